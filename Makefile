@@ -1,0 +1,62 @@
+# Every target installs what it needs first, again when pyproject.toml or constraints.txt changed.
+#   make test PYTHON=python3.13 VENV=../venv-3.13     another interpreter, another place
+#   make test ARGS='-k retry -x'                      arguments for pytest
+
+VENV   ?= .venv
+EXTRAS ?= dev
+ARGS   ?=
+
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+endif
+
+PY    := $(VENV)/bin/python
+# Named after the interpreter, so that asking for another one makes the environment anew.
+STAMP := $(VENV)/.synced-$(EXTRAS)-$(subst /,_,$(PYTHON))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help sync demo test check test-fm1 test-fm1-fix docs bench clean
+
+help:  ## print the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+sync: $(STAMP)  ## make .venv and install everything for development
+
+$(STAMP): pyproject.toml constraints.txt
+	$(if $(PYTHON),,$(error faultloop needs Python 3.11 or newer. None answers here: install one, or name it with PYTHON=...))
+	@test -f $@ || $(PYTHON) -m venv --clear $(VENV)
+	@echo "installing into $(VENV) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(STAMP)  ## find a failure in a broken queue, replay it, show the guarded queue holding
+	@$(PY) examples/demo.py
+
+test: $(STAMP)  ## run all tests
+	$(PY) -m pytest $(ARGS)
+
+check: $(STAMP)  ## format, lint, types, the rules of the house, generated docs
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pyright --pythonpath $(PY)
+	$(PY) -m pytest tests/tidy
+	$(PY) docs/generate.py --check
+
+test-fm1: $(STAMP)  ## reproduce FM_001: retry duplication, double execution
+	$(PY) -m pytest tests/failure_modes/test_repro_fm001.py $(ARGS)
+
+test-fm1-fix: $(STAMP)  ## prove that the guardrail of FM_001 holds and that recovery restores the invariant
+	$(PY) -m pytest tests/failure_modes/test_prevent_fm001.py tests/failure_modes/test_recover_fm001.py $(ARGS)
+
+docs: $(STAMP)  ## write the generated docs again
+	$(PY) docs/generate.py
+
+bench: $(STAMP)  ## compare the loop with stock asyncio
+	$(PY) benchmarks/loop.py
+
+clean:  ## remove all that the other targets made
+	rm -rf $(VENV) .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
