@@ -1,0 +1,109 @@
+"""Write what the documentation derives from the code, or check that it is up to date.
+
+    python docs/generate.py            write
+    python docs/generate.py --check    write nothing; exit 1 and name what differs
+
+It derives the index of failure modes from `failure_modes/FM_*/spec.md`, and the JSON Schema of a trace from
+`python -m faultloop schema`. What it needs and does not find is an error, never an empty table.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+INDEX = Path("docs/failure_mode_index.md")
+SCHEMA = Path("faultloop/model/trace.schema.json")
+
+INDEX_HEAD = """\
+# Index of failure modes
+
+Generated from `failure_modes/FM_*/spec.md` by `make docs`.
+How a bundle is built: [the methodology](03_failure_modes.md).
+
+| failure mode | violated invariant | guardrail | proof |
+| --- | --- | --- | --- |
+"""
+
+
+class Missing(Exception):
+    """Something that the documentation is derived from is not there."""
+
+
+def index(root: Path) -> str:
+    """The table of all failure modes, by number."""
+    specs = sorted(root.glob("failure_modes/FM_*/spec.md"))
+    if not specs:
+        raise Missing("failure_modes/FM_*/spec.md: there is none")
+    return INDEX_HEAD + "".join(row(root, spec) for spec in specs)
+
+
+def row(root: Path, spec: Path) -> str:
+    """One line of the index, with the first sentences of what the spec says."""
+    text = spec.read_text(encoding="utf-8")
+    place = spec.relative_to(root)
+    title = re.search(r"^# (.+)$", text, flags=re.MULTILINE)
+    if not title:
+        raise Missing(f"{place}: has no title")
+    number = place.parts[1][3:6]
+    proofs = [f"tests/failure_modes/test_{proof}_fm{number}.py" for proof in ("repro", "prevent", "recover")]
+    for proof in proofs:
+        if not (root / proof).is_file():
+            raise Missing(f"{proof}: {place} has no such proof")
+    cells = [
+        f"[{title.group(1)}](../{place.as_posix()})",
+        first_sentence(text, "invariant", place),
+        first_sentence(text, "guardrail", place),
+        " · ".join(f"[{proof.split('_')[2]}](../{proof})" for proof in proofs),
+    ]
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
+
+
+def first_sentence(text: str, section: str, place: Path) -> str:
+    """The first sentence below the heading that contains `section`."""
+    found = re.search(
+        rf"^## [^\n]*{section}[^\n]*\n+(?!#)(\S[^\n]*(?:\n\S[^\n]*)*)", text, re.MULTILINE | re.IGNORECASE
+    )
+    if not found:
+        raise Missing(f"{place}: has no section «{section}», or an empty one")
+    return re.split(r"(?<=[.!?])\s", " ".join(found.group(1).split()), maxsplit=1)[0]
+
+
+def schema(root: Path) -> str:
+    """The JSON Schema of a trace, as faultloop itself publishes it."""
+    command = [sys.executable, "-m", "faultloop", "schema"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode or not done.stdout.strip():
+        raise Missing(f"python -m faultloop schema: exit {done.returncode}\n{done.stderr}")
+    return done.stdout
+
+
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    """Returns the exit code: 0 written or up to date, 1 out of date or something missing."""
+    parser = argparse.ArgumentParser(description="Write the generated documentation, or check it.")
+    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if something differs")
+    check = parser.parse_args(arguments).check
+    try:
+        wanted = {INDEX: index(root), SCHEMA: schema(root)}
+    except Missing as missing:
+        print(f"docs: {missing}", file=sys.stderr)
+        return 1
+    stale = [path for path, text in wanted.items() if read(root / path) != text]
+    for path in stale:
+        if check:
+            print(f"docs: {path} is out of date. Write it again: make docs", file=sys.stderr)
+        else:
+            (root / path).write_text(wanted[path], encoding="utf-8")
+            print(f"wrote {path}")
+    return 1 if check and stale else 0
+
+
+def read(path: Path) -> str | None:
+    """What stands in a file, or None where there is none."""
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""The generated documents agree with what they are derived from; links lead somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tidy.project import ROOT, files, text
+
+GENERATE = ROOT / "docs" / "generate.py"
+SPEC = "# FM_001 lost | found\n\n## Violated invariant\n\nOne effect\nper key. More.\n\n## Guardrail\n\nA ledger.\n"
+ROW = (
+    r"| [FM_001 lost \| found](../failure_modes/FM_001_lost/spec.md) | One effect per key. | A ledger. "
+    "| [repro](../tests/failure_modes/test_repro_fm001.py) · [prevent](../tests/failure_modes/test_prevent_fm001.py)"
+    " · [recover](../tests/failure_modes/test_recover_fm001.py) |\n"
+)
+
+
+def broken_links(root: Path, path: str, markdown: str) -> list[str]:
+    """Relative links of a document that lead to no file."""
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", markdown)
+    return [
+        f"{path}: {target} leads nowhere" for target in targets if not (root / path).parent.joinpath(target).exists()
+    ]
+
+
+def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the generator over a project."""
+    script = root / "docs" / "generate.py"
+    return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("path", [path for path in files() if path.endswith(".md")])
+def test_links_lead_somewhere(path: str):
+    assert broken_links(ROOT, path, text(path)) == []
+
+
+def test_the_generated_documents_are_up_to_date():
+    done = generate(ROOT, "--check")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# The rules can fail
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with one bundle, and a faultloop that knows only the verb schema."""
+    contents = {
+        "docs/generate.py": GENERATE.read_text(encoding="utf-8"),
+        "failure_modes/FM_001_lost/spec.md": SPEC,
+        "faultloop/__main__.py": "print('{}')",
+        "faultloop/model/__init__.py": "",
+        **{f"tests/failure_modes/test_{proof}_fm001.py": "" for proof in ("repro", "prevent", "recover")},
+    }
+    for path, content in contents.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content, encoding="utf-8")
+    return tmp_path
+
+
+def test_what_was_written_is_up_to_date_and_what_was_edited_is_not(project: Path):
+    assert generate(project, "--check").returncode == 1
+    assert generate(project).returncode == 0
+    assert generate(project, "--check").returncode == 0
+    index = project / "docs" / "failure_mode_index.md"
+    assert index.read_text(encoding="utf-8").endswith(ROW)
+    index.write_text("edited by hand")
+    done = generate(project, "--check")
+    assert (done.returncode, "failure_mode_index.md is out of date" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "complaint"),
+    [
+        ("failure_modes/FM_001_lost/spec.md", None, "there is none"),
+        ("failure_modes/FM_001_lost/spec.md", SPEC.replace("# FM", "FM"), "has no title"),
+        ("failure_modes/FM_001_lost/spec.md", SPEC.replace("A ledger.", ""), "no section «guardrail», or an empty one"),
+        ("tests/failure_modes/test_recover_fm001.py", None, "has no such proof"),
+        ("faultloop/__main__.py", None, "python -m faultloop schema: exit 1"),
+        ("faultloop/__main__.py", "", "python -m faultloop schema: exit 0"),
+    ],
+)
+def test_what_is_missing_is_an_error(project: Path, path: str, content: str | None, complaint: str):
+    if content is None:
+        (project / path).unlink()
+    else:
+        (project / path).write_text(content, encoding="utf-8")
+    done = generate(project)
+    assert (done.returncode, complaint in done.stderr) == (1, True), done.stderr
+
+
+def test_a_broken_link_is_named(tmp_path: Path):
+    (tmp_path / "there.md").touch()
+    markdown = "[a](there.md) [b](there.md#part) [c](#part) [d](https://example.org) [e](gone.md)"
+    assert broken_links(tmp_path, "a.md", markdown) == ["a.md: gone.md leads nowhere"]

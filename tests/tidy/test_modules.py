@@ -1,0 +1,98 @@
+"""Size, docstrings, prints and leftovers of the shipped modules."""
+
+import pytest
+
+from tests.tidy import rules
+from tests.tidy.conftest import Write
+from tests.tidy.project import PACKAGES, files, module, sources, text, texts
+
+
+@pytest.mark.parametrize("path", sources(*PACKAGES, "benchmarks", "docs", "examples"))
+def test_modules_and_functions_are_short(path: str):
+    assert rules.oversize(module(path)) == []
+
+
+@pytest.mark.parametrize("path", sources("faultloop", "aqueue"))
+def test_what_is_public_has_a_docstring(path: str):
+    assert rules.undocumented(module(path)) == []
+
+
+@pytest.mark.parametrize("path", sources(*PACKAGES))
+def test_libraries_do_not_print(path: str):
+    assert rules.prints(module(path)) == []
+
+
+@pytest.mark.parametrize("path", texts())
+def test_nothing_is_left_lying(path: str):
+    assert rules.leftovers(path, text(path)) == []
+
+
+@pytest.mark.parametrize("path", texts())
+def test_no_file_names_a_machine(path: str):
+    assert rules.machine_names(path, text(path)) == []
+
+
+def test_the_files_are_found():
+    assert {"pyproject.toml", "Makefile", ".ci/run", "tests/tidy/rules.py"} <= set(files())
+
+
+# The rules can fail
+
+
+def test_a_long_module_is_named(write: Write):
+    assert rules.oversize(write("aqueue/a.py", "x = 1\n" * rules.LINES_PER_MODULE_MAX)) == []
+    assert len(rules.oversize(write("aqueue/a.py", "x = 1\n" * (rules.LINES_PER_MODULE_MAX + 1)))) == 1
+
+
+def test_a_long_function_is_named_even_as_a_method(write: Write):
+    body = "        pass\n" * (rules.LINES_PER_FUNCTION_MAX - 1)
+    assert rules.oversize(write("aqueue/a.py", f"class C:\n    async def f():\n{body}")) == []
+    found = rules.oversize(write("aqueue/a.py", f"class C:\n    async def f():\n{body}        pass\n"))
+    assert found == ["aqueue/a.py:2: f has 61 lines, at most 60"]
+
+
+def test_a_missing_docstring_is_named(write: Write):
+    bare = write("aqueue/a.py", "def f(): ...\nasync def g(): ...\nclass C: ...\ndef _own(): ...\n")
+    assert [complaint.split(": ")[1] for complaint in rules.undocumented(bare)] == [
+        "the module has no docstring",
+        "f has no docstring",
+        "g has no docstring",
+        "C has no docstring",
+    ]
+    assert rules.undocumented(write("aqueue/b.py", '"""Said."""\ndef f():\n    """Said."""\n')) == []
+
+
+def test_a_print_is_named_where_nobody_reads(write: Write):
+    source = "def f():\n    print('here')"
+    assert rules.prints(write("faultloop/engine/a.py", source)) == ["faultloop/engine/a.py:2: prints"]
+    for path in ("faultloop/cli.py", "faultloop/cli/verbs.py", "faultloop/report/text.py", "faultloop/__main__.py"):
+        assert rules.prints(write(path, source)) == []
+
+
+@pytest.mark.parametrize("word", ["TO" + "DO", "FIX" + "ME"])
+def test_a_leftover_is_named(word: str):
+    assert len(rules.leftovers("a.py", f"x = 1  # {word}: later")) == 1
+    assert rules.leftovers("a.py", f"{word}LIST = methodology") == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/".join(("", "home", "someone", "x")),
+        "/".join(("", "root", "x")),
+        "file://" + "/".join(("", "Users", "someone")),
+        "/".join(("", "work", "x")),
+        "\\".join(("C:", "Users", "someone")),
+        "\\\\".join(("C:", "Users", "someone")),
+        "https://" + ".".join(("pypi", "org")) + "/simple",
+        ".".join(("files", "pythonhosted", "org")),
+        ".".join(("registry", "npmjs", "org")),
+    ],
+)
+def test_a_place_on_a_machine_is_named(place: str):
+    assert len(rules.machine_names("a.md", f"see\n'{place}'")) == 1
+
+
+@pytest.mark.parametrize("place", ["src/work/x", "~/work/x", "./home/x", "/tmp/x", "/usr/bin/env", "the /root/ folder"])
+def test_other_paths_are_not(place: str):
+    assert rules.machine_names("a.md", place) == []
