@@ -1,0 +1,98 @@
+"""The fault kinds, and a fault at an address.
+
+Each kind says what the program sees; how it is delivered is the drivers' business.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from faultloop.model.points import Phase
+
+NANOSECONDS = 1_000_000_000
+"""Virtual time is counted in integer nanoseconds; seconds exist only at the surface."""
+
+
+class Cancel(msgspec.Struct, frozen=True, tag_field="kind", tag="cancel", omit_defaults=True):
+    """The task is cancelled, the way real cancellations come.
+
+    via: `task` calls `Task.cancel()`; `scope` cancels the scope of the group that spawned the task; `auto` takes the
+    scope for a task that anyio runs and `Task.cancel()` for any other.
+    """
+
+    via: Literal["auto", "task", "scope"] = "auto"
+
+
+class Expire(msgspec.Struct, frozen=True, tag_field="kind", tag="expire", omit_defaults=True):
+    """Its deadline wins: the wake-up is held back until the innermost deadline that covers the task has fired."""
+
+
+class Fail(msgspec.Struct, frozen=True, tag_field="kind", tag="fail", omit_defaults=True):
+    """The await raises. error: a builtin exception's name, or `module.Name` of one the program has imported.
+
+    At `parked` and `racing` the effect does not happen; at `woken` it is the lost reply: the effect happened, and the
+    caller hears an error.
+    """
+
+    error: str
+    message: str = "injected by faultloop"
+
+
+class Delay(msgspec.Struct, frozen=True, tag_field="kind", tag="delay", omit_defaults=True):
+    """The wake-up comes late. nanoseconds: virtual, > 0."""
+
+    nanoseconds: int
+
+
+Fault = Cancel | Expire | Fail | Delay
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step of a task, named by the wait it goes on from; `where == "start"` is its first step.
+
+    where: `function`, `awaited` or `function>awaited`.   nth: from 1.
+    """
+
+    task: str
+    where: str
+    nth: int = 1
+
+    def __str__(self) -> str:
+        from faultloop.model.address import quote
+
+        return f"{quote(self.task)} @ {quote(self.where)} #{self.nth}"
+
+
+class Address(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which await point, and when there.
+
+    task: path, last part of the path, or name; `*` and `?` match as in file names.
+    where: `function`, `awaited` or `function>awaited`; `*` and `?` match.
+    nth: from 1; counted per task among its waits that match `where`.
+    racing: the step of another task right before which the fault lands; set if and only if phase is `racing`.
+    """
+
+    task: str
+    where: str
+    nth: int = 1
+    phase: Phase = Phase.PARKED
+    racing: Step | None = None
+
+    def __str__(self) -> str:
+        from faultloop.model.address import format_address
+
+        return format_address(self)
+
+
+class PlannedFault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A fault at an address: one line of a plan, one deviation of a trace."""
+
+    fault: Fault
+    at: Address
+
+    def __str__(self) -> str:
+        from faultloop.model.address import format_fault
+
+        return format_fault(self)
