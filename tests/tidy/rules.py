@@ -81,25 +81,13 @@ def _imports(module: Module, node: ast.AST, *, deferred: bool, guarded: bool, fo
     if isinstance(node, ast.Import | ast.ImportFrom):
         for target in _targets(module, node):
             yield Import(node, target, deferred, guarded, for_types)
-        return
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-        deferred = True
-    branch: list[ast.stmt] = []
-    if isinstance(node, ast.If):
-        condition = ast.unparse(node.test)
-        asked = "sys.modules" in condition and "not in sys.modules" not in condition
-        branch = node.body
-        for child in branch:
-            yield from _imports(
-                module,
-                child,
-                deferred=deferred,
-                guarded=guarded or asked,
-                for_types=for_types or condition in ("TYPE_CHECKING", "typing.TYPE_CHECKING"),
-            )
+    deferred = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    condition = ast.unparse(node.test) if isinstance(node, ast.If) else ""
+    branch: list[ast.stmt] = node.body if isinstance(node, ast.If) else []
     for child in ast.iter_child_nodes(node):
-        if child not in branch:
-            yield from _imports(module, child, deferred=deferred, guarded=guarded, for_types=for_types)
+        asked = child in branch and "sys.modules" in condition and "not in sys.modules" not in condition
+        typed = child in branch and condition in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+        yield from _imports(module, child, deferred=deferred, guarded=guarded or asked, for_types=for_types or typed)
 
 
 def _targets(module: Module, node: ast.Import | ast.ImportFrom) -> list[str]:
@@ -202,8 +190,9 @@ def undocumented(module: Module) -> list[str]:
     """The module, and each public function and class at its top level, has a docstring."""
     complaints = [] if ast.get_docstring(module.tree) else [f"{module.path}:1: the module has no docstring"]
     for node in module.tree.body:
-        named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        if named and not node.name.startswith("_") and not ast.get_docstring(node):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        if not node.name.startswith("_") and not ast.get_docstring(node):
             complaints.append(module.at(node, f"{node.name} has no docstring"))
     return complaints
 
