@@ -51,6 +51,7 @@ def project(tmp_path: Path) -> Path:
     contents = {
         "docs/generate.py": GENERATE.read_text(encoding="utf-8"),
         "failure_modes/FM_001_lost/spec.md": SPEC,
+        "faultloop/__init__.py": "",
         "faultloop/__main__.py": "print('{}')",
         "faultloop/model/__init__.py": "",
         **{f"tests/failure_modes/test_{proof}_fm001.py": "" for proof in ("repro", "prevent", "recover")},
