@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from faultloop.model.address import parse_fault
 from tests.tidy.project import ROOT, files, text
 
 GENERATE = ROOT / "docs" / "generate.py"
@@ -40,6 +41,14 @@ def test_links_lead_somewhere(path: str):
 def test_the_generated_documents_are_up_to_date():
     done = generate(ROOT, "--check")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_faults_in_the_documents_can_be_read():
+    documents = [text(path) for path in files() if path.endswith(".md")]
+    blocks = [block for document in documents for block in re.findall(r"^```faults\n(.+?)^```$", document, re.M | re.S)]
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) >= 4
+    assert [str(parse_fault(line)) for line in lines] == lines
 
 
 # The rules can fail
