@@ -1,0 +1,154 @@
+"""One try of one job: decode, run the handler in its scope, and turn whatever comes of it into a settlement.
+
+It writes nothing itself, apart from what the handler writes through its Context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from aqueue.codec import decode_call, encode_value
+from aqueue.context import Context
+from aqueue.errors import BadArguments, LeaseLost, UndecodablePayload, UnknownTask
+from aqueue.hub import Hub, handler_hub
+from aqueue.lifecycle import Bury, ConfirmCancel, Fail, Release, Succeed
+from aqueue.log import logger
+from aqueue.policy import Reject, Snooze
+from aqueue.running import Running, StopReason
+from aqueue.store.operations import Settle, Settlement
+from aqueue.task import Task
+
+__all__ = ["Attempt"]
+
+
+class Attempt:
+    """One try."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        running: Running,
+        worker_id: str,
+        settle_seconds: float,
+        renew: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Prepare a try of a claimed job."""
+        self._hub = hub
+        self._running = running
+        self._job = running.job
+        self._worker_id = worker_id
+        self._settle_seconds = settle_seconds
+        self._renew = renew
+
+    async def perform(self) -> Settle | None:
+        """Run the handler and return how to settle the job; None if it is not ours any more.
+
+        Raises only what is no verdict on the job: a cancellation from outside, KeyboardInterrupt and the like.
+        """
+        task = self._hub.tasks.get(self._job.task)
+        if task is None:
+            known = ", ".join(self._hub.tasks) or "none"
+            unknown = UnknownTask(
+                f"no task is called {self._job.task!r}",
+                expected=f"one of: {known}",
+                advice="deploy its handler, then redrive the job",
+            )
+            return self._bury("unknown task", str(unknown))
+        expires_in = None
+        if self._job.deadline is not None:
+            expires_in = (self._job.deadline - self._hub.clock.now_ms()) / 1000
+            if expires_in <= 0:
+                return self._bury("expired", "its deadline had passed before it could run")
+        now = anyio.current_time()
+        self._running.limit(timeout=task.policy.timeout, expires_in=expires_in, now=now)
+        try:
+            args, kwargs = task.signature.decode(
+                *decode_call(self._job.payload, self._job.payload_crc), self._context(task)
+            )
+        except UndecodablePayload as error:
+            return self._bury("undecodable", str(error))
+        return await self._run(task, args, kwargs)
+
+    async def _run(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Settle | None:
+        token = handler_hub.set(self._hub)
+        try:
+            with self._running.scope:
+                returned = await task.handler(*args, **kwargs)
+                # Returned, perhaps late because it swallowed our cancel: if the job is still ours, it is done.
+                return self._succeed(returned)
+        except Exception as error:
+            return self._answer(task, error)
+        finally:
+            handler_hub.reset(token)
+        return self._stopped(task, self._running.reason_of_deadline(anyio.current_time()))
+
+    def _context(self, task: Task[..., Any]) -> Context:
+        life = self._job.life
+        return Context(
+            job_id=self._job.id,
+            attempt=life.attempt,
+            last_attempt=life.failures + 1 >= life.max_attempts or life.attempt >= life.max_claims,
+            deadline=self._running.try_ends,
+            lease_lost=self._running.lease_lost,
+            _session=self._hub.session,
+            _random=self._hub.random,
+            _settle_seconds=self._settle_seconds,
+            _renew=self._renew,
+        )
+
+    def _succeed(self, returned: object) -> Settle:
+        try:
+            result = encode_value(returned, of=f"the result of task {self._job.task!r}")
+        except BadArguments as error:
+            # Its work is done; trying again would do it twice and fail in the same way.
+            return self._bury("unserialisable result", str(error))
+        return self._settle(Succeed(self._job.life.attempt), result=result)
+
+    def _answer(self, task: Task[..., Any], error: Exception) -> Settle | None:
+        """What an exception of the handler means for its job."""
+        life = self._job.life
+        logger().debug("job.raised", job=self._job.id, attempt=life.attempt, error=_told(error))
+        if isinstance(error, Reject):
+            return self._bury("rejected", str(error))
+        if isinstance(error, Snooze):
+            return self._settle(Release(life.attempt, run_at=0), delay_ms=round(error.seconds * 1000))
+        if isinstance(error, LeaseLost) and self._running.lease_lost.is_set():
+            return None
+        if not task.policy.retry.is_retryable(error):
+            return self._bury("not retryable", _told(error))
+        return self._fail(task, _told(error))
+
+    def _stopped(self, task: Task[..., Any], reason: StopReason) -> Settle | None:
+        """What our own cancel of the handler means for its job."""
+        life = self._job.life
+        match reason:
+            case "lease lost":
+                self._running.lease_lost.set()
+                logger().warning("job.lease_lost", job=self._job.id, attempt=life.attempt, worker=self._worker_id)
+                return None
+            case "cancel requested":
+                return self._settle(ConfirmCancel(life.attempt))
+            case "expired":
+                return self._bury("expired", "its deadline passed while it ran")
+            case "timed out":
+                return self._fail(task, f"timed out after {task.policy.timeout} s")
+
+    def _fail(self, task: Task[..., Any], error: str) -> Settle:
+        life = self._job.life
+        delay_ms = task.policy.retry.delay_ms(life.failures + 1, self._hub.random)
+        return self._settle(Fail(life.attempt, run_at=0), error=error, delay_ms=delay_ms)
+
+    def _bury(self, reason: str, error: str) -> Settle:
+        return self._settle(Bury(self._job.life.attempt, reason), error=error)
+
+    def _settle(
+        self, step: Settlement, *, error: str | None = None, result: bytes | None = None, delay_ms: int = 0
+    ) -> Settle:
+        return Settle(self._job.id, self._worker_id, step, delay_ms=delay_ms, error=error, result=result)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

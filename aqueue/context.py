@@ -1,0 +1,137 @@
+"""What a handler knows of the job it runs for, and what it may say about it.
+
+A Context belongs to one attempt. Everything it writes is fenced by that attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+import anyio
+import msgspec
+
+from aqueue.codec import encode_value
+from aqueue.errors import AmbiguousEffect, EffectBusy, LeaseLost
+from aqueue.log import logger
+from aqueue.store.base import Session, insist
+from aqueue.store.ledger import BeginEffect, Begun, RecordEffect
+
+__all__ = ["Context", "Effect"]
+
+_UNDECIDED: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One attempt at one job.
+
+    attempt: claims of this job so far, from 1: the fencing token. Hand it to whatever you write to, and have it
+    refuse anything lower than it has seen.
+    last_attempt: no further try follows if this one fails.
+    deadline: when the handler is cancelled, in the time of anyio.current_time(); infinity if nothing limits it.
+    lease_lost: set when somebody else owns the job; the handler is cancelled at that moment.
+    """
+
+    job_id: int
+    attempt: int
+    last_attempt: bool
+    deadline: float
+    lease_lost: anyio.Event
+    _session: Session
+    _random: Random
+    _settle_seconds: float
+    _renew: Callable[[], Awaitable[None]]
+
+    async def heartbeat(self) -> None:
+        """Renew the lease now. Raises LeaseLost. The worker renews by itself: this is for checking, not for living."""
+        await self._renew()
+        if self.lease_lost.is_set():
+            raise LeaseLost(
+                f"attempt {self.attempt} of job {self.job_id} is over",
+                expected="the attempt to be the job's current one",
+                advice="let the handler end; nothing it does for this job counts any more",
+            )
+
+    @asynccontextmanager
+    async def once(self, key: str) -> AsyncGenerator[Effect]:
+        """Perform an effect at most once per key, over all attempts and all jobs.
+
+        Inside, look at the effect: if `fresh`, perform it and set its result; if `ambiguous`, find out whether it
+        happened (or perform it again with `key` as idempotency key, if the receiver honours one) and set its result;
+        else its result is there already. On leaving without an exception the effect is recorded; on leaving with
+        one, the next attempt finds it ambiguous.
+
+        Raises EffectBusy if another job is at it right now, AmbiguousEffect if the effect was ambiguous and no result
+        was set, LeaseLost if the attempt is over.
+        """
+        # Cancelled here: the intent may be written, and the next attempt finds it ambiguous.
+        begun = await self._begin_effect(key)
+        effect = Effect(key, begun)
+        yield effect
+        if begun.standing == "applied":
+            return
+        if effect.ambiguous and effect.is_undecided:
+            raise AmbiguousEffect(
+                f"attempt {self.attempt} of job {self.job_id} left the effect {key!r} undecided",
+                expected="effect.result to be set, because an earlier attempt may have performed the effect",
+                advice="ask the receiver whether it happened, or repeat it under the same idempotency key",
+            )
+        await self._record_effect(key, encode_value(effect.result, of=f"the result of effect {key!r}"))
+
+    async def _begin_effect(self, key: str) -> Begun:
+        nonce = f"{self._random.getrandbits(64):016x}"
+        operation = BeginEffect(self.job_id, self.attempt, key, nonce)
+        begun = await insist(self._session, operation, random=self._random)
+        logger().debug("effect.begun", job=self.job_id, attempt=self.attempt, key=key, standing=begun.standing)
+        if begun.standing == "busy":
+            raise EffectBusy(
+                f"another running job performs the effect {key!r}",
+                expected="one job at a time per effect key",
+                advice="let the job fail and be tried again; by then the effect is recorded",
+            )
+        return begun
+
+    async def _record_effect(self, key: str, result: bytes) -> None:
+        operation = RecordEffect(self.job_id, self.attempt, key, result)
+        try:
+            # The effect has happened: a cancel now must not make it a doubt.
+            with anyio.move_on_after(self._settle_seconds, shield=True):
+                await insist(self._session, operation, random=self._random)
+                logger().debug("effect.applied", job=self.job_id, attempt=self.attempt, key=key)
+                return
+        except anyio.get_cancelled_exc_class():
+            # Killed in spite of the shield (asyncio's Task.cancel): recording twice is harmless.
+            self._session.post(operation)
+            raise
+        self._session.post(operation)
+
+
+class Effect:
+    """One effect, as the ledger knows it when a `once` block is entered."""
+
+    def __init__(self, key: str, begun: Begun) -> None:
+        """Present the ledger's answer."""
+        self.key = key
+        self.fresh = begun.standing == "fresh"
+        self.ambiguous = begun.standing == "ambiguous"
+        self._result: Any = _UNDECIDED
+        if begun.standing == "applied":
+            self._result = msgspec.json.decode(begun.result or b"null")
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether no result is known or set."""
+        return self._result is _UNDECIDED
+
+    @property
+    def result(self) -> Any:
+        """What the effect returned, in plain JSON values if an earlier attempt performed it; None if not set."""
+        return None if self._result is _UNDECIDED else self._result
+
+    @result.setter
+    def result(self, value: Any) -> None:
+        self._result = value

@@ -1,0 +1,32 @@
+"""Where aqueue says what it does.
+
+If the program configured structlog, events go there. If not, they go to the standard logger «aqueue», which shows
+warnings and stays quiet below them.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+__all__ = ["logger"]
+
+_STANDARD = cast(
+    "FilteringBoundLogger",
+    structlog.wrap_logger(
+        logging.getLogger("aqueue"),
+        processors=[structlog.stdlib.filter_by_level, structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    ),
+)
+
+
+def logger() -> FilteringBoundLogger:
+    """Return the logger of all aqueue events; asked for at each event, because programs configure late."""
+    if structlog.is_configured():
+        return cast("FilteringBoundLogger", structlog.get_logger("aqueue"))
+    return _STANDARD

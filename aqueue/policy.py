@@ -1,0 +1,91 @@
+"""How often a job is tried, how long it waits in between, and what a handler may raise to decide for itself.
+
+It knows no job, no store and no clock: numbers in, numbers out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from aqueue.errors import BadOption
+
+__all__ = ["Reject", "Retry", "Snooze", "at_least", "backoff_seconds"]
+
+
+def at_least(name: str, number: float, lowest: float, *, above: bool = False) -> None:
+    """Raise BadOption unless number >= lowest (or > lowest, if `above`)."""
+    if number < lowest or (above and number == lowest) or number != number:
+        raise BadOption(
+            f"{name}={number!r} is out of range",
+            expected=f"{name} {'>' if above else '>='} {lowest}",
+            advice=f"give {name} a value in that range",
+        )
+
+
+def backoff_seconds(failures: int, *, base: float, cap: float, random: Random) -> float:
+    """How long to wait before trying a job again.
+
+    failures: failed tries so far, from 1.   base, cap: seconds.
+    Returns seconds in [0, cap]; the bound doubles per failure, then full jitter.
+    Source: M. Brooker, «Exponential Backoff And Jitter», AWS Architecture Blog, 2015.
+
+    >>> 0 <= backoff_seconds(3, base=1, cap=60, random=Random(0)) <= 4
+    True
+    """
+    assert failures >= 1, failures
+    # 2**62 bounds the exponent: a float overflows at 2**1024, and no cap is longer than that many seconds.
+    bound = min(cap, base * 2.0 ** min(failures - 1, 62))
+    return random.uniform(0.0, bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How failures of a task are answered.
+
+    attempts: tries that may fail before the job is dead, at least 1.
+    base, cap: seconds; see backoff_seconds.
+    on, never: exception types that are tried again, and those that are not although `on` has them.
+    redrives: how often a dead job may be sent round again.
+    """
+
+    attempts: int = 5
+    base: float = 1.0
+    cap: float = 300.0
+    on: tuple[type[Exception], ...] = (Exception,)
+    never: tuple[type[Exception], ...] = ()
+    redrives: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        at_least("attempts", self.attempts, 1)
+        at_least("base", self.base, 0)
+        at_least("cap", self.cap, 0)
+        at_least("redrives", self.redrives, 0)
+
+    @property
+    def claims_max(self) -> int:
+        """The hard bound on claims, over failures, redrives and releases together: no job is claimed for ever."""
+        return self.attempts * (self.redrives + 1) + 5
+
+    def is_retryable(self, error: Exception) -> bool:
+        """Whether this error is worth another try."""
+        return isinstance(error, self.on) and not isinstance(error, self.never)
+
+    def delay_ms(self, failures: int, random: Random) -> int:
+        """Milliseconds to wait after the given number of failures."""
+        return round(backoff_seconds(failures, base=self.base, cap=self.cap, random=random) * 1000)
+
+
+class Reject(Exception):
+    """Raised by a handler: this job can never succeed. It goes to the dead letter at once."""
+
+
+class Snooze(Exception):
+    """Raised by a handler: not now. The job runs again after `seconds`, and no failure is counted."""
+
+    def __init__(self, seconds: float) -> None:
+        """Set the time to wait, in seconds, at least 0."""
+        at_least("seconds", seconds, 0)
+        super().__init__(f"snoozed for {seconds} s")
+        self.seconds = seconds

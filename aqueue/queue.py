@@ -1,0 +1,248 @@
+"""The queue: registers tasks, opens the store, starts workers, and answers questions about what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
+from types import TracebackType
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+
+import anyio
+
+from aqueue.clock import Clock, SystemClock
+from aqueue.context import Context
+from aqueue.errors import BadHandler, BadOption, BadUrl, QueueClosed, StillBusy, WorkerStopped
+from aqueue.hub import Hub
+from aqueue.job import Job, JobInfo, describe
+from aqueue.lifecycle import State
+from aqueue.policy import Retry, at_least
+from aqueue.store.base import Store
+from aqueue.store.memory import MemoryStore
+from aqueue.store.operations import Census, Dead, Verify
+from aqueue.store.rows import Violation
+from aqueue.store.sqlite import SqliteStore
+from aqueue.task import Draft, Task, TaskPolicy, enqueue_drafts
+from aqueue.worker import Worker, WorkerPolicy
+
+__all__ = ["Queue", "TaskDecorator"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Queue:
+    """A queue of jobs in one store.
+
+    store: "sqlite:///relative.db", "sqlite:////absolute.db", "memory:", or a Store.
+    durability: of a SQLite file; "power" (default) survives power failure, "process" a crash of the process.
+    clock: stamps what is stored.   random: all jitter and all names; give Random(seed) for a run that can be repeated,
+    and never the same seed to two runs on one database.
+    poll: seconds between two looks at the store where a hint may be missed.
+
+    A queue can be opened and closed many times, from one event loop at a time.
+    """
+
+    def __init__(
+        self,
+        store: str | Store,
+        *,
+        durability: Literal["power", "process"] = "power",
+        clock: Clock | None = None,
+        random: Random | None = None,
+        poll: float = 1.0,
+    ) -> None:
+        """Describe the queue; `async with` opens it. Raises BadUrl, BadOption."""
+        at_least("poll", poll, 0, above=True)
+        if durability not in ("power", "process"):
+            raise BadOption(f"durability={durability!r}", expected="'power' or 'process'", advice="choose one of them")
+        self._store = _store_at(store, durability) if isinstance(store, str) else store
+        self._hub = Hub(clock=clock or SystemClock(), random=random or Random(), poll_seconds=poll)
+        self._stack: AsyncExitStack | None = None
+        self._workers: list[Worker] = []
+        self._workers_started = 0
+
+    async def __aenter__(self) -> Queue:
+        """Open the store."""
+        if self._stack is not None:
+            raise QueueClosed("the queue is open already", expected="one `async with` at a time", advice="reuse it")
+        self._stack = AsyncExitStack()
+        try:
+            session = self._store.open(clock=self._hub.clock, random=self._hub.random)
+            self._hub.opened = await self._stack.enter_async_context(session)
+        except BaseException:
+            self._stack = None
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Carry out what waits to be written, and close the store."""
+        assert self._stack is not None
+        stack, self._stack = self._stack, None
+        try:
+            return await stack.__aexit__(kind, error, traceback)
+        finally:
+            self._hub.opened = None
+
+    def task(
+        self,
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        lease: float | None = None,
+        priority: int = 0,
+    ) -> TaskDecorator:
+        """Make an async function a task of this queue.
+
+        name: what jobs call it, the function's own name by default; it must outlive a deploy.
+        timeout: seconds one try may take.   lease: seconds of silence after which a job is taken from its worker.
+
+        A handler gets a Context if it declares a parameter of that type. Declared first, type checkers know that
+        enqueue does not take it.
+        """
+        policy = TaskPolicy(retry or Retry(), timeout, lease, priority)
+        return TaskDecorator(self._hub, name, policy)
+
+    async def enqueue_many(self, drafts: Iterable[Draft[R]]) -> tuple[Job[R], ...]:
+        """Store jobs in one transaction, all or none: `await q.enqueue_many(send.job(i) for i in range(1000))`.
+
+        Raises BadArguments, QueueClosed, StoreUnavailable. Cancelled here: all or none of them may be stored.
+        """
+        return await enqueue_drafts(self._hub, tuple(drafts))
+
+    def job(self, job_id: int) -> Job[Any]:
+        """Return a handle on a job by its number, without looking whether it exists."""
+        return Job(self._hub, job_id)
+
+    async def dead(self, *, limit: int = 100) -> tuple[JobInfo, ...]:
+        """The dead letter, longest dead first. Reading it changes nothing."""
+        at_least("limit", limit, 1)
+        rows = await self._hub.perform(Dead(limit))
+        return tuple(describe(row) for row in rows)
+
+    async def counts(self) -> Mapping[State, int]:
+        """How many jobs are in each state."""
+        return await self._hub.perform(Census())
+
+    async def check(self, *, grace: float | None = None) -> tuple[Violation, ...]:
+        """Run every invariant over what is stored, and return what does not hold.
+
+        grace: seconds after which a job that nobody moved counts as stuck; None checks safety only. Give at least
+        lease + two sweeps + one poll.
+        """
+        free_slots = sum(worker.free_slots for worker in self._workers)
+        if grace is not None:
+            at_least("grace", grace, 0)
+            return await self._hub.perform(Verify(round(grace * 1000), free_slots))
+        return await self._hub.perform(Verify(10**15, 0))
+
+    @asynccontextmanager
+    async def worker(
+        self,
+        *,
+        concurrency: int = 10,
+        lease: float = 30.0,
+        sweep: float = 10.0,
+        drain: float = 30.0,
+        settle_timeout: float = 10.0,
+        grace: float = 10.0,
+        name: str | None = None,
+    ) -> AsyncGenerator[Worker]:
+        """Run a worker beside the body. On leaving, it claims nothing more and drains; on an error it releases.
+
+        All but concurrency in seconds; worker.WorkerPolicy says what each is.
+        """
+        policy = WorkerPolicy(concurrency, lease, self._hub.poll_seconds, sweep, drain, settle_timeout, grace)
+        self._workers_started += 1
+        worker = Worker(self._hub, name or f"worker-{self._workers_started}", policy)
+        failure: Exception | None = None
+        self._workers.append(worker)
+        try:
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(worker.run, name=worker.name)
+                try:
+                    yield worker
+                except Exception as error:  # raised again below, so that the task group does not wrap it in a group
+                    failure = error
+                    tasks.cancel_scope.cancel()
+                worker.drain()
+        finally:
+            self._workers.remove(worker)
+        if failure is not None:
+            raise failure
+
+    async def run_until_idle(self, *, concurrency: int = 1, limit: float = 3600.0, lease: float = 30.0) -> None:
+        """Work until no job is pending or running, through all delays and retries: for tests and scripts.
+
+        limit: seconds, in the event loop's time; give the queue a LoopClock where that is virtual.
+        Raises StillBusy at the limit, WorkerStopped if something ended the worker.
+        """
+        at_least("limit", limit, 0, above=True)
+        async with self.worker(concurrency=concurrency, lease=lease) as worker:
+            with anyio.move_on_after(limit):
+                await self._until_idle(worker)
+                return
+            counts = await self.counts()
+        raise StillBusy(
+            f"after {limit} s {counts['pending']} jobs are pending and {counts['running']} are running",
+            expected="no live job",
+            advice="raise the limit, or look at what they wait for with job.info()",
+        )
+
+    async def _until_idle(self, worker: Worker) -> None:
+        while True:
+            settled = self._hub.next_settlement()  # subscribed before the look
+            counts = await self.counts()
+            if not counts["pending"] and not counts["running"]:
+                return
+            if worker.has_ended.is_set():
+                raise WorkerStopped(
+                    f"{worker.name} ended while {counts['pending']} jobs were pending",
+                    expected="it to run until the queue is idle",
+                    advice="look at what cancelled its task",
+                )
+            with anyio.move_on_after(self._hub.poll_seconds):
+                await settled.wait()
+
+
+class TaskDecorator:
+    """What Queue.task returns: apply it to an async function."""
+
+    def __init__(self, hub: Hub, name: str | None, policy: TaskPolicy) -> None:
+        """Remember what the task is to be like."""
+        self._hub = hub
+        self._name = name
+        self._policy = policy
+
+    @overload
+    def __call__(self, handler: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, handler: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    def __call__(self, handler: Callable[..., Coroutine[Any, Any, Any]], /) -> Task[..., Any]:
+        """Register the handler. Raises BadHandler."""
+        name = self._name or getattr(handler, "__name__", "")
+        if not name or name in self._hub.tasks:
+            raise BadHandler(
+                f"the task name {name!r} is {'taken' if name else 'empty'}",
+                expected="a name of its own for each task of a queue",
+                advice='give one: @q.task(name="...")',
+            )
+        task: Task[..., Any] = Task(self._hub, name, handler, self._policy)
+        self._hub.tasks[name] = task
+        return task
+
+
+def _store_at(url: str, durability: Literal["power", "process"]) -> Store:
+    if url == "memory:":
+        return MemoryStore()
+    scheme, separator, path = url.partition(":///")
+    if scheme == "sqlite" and separator and path and path != ":memory:":
+        return SqliteStore(path, durability=durability)
+    raise BadUrl(
+        f"{url!r} names no store",
+        expected='"sqlite:///path/to/file.db" or "memory:"',
+        advice="correct the URL, or pass a Store",
+    )

@@ -1,0 +1,93 @@
+"""One job in a worker's hands: how long it may go on, and why it was stopped.
+
+It knows anyio's clock and one cancel scope, no store. The scope's deadline is the earlier of the try's and the
+lease's end, so a handler never goes on past a lease that nobody renewed, whatever became of the renewing task.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+import anyio
+
+from aqueue.store.operations import Lease
+from aqueue.store.rows import JobRow
+
+__all__ = ["Running", "StopReason"]
+
+StopReason: TypeAlias = Literal["lease lost", "cancel requested", "timed out", "expired"]
+RENEWALS_PER_LEASE: Final = 3
+
+
+@dataclass(eq=False, slots=True)
+class Running:
+    """A claimed job. All times are anyio.current_time(), seconds.
+
+    claimed_at: taken before the claim was sent, so that the lease ends here no later than in the store.
+    """
+
+    job: JobRow
+    lease_seconds: float
+    claimed_at: float
+    is_adopted: bool = False
+    stop: StopReason | None = None
+    stopped_at: float = math.inf
+    try_ends: float = math.inf
+    try_ends_as: StopReason = "timed out"
+    lease_ends: float = field(init=False)
+    renew_at: float = field(init=False)
+    lease_lost: anyio.Event = field(default_factory=anyio.Event)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    def __post_init__(self) -> None:
+        """Start the lease at the claim."""
+        self.renewed(self.claimed_at)
+
+    @property
+    def lease(self) -> Lease:
+        """What the store is to renew."""
+        return Lease(self.job.id, self.job.life.attempt, round(self.lease_seconds * 1000))
+
+    def limit(self, *, timeout: float | None, expires_in: float | None, now: float) -> None:
+        """Begin the try: it may take `timeout` seconds, and is pointless after `expires_in`."""
+        if timeout is not None:
+            self.try_ends = now + timeout
+        if expires_in is not None and now + expires_in < self.try_ends:
+            self.try_ends, self.try_ends_as = now + expires_in, "expired"
+        self._set_deadline()
+
+    def renewed(self, asked_at: float) -> None:
+        """The store extended the lease, some time after it was asked to."""
+        self.lease_ends = asked_at + self.lease_seconds
+        self.renew_at = asked_at + self.lease_seconds / RENEWALS_PER_LEASE
+        self._set_deadline()
+
+    def not_renewed(self, asked_at: float) -> None:
+        """The store did not answer: ask again soon, the lease goes on running out."""
+        self.renew_at = asked_at + self.lease_seconds / RENEWALS_PER_LEASE**2
+
+    def stop_for(self, reason: StopReason, now: float) -> None:
+        """Cancel the handler at once; the first reason stays."""
+        if self.stop is None:
+            self.stop, self.stopped_at = reason, now
+        if reason == "lease lost":
+            self.stop = reason
+            self.lease_lost.set()
+        self.scope.cancel()
+
+    def reason_of_deadline(self, now: float) -> StopReason:
+        """Why the handler was cancelled."""
+        if self.stop is None:
+            self.stop_for(self.try_ends_as if now >= self.try_ends else "lease lost", now)
+        assert self.stop is not None
+        return self.stop
+
+    def is_stuck(self, now: float, grace_seconds: float) -> bool:
+        """Whether the handler was told to stop and goes on: then its lease is no longer renewed."""
+        told_at = min(self.stopped_at, self.try_ends)
+        return now > told_at + grace_seconds
+
+    def _set_deadline(self) -> None:
+        self.scope.deadline = min(self.try_ends, self.lease_ends)

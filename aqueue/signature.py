@@ -1,0 +1,113 @@
+"""What a handler takes and returns: which parameter is the Context, and how the others are checked and decoded."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from aqueue.codec import decode_value, is_decodable
+from aqueue.context import Context
+from aqueue.errors import BadArguments, BadHandler, UndecodablePayload
+
+__all__ = ["HandlerSignature", "inspect_handler"]
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerSignature:
+    """A handler's parameters without its Context. hints: only those that msgspec can decode into."""
+
+    parameters: inspect.Signature
+    hints: Mapping[str, Any]
+    context_name: str | None
+    is_context_first: bool
+
+    def check(self, task: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
+        """Raise BadArguments unless the handler can be called so."""
+        try:
+            self.parameters.bind(*args, **kwargs)
+        except TypeError as error:
+            raise BadArguments(
+                f"the arguments of task {task!r} do not fit: {error}",
+                expected=f"{task}{self.parameters}",
+                advice="call enqueue as you would call the handler, without its Context",
+            ) from error
+
+    def decode(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Context
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Turn plain JSON values into the handler's types and add its Context. Raises UndecodablePayload."""
+        try:
+            bound = self.parameters.bind(*args, **kwargs)
+        except TypeError as error:
+            raise UndecodablePayload(
+                f"the stored arguments do not fit the handler: {error}",
+                expected=str(self.parameters),
+                advice="deploy a handler that takes them, then redrive the job",
+            ) from error
+        for name, value in bound.arguments.items():
+            bound.arguments[name] = self._decoded(name, value)
+        called_with, named = bound.args, dict(bound.kwargs)
+        if self.context_name is not None and self.is_context_first:
+            called_with = (context, *called_with)
+        elif self.context_name is not None:
+            named[self.context_name] = context
+        return called_with, named
+
+    def decode_result(self, value: object) -> Any:
+        """Turn a plain JSON value into the type the handler returns."""
+        return decode_value(value, self.hints.get("return", Any))
+
+    def _decoded(self, name: str, value: Any) -> Any:
+        hint = self.hints.get(name, Any)
+        kind = self.parameters.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            return tuple(decode_value(each, hint) for each in value)
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            return {key: decode_value(each, hint) for key, each in value.items()}
+        return decode_value(value, hint)
+
+
+def inspect_handler(handler: Callable[..., Coroutine[Any, Any, object]]) -> HandlerSignature:
+    """Read the signature of a handler. Raises BadHandler unless it is an async function."""
+    if not inspect.iscoroutinefunction(inspect.unwrap(handler)):
+        raise BadHandler(
+            f"{getattr(handler, '__qualname__', handler)!s} is not an async function",
+            expected="a function made with `async def`",
+            advice="make it async, and call blocking code with anyio.to_thread.run_sync",
+        )
+    signature = inspect.signature(handler)
+    hints = _hints(handler)
+    names = [name for name, parameter in signature.parameters.items() if _is_context(hints.get(name), parameter)]
+    if len(names) > 1:
+        raise BadHandler(
+            f"{handler.__qualname__} has {len(names)} parameters of type Context",
+            expected="one at most",
+            advice="remove the others",
+        )
+    name = names[0] if names else None
+    others = [parameter for parameter in signature.parameters.values() if parameter.name != name]
+    first = next(iter(signature.parameters.values()), None)
+    is_positional = first is not None and first.kind is not inspect.Parameter.KEYWORD_ONLY
+    return HandlerSignature(
+        parameters=signature.replace(parameters=others),
+        hints={key: hint for key, hint in hints.items() if key != name and is_decodable(hint)},
+        context_name=name,
+        is_context_first=is_positional and first is not None and first.name == name,
+    )
+
+
+def _hints(handler: Callable[..., object]) -> dict[str, Any]:
+    inner = inspect.unwrap(handler)
+    try:
+        return get_type_hints(inner.func if isinstance(inner, functools.partial) else inner)
+    except (NameError, AttributeError, TypeError):
+        # A name that exists for the type checker only: such a handler gets plain JSON values.
+        return {}
+
+
+def _is_context(hint: Any, parameter: inspect.Parameter) -> bool:
+    written: Any = parameter.annotation
+    return hint is Context or (isinstance(written, str) and written.split(".")[-1] == "Context")

@@ -1,0 +1,68 @@
+"""What a store is: a place that runs operations, one transaction each.
+
+It knows nothing of workers, retries or handlers. A queue opens a store and gets a session; a session is where a
+fault injector wraps, because `perform` is the one await between the queue and its rows.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractAsyncContextManager
+from random import Random
+from typing import Protocol, TypeVar
+
+import anyio
+
+from aqueue.clock import Clock
+from aqueue.errors import StoreUnavailable
+from aqueue.log import logger
+from aqueue.store.operations import Operation
+
+__all__ = ["Session", "Store", "insist"]
+
+R = TypeVar("R")
+
+
+class Session(Protocol):
+    """An open store."""
+
+    async def perform(self, operation: Operation[R]) -> R:
+        """Run one operation as one transaction and return its reply.
+
+        Operations start in the order of the calls. Cancelled here: the operation is carried out all the same, now or
+        in a moment, unless the process ends first; repeating it is safe (operations.py, rule 2).
+        Raises StoreUnavailable if it may or may not have happened, else what the operation raises (nothing happened).
+        """
+        ...
+
+    def post(self, operation: Operation[object]) -> None:
+        """Have the operation carried out after all earlier ones, without waiting for it. Its reply is dropped."""
+        ...
+
+
+class Store(Protocol):
+    """A place that keeps jobs."""
+
+    def open(self, *, clock: Clock, random: Random) -> AbstractAsyncContextManager[Session]:
+        """Open for the life of the context. clock: stamps every transaction. random: for jitter only."""
+        ...
+
+
+async def insist(session: Session, operation: Operation[R], *, random: Random, tries: int = 5) -> R:
+    """Perform an operation, and again with jittered backoff while the store does not answer.
+
+    Safe because every operation may be repeated. Raises StoreUnavailable after the last try.
+    Cancelled here: as in Session.perform.
+    """
+    assert tries >= 1, tries
+    for done in range(tries - 1):
+        try:
+            return await session.perform(operation)
+        except StoreUnavailable as error:
+            pause = random.uniform(0.5, 1.0) * 0.05 * math.ldexp(1.0, done)
+            logger().warning(
+                "store.retried", operation=type(operation).__name__, failures=done + 1, pause_seconds=pause,
+                error=error.happened,
+            )  # fmt: skip
+            await anyio.sleep(pause)
+    return await session.perform(operation)

@@ -1,0 +1,165 @@
+"""Rows in dictionaries, with an undo log instead of a journal.
+
+It finds by walking over the live jobs: meant for thousands of live jobs, not for millions.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+from aqueue.lifecycle import TERMINAL, State
+from aqueue.store.rows import EffectRow, Event, JobRow, Violation
+from aqueue.store.sqlite_tables import SqliteTables, create_schema
+
+__all__ = ["MemoryTables"]
+
+
+class MemoryTables:
+    """Tables of the seam in rows.py, in memory."""
+
+    def __init__(self) -> None:
+        """Create empty tables."""
+        self._jobs: dict[int, JobRow] = {}
+        self._live: dict[int, None] = {}  # ids of pending and running jobs, in order of insertion
+        self._uids: dict[str, int] = {}
+        self._events: list[Event] = []
+        self._events_of: dict[int, list[Event]] = {}
+        self._effects: dict[str, EffectRow] = {}
+        self._undo: list[Callable[[], object]] = []
+
+    @contextmanager
+    def atomic(self) -> Generator[None]:
+        """Undo everything written inside if it raises."""
+        assert not self._undo, "transactions do not nest"
+        try:
+            yield
+        except BaseException:
+            for undo in reversed(self._undo):
+                undo()
+            raise
+        finally:
+            self._undo.clear()
+
+    def insert_job(self, job: JobRow) -> int:
+        """Insert, ignoring job.id, and return the id given."""
+        job_id = len(self._jobs) + 1
+        self._jobs[job_id] = replace(job, id=job_id)
+        self._live[job_id] = None
+        self._uids[job.uid] = job_id
+        self._undo.append(lambda: (self._jobs.pop(job_id), self._live.pop(job_id), self._uids.pop(job.uid)))
+        return job_id
+
+    def job(self, job_id: int) -> JobRow | None:
+        """The job of this id."""
+        return self._jobs.get(job_id)
+
+    def job_with_uid(self, uid: str) -> int | None:
+        """The id of the job enqueued by this request."""
+        return self._uids.get(uid)
+
+    def live_twin(self, task: str, unique_key: str) -> int | None:
+        """The pending or running job of this task and key."""
+        twins = (row.id for row in self._live_jobs() if (row.task, row.unique_key) == (task, unique_key))
+        return next(twins, None)
+
+    def replace_job(self, before: JobRow, after: JobRow) -> None:
+        """Write `after` over `before`."""
+        assert self._jobs[before.id] == before, (before, self._jobs[before.id])
+        self._put(after)
+        self._undo.append(lambda: self._put(before))
+
+    def _put(self, row: JobRow) -> None:
+        self._jobs[row.id] = row
+        if row.life.state in TERMINAL:
+            self._live.pop(row.id, None)
+        else:
+            self._live[row.id] = None
+
+    def _live_jobs(self) -> Iterator[JobRow]:
+        return (self._jobs[job_id] for job_id in self._live)
+
+    def ready(self, now: int, limit: int) -> list[JobRow]:
+        """Due pending jobs whose key is free, highest priority first, then oldest due first."""
+        first_of: dict[str, int] = {}  # order key -> oldest pending id, or 0 while a job of the key runs
+        for row in self._live_jobs():
+            if row.order_key is not None:
+                rank = 0 if row.life.state == "running" else row.id
+                first_of[row.order_key] = min(rank, first_of.get(row.order_key, rank))
+        due = [
+            row
+            for row in self._live_jobs()
+            if row.life.state == "pending"
+            and row.life.run_at <= now
+            and (row.order_key is None or first_of[row.order_key] == row.id)
+        ]
+        due.sort(key=lambda row: (-row.priority, row.life.run_at, row.id))
+        return due[:limit]
+
+    def next_run_at(self, now: int) -> int | None:
+        """When the next job that is not due yet will be."""
+        later = (row.life.run_at for row in self._live_jobs() if row.life.state == "pending" and row.life.run_at > now)
+        return min(later, default=None)
+
+    def claimed_with(self, nonce: str) -> list[JobRow]:
+        """Running jobs taken by this one request to claim."""
+        return sorted((row for row in self._live_jobs() if row.life.claim_nonce == nonce), key=lambda row: row.id)
+
+    def expired(self, now: int, limit: int) -> list[JobRow]:
+        """Running jobs whose lease ran out, oldest lease first."""
+        leases = [
+            (row.life.lease_until, row.id)
+            for row in self._live_jobs()
+            if row.life.lease_until is not None and row.life.lease_until < now
+        ]
+        return [self._jobs[job_id] for _, job_id in sorted(leases)[:limit]]
+
+    def dead(self, limit: int) -> list[JobRow]:
+        """Dead jobs, longest dead first."""
+        dead = [row for row in self._jobs.values() if row.life.state == "dead"]
+        dead.sort(key=lambda row: (row.life.finished_at or 0, row.id))
+        return dead[:limit]
+
+    def count_states(self) -> Mapping[State, int]:
+        """How many jobs are in each state."""
+        counted: dict[State, int] = {}
+        for row in self._jobs.values():
+            counted[row.life.state] = counted.get(row.life.state, 0) + 1
+        return counted
+
+    def append_event(self, event: Event) -> None:
+        """Write one line of the log."""
+        self._events.append(event)
+        self._events_of.setdefault(event.job_id, []).append(event)
+        self._undo.append(lambda: (self._events.pop(), self._events_of[event.job_id].pop()))
+
+    def events(self, job_id: int) -> list[Event]:
+        """The log of one job, oldest first."""
+        return list(self._events_of.get(job_id, ()))
+
+    def effect(self, key: str) -> EffectRow | None:
+        """The ledger's line for this key."""
+        return self._effects.get(key)
+
+    def put_effect(self, effect: EffectRow) -> None:
+        """Write the ledger's line for its key."""
+        before = self._effects.get(effect.key)
+        self._effects[effect.key] = effect
+        if before is None:
+            self._undo.append(lambda: self._effects.pop(effect.key))
+        else:
+            self._undo.append(lambda: self._effects.update({effect.key: before}))
+
+    def count_applied_effects(self, job_id: int) -> int:
+        """How many effects this job applied."""
+        return sum(1 for row in self._effects.values() if row.job_id == job_id and row.state == "applied")
+
+    def violations(self, *, now: int, grace_ms: int, free_slots: int) -> tuple[Violation, ...]:
+        """Copy everything into an empty SQLite database and run the same queries there as on a stored one."""
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            create_schema(connection)
+            copy = SqliteTables(connection)
+            copy.load(self._jobs.values(), self._events, self._effects.values())
+            return copy.violations(now=now, grace_ms=grace_ms, free_slots=free_slots)

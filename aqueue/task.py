@@ -1,0 +1,155 @@
+"""A handler with its name and its policies, and how jobs are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from aqueue.codec import checksum, encode_call
+from aqueue.hub import Hub
+from aqueue.job import Job
+from aqueue.policy import Retry, at_least
+from aqueue.signature import HandlerSignature, inspect_handler
+from aqueue.store.operations import Enqueue, Enqueued
+from aqueue.store.rows import NewJob
+
+__all__ = ["Draft", "Options", "Task", "TaskPolicy", "enqueue_drafts"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPolicy:
+    """What holds for every job of a task.
+
+    timeout: seconds one try may take, None for no limit.   lease: seconds a worker may be silent before the job is
+    taken from it, None for the worker's own.   priority: higher runs first.
+    """
+
+    retry: Retry = field(default_factory=Retry)
+    timeout: float | None = None
+    lease: float | None = None
+    priority: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        if self.timeout is not None:
+            at_least("timeout", self.timeout, 0, above=True)
+        if self.lease is not None:
+            at_least("lease", self.lease, 0.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What holds for one job. delay and deadline: seconds from the moment it is enqueued."""
+
+    delay: float = 0.0
+    key: str | None = None
+    unique: str | None = None
+    deadline: float | None = None
+    priority: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        at_least("delay", self.delay, 0)
+        if self.deadline is not None:
+            at_least("deadline", self.deadline, 0, above=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft(Generic[R]):
+    """A job that is not enqueued yet, for Queue.enqueue_many."""
+
+    task: Task[..., R]
+    new: NewJob
+
+
+class Task(Generic[P, R]):
+    """A handler that jobs can be made of. Made by Queue.task, not by hand."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        name: str,
+        handler: Callable[..., Coroutine[Any, Any, R]],
+        policy: TaskPolicy,
+        *,
+        options: Options | None = None,
+        signature: HandlerSignature | None = None,
+    ) -> None:
+        """Inspect the handler. Raises BadHandler."""
+        self._hub = hub
+        self._options = options or Options()
+        self.name = name
+        self.handler = handler
+        self.policy = policy
+        self.signature = signature or inspect_handler(handler)
+
+    def __repr__(self) -> str:
+        """Show the name."""
+        return f"<Task {self.name}>"
+
+    def options(
+        self,
+        *,
+        delay: float = 0.0,
+        key: str | None = None,
+        unique: str | None = None,
+        deadline: float | None = None,
+        priority: int | None = None,
+    ) -> Task[P, R]:
+        """Return the task with options for the jobs made of it.
+
+        delay: seconds before it may run.   key: jobs of one key run one at a time, in the order they were enqueued,
+        also across retries.   unique: while a job of this task and key is pending or running, enqueueing another
+        returns that one.   deadline: seconds from now after which running it is pointless: it goes to the dead letter
+        as «expired».   priority: instead of the task's own.
+        """
+        options = Options(delay, key, unique, deadline, priority)
+        return Task(self._hub, self.name, self.handler, self.policy, options=options, signature=self.signature)
+
+    def job(self, *args: P.args, **kwargs: P.kwargs) -> Draft[R]:
+        """Describe a job without enqueueing it. Raises BadArguments."""
+        self.signature.check(self.name, args, kwargs)
+        payload = encode_call(args, kwargs, task=self.name)
+        retry, options = self.policy.retry, self._options
+        new = NewJob(
+            uid="",  # given when it is enqueued
+            task=self.name,
+            payload=payload,
+            payload_crc=checksum(payload),
+            delay_ms=round(options.delay * 1000),
+            max_attempts=retry.attempts,
+            max_claims=retry.claims_max,
+            max_redrives=retry.redrives,
+            priority=self.policy.priority if options.priority is None else options.priority,
+            deadline_ms=None if options.deadline is None else round(options.deadline * 1000),
+            order_key=options.key,
+            unique_key=options.unique,
+        )
+        return Draft(self, new)
+
+    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Store a job; when this returns, it survives what the store's durability says.
+
+        Raises BadArguments, QueueClosed, StoreUnavailable.
+        Cancelled here: the job may be stored. Use options(unique=...) if you will enqueue it again.
+        """
+        (job,) = await enqueue_drafts(self._hub, (self.job(*args, **kwargs),))
+        return job
+
+    def handle(self, enqueued: Enqueued) -> Job[R]:
+        """Return the handle for a job of this task."""
+        returns = self.signature.hints.get("return", Any)
+        return Job(self._hub, enqueued.job_id, returns=returns, created=enqueued.created)
+
+
+async def enqueue_drafts(hub: Hub, drafts: tuple[Draft[R], ...]) -> tuple[Job[R], ...]:
+    """Store jobs in one transaction, all or none."""
+    # A draft may be enqueued twice by its user: that is two jobs, so each enqueueing names itself anew.
+    news = tuple(replace(draft.new, uid=hub.new_token()) for draft in drafts)
+    enqueued = await hub.perform(Enqueue(news))
+    hub.wake_workers()
+    return tuple(draft.task.handle(reply) for draft, reply in zip(drafts, enqueued, strict=True))

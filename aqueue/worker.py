@@ -1,0 +1,323 @@
+"""A worker: claims jobs, runs each in its own cancel scope, and settles what came of it.
+
+Law 1: a claimed job is always in somebody's hand, given back, or left to its lease. Never dropped.
+Law 2: a cancel from outside (shutdown) is not a verdict on the job: it is released, and no failure is counted.
+Law 3: a settlement is sent until it is answered or its time is over; then the lease decides. It is never doubled,
+       because the store knows its own events (store/operations.py, rule 2).
+Law 4: every period is jittered by the queue's Random, so that workers started together drift apart.
+Law 5: a cancellation is never swallowed.
+
+Its tasks are called NAME, NAME/renew, NAME/sweep and NAME/job. What a try is, and what comes of it, is in attempt.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import anyio
+import anyio.abc
+
+from aqueue.attempt import Attempt
+from aqueue.errors import LeaseLost, StoreUnavailable
+from aqueue.hub import Hub
+from aqueue.lifecycle import Release
+from aqueue.log import logger
+from aqueue.policy import at_least
+from aqueue.running import Running
+from aqueue.store.base import insist
+from aqueue.store.operations import Claim, ClaimReply, ReleaseClaim, Renew, Settle, Sweep
+from aqueue.store.rows import JobRow
+
+__all__ = ["Worker", "WorkerPolicy"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPolicy:
+    """How a worker goes about it. All but concurrency in seconds.
+
+    lease: silence after which a job is taken away.   poll: longest time between two looks at the store.
+    sweep: period of rescuing jobs of dead workers.   drain: time running jobs get on a clean exit, all together.
+    settle: time a settlement may take.   grace: time a handler that was told to stop keeps its lease.
+    """
+
+    concurrency: int = 10
+    lease: float = 30.0
+    poll: float = 1.0
+    sweep: float = 10.0
+    drain: float = 30.0
+    settle: float = 10.0
+    grace: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        at_least("concurrency", self.concurrency, 1)
+        at_least("lease", self.lease, 0.01)
+        at_least("drain", self.drain, 0)
+        for name, number in (("poll", self.poll), ("sweep", self.sweep), ("settle", self.settle)):
+            at_least(name, number, 0, above=True)
+        at_least("grace", self.grace, 0)
+
+
+class Worker:
+    """Runs the jobs of one queue. Made by Queue.worker."""
+
+    def __init__(self, hub: Hub, name: str, policy: WorkerPolicy) -> None:
+        """Create a worker that does not run yet."""
+        self.name = name
+        # The lease belongs to one start of one process, never to a name that may come back (FM_030).
+        self.id = f"{name}:{hub.new_token()[:16]}"
+        self.policy = policy
+        self._hub = hub
+        self._session = hub.session
+        self._slots = anyio.CapacityLimiter(policy.concurrency)
+        self._in_hand: dict[int, Running] = {}
+        self._work = anyio.Event()
+        self._renewal = anyio.Event()
+        self._is_draining = False
+        self._swept_at: tuple[int, float] | None = None
+        self.has_ended = anyio.Event()
+
+    @property
+    def free_slots(self) -> int:
+        """How many more jobs it could run now."""
+        return 0 if self._is_draining or self.has_ended.is_set() else int(self._slots.available_tokens)
+
+    def wake(self) -> None:
+        """Look for jobs now."""
+        self._work.set()
+
+    def renew_soon(self) -> None:
+        """Renew every lease now."""
+        for running in self._in_hand.values():
+            running.renew_at = -math.inf
+        self._renewal.set()
+
+    def drain(self) -> None:
+        """Claim nothing more; end when the jobs in hand have ended, or their time is over."""
+        self._is_draining = True
+        self.wake()
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Work until drained. Cancelled here: the jobs in hand are cancelled and released."""
+        self._hub.workers.append(self)
+        logger().debug("worker.started", worker=self.id, concurrency=self.policy.concurrency)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._keep_renewing, name=f"{self.name}/renew")
+                tasks.start_soon(self._keep_sweeping, name=f"{self.name}/sweep")
+                task_status.started()
+                await self._keep_claiming(tasks)
+                with anyio.move_on_after(self.policy.drain):
+                    await self._until_hands_are_empty()
+                tasks.cancel_scope.cancel()
+        finally:
+            self._hub.workers.remove(self)
+            self.has_ended.set()
+            logger().debug("worker.ended", worker=self.id, drained=self._is_draining)
+
+    # Claiming.
+
+    async def _keep_claiming(self, tasks: anyio.abc.TaskGroup) -> None:
+        while not self._is_draining:
+            self._work = anyio.Event()  # subscribed before the look, so that no hint falls between look and wait
+            wait_seconds = self._jittered(self.policy.poll)
+            room = self.free_slots
+            if room:
+                asked_at = anyio.current_time()
+                reply = await self._claim(room)
+                await self._hand_over(reply.jobs, asked_at, tasks)
+                if reply.jobs:
+                    continue
+                if reply.wait_ms is not None:
+                    wait_seconds = min(wait_seconds, reply.wait_ms / 1000)
+            with anyio.move_on_after(wait_seconds):
+                await self._work.wait()
+
+    async def _claim(self, room: int) -> ClaimReply:
+        """Take up to `room` jobs. What was taken and cannot be returned is given back (FM_003)."""
+        leases_ms = {
+            name: round(task.policy.lease * 1000)
+            for name, task in self._hub.tasks.items()
+            if task.policy.lease is not None
+        }
+        nonce = self._hub.new_token()
+        claim = Claim(self.id, nonce, room, round(self.policy.lease * 1000), leases_ms)
+        try:
+            with anyio.move_on_after(self.policy.settle, shield=True):
+                reply = await insist(self._session, claim, random=self._hub.random)
+                for job in reply.jobs:
+                    logger().debug("job.claimed", job=job.id, attempt=job.life.attempt, worker=self.id)
+                return reply
+        except StoreUnavailable as error:
+            logger().warning("claim.unanswered", worker=self.id, error=error.happened)
+        except BaseException:
+            # Killed in spite of the shield (asyncio's Task.cancel). The claim may be committed or still in the
+            # store's list; the release comes after it there, and does nothing if the claim took nothing.
+            self._session.post(ReleaseClaim(nonce))
+            raise
+        self._session.post(ReleaseClaim(nonce))
+        return ClaimReply((), None)
+
+    async def _hand_over(self, jobs: tuple[JobRow, ...], asked_at: float, tasks: anyio.abc.TaskGroup) -> None:
+        """Start one task per job, and know that it has taken the job over."""
+        handed = [Running(job, self._lease_seconds(job), asked_at) for job in jobs]
+        try:
+            for running in handed:
+                # start, not start_soon: a task cancelled before its first step would drop the job unseen.
+                await tasks.start(self._run_job, running, name=f"{self.name}/job")
+        except BaseException:
+            for running in handed:
+                if not running.is_adopted:
+                    self._session.post(self._release_of(running, "not started"))
+            raise
+
+    def _lease_seconds(self, job: JobRow) -> float:
+        task = self._hub.tasks.get(job.task)
+        own = None if task is None else task.policy.lease
+        return self.policy.lease if own is None else own
+
+    # Running.
+
+    async def _run_job(
+        self, running: Running, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        """The whole life of a job in this worker; its slot is taken for exactly as long."""
+        try:
+            async with self._slots:
+                with self._holding(running):
+                    task_status.started()
+                    await self._try_and_settle(running)
+        finally:
+            self.wake()
+
+    @contextmanager
+    def _holding(self, running: Running) -> Generator[None]:
+        running.is_adopted = True
+        self._in_hand[running.job.id] = running
+        self._renewal.set()  # the renewing task may be waiting for a later lease than this one
+        try:
+            yield
+        finally:
+            # A rescued job may have come back to this very worker: only its own entry is its to remove.
+            if self._in_hand.get(running.job.id) is running:
+                del self._in_hand[running.job.id]
+
+    async def _try_and_settle(self, running: Running) -> None:
+        attempt = Attempt(self._hub, running, self.id, self.policy.settle, self._renew_now)
+        try:
+            settlement = await attempt.perform()
+        except BaseException:
+            # Not a verdict of ours: the host is being cancelled, or the program ends.
+            await self._release(running)
+            raise
+        if settlement is not None:
+            await self._settle(settlement)
+
+    async def _settle(self, settlement: Settle) -> None:
+        """Write how the attempt ended. Cancelled here: it is written all the same."""
+        told = {"job": settlement.job_id, "attempt": settlement.step.attempt, "worker": self.id}
+        try:
+            with anyio.move_on_after(self.policy.settle, shield=True):
+                state = await insist(self._session, settlement, random=self._hub.random)
+                logger().debug("job.settled", step=type(settlement.step).__name__, state=state, **told)
+                self._hub.settled(settlement.job_id)
+                return
+        except LeaseLost as lost:
+            logger().warning("job.lease_lost", error=lost.happened, **told)
+            return
+        except StoreUnavailable as error:
+            logger().warning("job.left_to_its_lease", error=error.happened, **told)
+            return
+        except BaseException:
+            # Killed in spite of the shield: send it again, in case it was not sent. Doubled, it is recognised.
+            self._session.post(settlement)
+            raise
+        logger().warning("job.left_to_its_lease", error="the store did not answer in time", **told)
+
+    async def _release(self, running: Running) -> None:
+        """Give the job back without counting a failure, within the time a settlement may take."""
+        await self._settle(self._release_of(running, "shutdown"))
+
+    def _release_of(self, running: Running, why: str) -> Settle:
+        attempt = running.job.life.attempt
+        return Settle(running.job.id, self.id, Release(attempt, run_at=0), error=why)
+
+    # Renewing.
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            self._renewal = anyio.Event()
+            now = anyio.current_time()
+            next_renewal = min((running.renew_at for running in self._renewable(now)), default=math.inf)
+            if next_renewal > now:
+                with anyio.move_on_at(next_renewal):
+                    await self._renewal.wait()
+                continue
+            await self._renew()
+
+    def _renewable(self, now: float) -> list[Running]:
+        return [running for running in self._in_hand.values() if not running.is_stuck(now, self.policy.grace)]
+
+    async def _renew(self) -> None:
+        """Extend the leases of all jobs in hand. Cancelled here: they may be extended, which harms nobody."""
+        asked_at = anyio.current_time()
+        held = self._renewable(asked_at)
+        for running in held:
+            running.not_renewed(asked_at)
+        try:
+            renewals = await self._session.perform(Renew(tuple(running.lease for running in held)))
+        except StoreUnavailable as error:
+            logger().warning("renewal.unanswered", worker=self.id, jobs=len(held), error=error.happened)
+            return
+        now = anyio.current_time()
+        for running, renewal in zip(held, renewals, strict=True):
+            if renewal.held:
+                running.renewed(asked_at)
+            elif self._in_hand.get(running.job.id) is running:  # else it was settled meanwhile, by ourselves
+                running.stop_for("lease lost", now)
+            if renewal.cancel_requested:
+                running.stop_for("cancel requested", now)
+
+    async def _renew_now(self) -> None:
+        await self._renew()
+
+    # Sweeping.
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            await self._sweep()
+            await anyio.sleep(self._jittered(self.policy.sweep))
+
+    async def _sweep(self) -> None:
+        """Free jobs whose lease ran out, whoever held them. Cancelled here: it may be done; twice is as good."""
+        if self._clock_jumped():
+            # A jump makes live leases look dead: give their owners one period to renew them (FM_016).
+            logger().warning("sweep.skipped", worker=self.id, why="the wall clock jumped")
+            self.renew_soon()
+            return
+        try:
+            freed = await self._session.perform(Sweep())
+        except StoreUnavailable as error:
+            logger().warning("sweep.unanswered", worker=self.id, error=error.happened)
+            return
+        for job_id in freed:
+            logger().warning("job.rescued", job=job_id, by=self.id)
+            self._hub.settled(job_id)
+
+    def _clock_jumped(self) -> bool:
+        before, self._swept_at = self._swept_at, (self._hub.clock.now_ms(), anyio.current_time())
+        if before is None:
+            return False
+        wall_seconds = (self._swept_at[0] - before[0]) / 1000
+        return abs(wall_seconds - (self._swept_at[1] - before[1])) > self.policy.sweep
+
+    async def _until_hands_are_empty(self) -> None:
+        while self._in_hand:
+            self._work = anyio.Event()
+            await self._work.wait()
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * self._hub.random.uniform(0.8, 1.2)
