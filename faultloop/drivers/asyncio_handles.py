@@ -1,0 +1,162 @@
+"""The objects the loop hands out: tasks, futures and handles that never order anything by memory address.
+
+asyncio keeps tasks and futures in sets, and a set's order follows its members' hashes, which are addresses. Ours are
+ordinals, dense and counted per loop. They stay C objects otherwise: no coroutine is wrapped, and a step costs what it
+costs on asyncio's own loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import types
+from asyncio import events
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from faultloop.drivers.asyncio_loop import Loop
+    from faultloop.engine.paths import TaskNode
+
+CFuture = asyncio.Future
+"""The C future. `asyncio.Future` names another class while a run lasts (see asyncio_ordering)."""
+
+
+class Task(asyncio.Task[Any]):
+    """asyncio's own C task, with an ordinal and a place for its node."""
+
+    __slots__ = ("label", "node", "ordinal")
+
+    ordinal: int
+    """From 1, in order of creation. Set before __init__, which already hashes the task."""
+    label: str
+    """The name the program gave it. Unset when it gave none."""
+    node: TaskNode
+    """What the watcher knows of it. Unset unless a watcher saw it being made."""
+
+    def __hash__(self) -> int:
+        return self.ordinal
+
+    __eq__ = object.__eq__
+
+    def set_name(self, value: object) -> None:
+        """Name the task; asyncio 3.11 and 3.12 do this after creating it."""
+        self.label = str(value)
+        super().set_name(value)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Request cancellation. A Python method, so that `call_soon(task.cancel)` is not taken for a step."""
+        return super().cancel(msg)
+
+
+class Future(asyncio.Future[Any]):
+    """asyncio's own C future, hashed by the order in which futures were first hashed: creating one runs no Python."""
+
+    __slots__ = ("_ordinal",)
+
+    _ordinal: int
+
+    def __hash__(self) -> int:
+        try:
+            return self._ordinal
+        except AttributeError:
+            loop = self.get_loop()
+            self._ordinal = ordinal = getattr(loop, "_next_hash", id)(self)
+            return ordinal
+
+    __eq__ = object.__eq__
+
+
+class Callback(events.Handle):
+    """A plain callback in the ready queue; runs itself, and reports an exception as asyncio does."""
+
+    __slots__ = ()
+
+    _cancelled: bool
+    _run: Callable[[], None]
+
+    def run(self, callback: Callable[..., object], /) -> None:
+        """Run unless cancelled. callback: unused; the handle has its own."""
+        if not self._cancelled:
+            self._run()
+
+
+class Timer(events.TimerHandle):
+    """A callback with a time. `instant` is exact; `when()` is its float for asyncio's surface."""
+
+    __slots__ = ("instant",)
+
+    instant: int
+    _cancelled: bool
+    _run: Callable[[], None]
+    _callback: Any
+    _args: Any
+
+    def run(self, callback: Callable[..., object], /) -> None:
+        """Run unless cancelled. callback: unused; the handle has its own."""
+        if not self._cancelled:
+            self._run()
+
+
+class ForeignCallback:
+    """A stock handle that asyncio's selector code made (readers, writers, signals), made runnable as an entry."""
+
+    __slots__ = ("handle",)
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+
+    def run(self, callback: Callable[..., object], /) -> None:
+        """Run unless cancelled."""
+        if not self.handle._cancelled:
+            self.handle._run()
+
+
+def _learn_step_type() -> type:
+    """The C type of what a task queues to run its next step; it has no name of its own in the library."""
+
+    class Catcher:
+        caught: object = None
+
+        def get_debug(self) -> bool:
+            return False
+
+        def call_soon(self, callback: object, *args: object, context: object = None) -> None:
+            self.caught = callback
+
+    async def nothing() -> None:
+        pass
+
+    catcher, coroutine = Catcher(), nothing()
+    task = asyncio.Task(coroutine, loop=catcher)  # type: ignore[arg-type]
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    coroutine.close()
+    return type(catcher.caught)
+
+
+StepCallback = _learn_step_type()
+"""What a task queues to begin, or to go on after a bare yield."""
+BuiltinMethod = types.BuiltinFunctionType
+"""The type of the bound C method with which a future wakes the task that waits for it."""
+WAKERS = {CFuture, Future, Task, asyncio.Task}
+"""The types of future a wake-up usually comes from; others are recognised more slowly."""
+
+
+def is_wakeup(callback: object, argument: object) -> bool:
+    """Whether this is a future waking a task of some other class than ours."""
+    return (
+        type(callback) is BuiltinMethod
+        and isinstance(callback.__self__, asyncio.Task)
+        and asyncio.isfuture(argument)
+        and callback.__name__ == "task_wakeup"
+    )
+
+
+def make_task(loop: Loop, coro: Any, *, name: str | None, context: contextvars.Context | None, **extra: Any) -> Task:
+    """A task of ours. extra: what newer asyncio passes on (`eager_start`)."""
+    task = Task.__new__(Task)
+    loop._task_ordinal = task.ordinal = loop._task_ordinal + 1
+    if name is not None:
+        task.label = str(name)
+    Task.__init__(task, coro, loop=loop, name=name, context=context, **extra)
+    return task

@@ -1,0 +1,376 @@
+"""The deterministic asyncio loop: asyncio's whole surface, with the ready queue and the clock in our hands.
+
+It is asyncio's own selector loop with other answers to two questions: who runs next (`asyncio_turns`) and what time it
+is (`agenda`, in integer nanoseconds from 0). Sockets on loopback, signals, executors and async generators keep working;
+what would reach outside the machine is refused by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import functools
+import ipaddress
+import selectors
+import socket
+import sys
+import threading
+import time
+import weakref
+from asyncio import events
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+from faultloop.drivers import asyncio_ordering, asyncio_threads, asyncio_turns
+from faultloop.drivers.asyncio_handles import (
+    WAKERS,
+    BuiltinMethod,
+    Callback,
+    CFuture,
+    ForeignCallback,
+    Future,
+    StepCallback,
+    Task,
+    Timer,
+    is_wakeup,
+    make_task,
+)
+from faultloop.drivers.ready import ABSENT, AnyOrder, BatchOrder, Choose, FifoOrder, Ordering, ReadyQueue
+from faultloop.drivers.timers import NEVER, Agenda
+from faultloop.errors import EscapeRefused
+from faultloop.model.faults import NANOSECONDS
+from faultloop.model.limits import Limits
+from faultloop.model.trace import Order
+
+_IO_ATTRIBUTES = frozenset(("_selector", "_ssock", "_csock", "_transports"))
+_FOREVER_SECONDS = 1e15
+
+
+class _ForPrimitives:
+    """What asyncio's locks and queues see of the loop: they only ever make futures."""
+
+    __slots__ = ("create_future",)
+
+    def __init__(self, loop: Loop) -> None:
+        self.create_future = functools.partial(CFuture, loop=loop)
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop whose order and time are answers, not circumstances.
+
+    order: how freely ready tasks may overtake each other.   choose: answers order questions; None is always calm.
+    hold: for order `any`, for how many turns a ready task may be held back; None lifts the bound.
+    threads: whether a job for a thread runs `inline` at a scheduled step, or in a `real` thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        order: Order = "fifo",
+        choose: Choose | None = None,
+        limits: Limits | None = None,
+        threads: Literal["inline", "real"] = "inline",
+        hold: int | None = 2,
+    ) -> None:
+        # The selector and its socket pair are made when a descriptor is first needed: a tenth of a small run otherwise.
+        asyncio.BaseEventLoop.__init__(self)
+        self._signal_handlers: dict[int, Any] = {}
+        self._unix_server_sockets: dict[Any, Any] = {}
+        self._clock_resolution = 1e-9
+        self._for_primitives = _ForPrimitives(self)
+        self._task_ordinal = 0
+        self._hashes = 0
+        self._eager = False
+        self._home_thread = threading.get_ident()
+        self.limits = limits if limits is not None else Limits()
+        self.thread_mode = threads
+        self.now = 0
+        self.step = 0
+        """Number of the last entry run: callbacks and task steps alike, from 1."""
+        self.turns_at_instant = 0
+        self.queue = ReadyQueue()
+        self._push = self.queue.push
+        self.choose = choose
+        self.ordering: Ordering = _ordering(order, self.queue, choose, hold)
+        self.agenda: Agenda[Timer] = Agenda()
+        self.due: list[Timer] = []
+        self.inbox: list[tuple[threading.Thread, Any]] = []
+        self.inline_job = ""
+        self.jobs_running = 0
+        self.subprocesses: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.threads_known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        self.threads_at_start = 0
+        self.watcher: asyncio_turns.Watcher | None = None
+        self.next_stop = 0
+        self.next_check = min(asyncio_turns.CHECK_STEPS, self.limits.steps)
+        self.wall_end = float("inf")
+        self.complaints: list[dict[str, Any]] | None = None
+        """Where errors nobody caught are kept; None logs them as asyncio does."""
+        self.open_generators: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _IO_ATTRIBUTES:
+            self._open_io()
+            return self.__dict__[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _open_io(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        cast(Any, self)._make_self_pipe()
+
+    @property
+    def has_io(self) -> bool:
+        """Whether anything but our own wake-up pipe could become readable."""
+        return "_selector" in self.__dict__ and (len(self._selector.get_map()) > 1 or bool(self._signal_handlers))
+
+    def _next_hash(self, _: object) -> int:
+        self._hashes += 1
+        return self._hashes
+
+    # Time and queueing
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self.now / NANOSECONDS
+
+    def call_soon(self, callback: Any, arg: Any = ABSENT, /, *more: Any, context: Any = None) -> Any:
+        """Queue a callback. Steps of tasks, which nobody can cancel, go without a handle."""
+        kind = type(callback)
+        if kind is StepCallback or (kind is BuiltinMethod and type(arg) in WAKERS and type(callback.__self__) is Task):
+            self._push((context, callback, arg))
+            return None
+        return self._call_soon_plain(callback, () if arg is ABSENT else (arg, *more), context)
+
+    def _call_soon_plain(self, callback: Any, args: tuple[Any, ...], context: Any) -> Any:
+        self._check_closed()
+        if len(args) == 1 and is_wakeup(callback, args[0]):
+            self._push((context, callback, args[0]))
+            return None
+        if self._debug:
+            cast(Any, self)._check_thread()
+            cast(Any, self)._check_callback(callback, "call_soon")
+        handle = Callback(callback, args, self, context)
+        if self._debug and getattr(handle, "_source_traceback", None):
+            del cast(Any, handle)._source_traceback[-1]
+        self.queue.push_callback((handle, callback, ABSENT))
+        return handle
+
+    def push_handle(self, handle: Any) -> None:
+        """Queue a handle that exists already."""
+        runner = handle if isinstance(handle, Callback | Timer) else ForeignCallback(handle)
+        self.queue.push_callback((runner, handle._callback, ABSENT))
+
+    def _add_callback(self, handle: Any) -> None:
+        if not handle._cancelled:
+            self.push_handle(handle)
+
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        """Queue a callback from any thread; another thread's is taken when the loop is idle."""
+        if threading.get_ident() == (self._thread_id or self._home_thread):
+            return self._call_soon_plain(callback, args, context)
+        self._check_closed()
+        handle = Callback(callback, args, self, context)
+        asyncio_threads.post(self, handle)
+        return handle
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        """Queue a callback for a later virtual time. delay: seconds."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        return self._at(self.now + round(delay * NANOSECONDS) if delay < _FOREVER_SECONDS else NEVER, callback, args, context)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        """Queue a callback for an absolute virtual time. when: seconds on the loop's clock."""
+        if when is None:
+            raise TypeError("when cannot be None")
+        return self._at(round(when * NANOSECONDS) if when < _FOREVER_SECONDS else NEVER, callback, args, context)
+
+    def _at(self, instant: int, callback: Any, args: tuple[Any, ...], context: Any) -> Timer:
+        self._check_closed()
+        if self._debug:
+            cast(Any, self)._check_thread()
+            cast(Any, self)._check_callback(callback, "call_at")
+        timer = Timer(instant / NANOSECONDS, callback, args, self, context)
+        timer.instant = instant
+        if instant <= self.now:
+            self.due.append(timer)  # as in asyncio: at the next turn, behind the callbacks and I/O of this one
+        else:
+            self.agenda.add(instant, timer)
+        return timer
+
+    def _timer_handle_cancelled(self, handle: Any) -> None:
+        self.agenda.note_cancelled()
+
+    # Tasks and futures
+
+    def create_future(self) -> Any:
+        """A future of ours."""
+        return Future(loop=self)
+
+    def create_task(self, coro: Any, *, name: str | None = None, context: Any = None, **extra: Any) -> Any:
+        """A task of ours, also under asyncio's eager factory. Another factory's tasks run, but bear no ordinal."""
+        self._check_closed()
+        factory = self._task_factory
+        if factory is None:
+            return make_task(self, coro, name=name, context=context, **extra)
+        if self._eager:
+            return make_task(self, coro, name=name, context=context, **{"eager_start": True, **extra})
+        if name is not None:
+            extra["name"] = name
+        if context is not None:
+            extra["context"] = context
+        try:
+            return factory(self, coro, **extra)
+        except TypeError:
+            if "name" not in extra:
+                raise
+            del extra["name"]  # until 3.13 a factory was not given the name
+            task = factory(self, coro, **extra)
+            task.set_name(name)
+            return task
+
+    def set_task_factory(self, factory: Any) -> None:
+        """Set how tasks are made. asyncio's eager factory makes ours, eagerly."""
+        super().set_task_factory(factory)
+        self._eager = factory is not None and factory is getattr(asyncio, "eager_task_factory", None)
+
+    # Threads, processes, the network
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+        """Run a job for a thread: inline at a scheduled step, or in a real thread if the run says so."""
+        self._check_closed()
+        if self._debug:
+            cast(Any, self)._check_callback(func, "run_in_executor")
+        if self.thread_mode == "inline":
+            if executor is not None and not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
+                raise EscapeRefused(
+                    f"run_in_executor with a {type(executor).__name__}: only a thread's job can run inline. "
+                    'Use a ThreadPoolExecutor, or run with threads="real"',
+                    code="FL302",
+                )
+            return asyncio_threads.run_inline(self, func, args)
+        future: Any = super().run_in_executor(executor, func, *args)
+        self.jobs_running += 1
+        future.add_done_callback(self._job_done)
+        return future
+
+    def _job_done(self, _: Any) -> None:
+        self.jobs_running -= 1
+
+    async def getaddrinfo(self, host: Any, port: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Resolve a name of this machine; any other is refused."""
+        _refuse_foreign_host(host)
+        return await super().getaddrinfo(host, port, **kwargs)
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect to this machine; any other is refused."""
+        if isinstance(address, tuple):
+            _refuse_foreign_host(address[0])
+        await super().sock_connect(sock, address)
+
+    async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
+        transport = await cast(Any, super())._make_subprocess_transport(*args, **kwargs)
+        self.subprocesses.add(transport)
+        return transport
+
+    def poll(self, seconds: float = 0) -> bool:
+        """Queue what I/O is ready, by descriptor. Waits up to `seconds` of real time. Returns whether there was any."""
+        if "_selector" not in self.__dict__:
+            if seconds > 0:
+                time.sleep(seconds)
+            return False
+        ready = self._selector.select(seconds)
+        if not ready:
+            return False
+        ready.sort(key=lambda event: event[0].fd)
+        before = len(self.queue.entries)
+        cast(Any, self)._process_events(ready)
+        return len(self.queue.entries) > before
+
+    # Errors nobody caught
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep an error nobody caught for the run's report; the program's own handler is called all the same."""
+        if self.complaints is None:
+            super().call_exception_handler(context)
+            return
+        self.complaints.append(context)
+        if self.get_exception_handler() is not None:
+            super().call_exception_handler(context)
+
+    def _asyncgen_finalizer_hook(self, agen: Any) -> None:
+        self.open_generators.append(agen.__qualname__)
+        cast(Any, super())._asyncgen_finalizer_hook(agen)
+
+    # Running
+
+    def run_forever(self) -> None:
+        """Run until stop() is called. Raises Deadlock, Livelock or OverLimit where asyncio's own loop would hang."""
+        self._check_closed()
+        cast(Any, self)._check_running()
+        asyncio_ordering.install()
+        asyncio_threads_inline()
+        hooks = sys.get_asyncgen_hooks()
+        cast(Any, self)._set_coroutine_origin_tracking(self._debug)
+        self._thread_id = threading.get_ident()
+        if not self.threads_at_start:
+            self.threads_known.update(threading.enumerate())
+            self.threads_at_start = threading.active_count()
+        if self.wall_end == float("inf"):
+            self.wall_end = time.perf_counter() + self.limits.wall_seconds
+        sys.set_asyncgen_hooks(firstiter=cast(Any, self)._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
+        events._set_running_loop(self)
+        try:
+            with asyncio_ordering.bare_futures_ordered():
+                asyncio_turns.spin(self)
+        finally:
+            self._stopping = False
+            self._thread_id = None
+            events._set_running_loop(None)
+            cast(Any, self)._set_coroutine_origin_tracking(False)
+            sys.set_asyncgen_hooks(*hooks)
+
+    def close(self) -> None:
+        """Close the loop; its queue takes nothing more."""
+        if self.is_closed():
+            return
+        if "_selector" in self.__dict__:
+            super().close()
+        else:
+            asyncio.BaseEventLoop.close(self)
+        self.queue.entries.clear()
+        self.agenda.clear()
+        self.due.clear()
+        self._push = self._refuse_push
+
+    def _refuse_push(self, entry: object) -> None:
+        self._check_closed()
+
+
+@functools.cache
+def asyncio_threads_inline() -> None:
+    """Install the inline answer to anyio's threads, once per process."""
+    asyncio_ordering.on_anyio_backend(asyncio_threads.inline_anyio)
+
+
+def _ordering(order: Order, queue: ReadyQueue, choose: Choose | None, hold: int | None) -> Ordering:
+    if order == "fifo" or choose is None:
+        return FifoOrder(queue)
+    return BatchOrder(queue, choose) if order == "batch" else AnyOrder(queue, choose, hold=hold)
+
+
+def _refuse_foreign_host(host: Any) -> None:
+    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    if not isinstance(name, str) or name in ("", "localhost") or name.endswith(".localhost"):
+        return
+    try:
+        is_here = ipaddress.ip_address(name.partition("%")[0]).is_loopback or name in ("0.0.0.0", "::")
+    except ValueError:
+        is_here = name == socket.gethostname()
+    if not is_here:
+        raise EscapeRefused(
+            f"the program connects to {name}: a deterministic run has no network beyond this machine. "
+            "Use a server on 127.0.0.1 or a fake"
+        )

@@ -1,0 +1,203 @@
+"""What asyncio and anyio order by memory address, put in order.
+
+Each fix is small, named, and only acts on objects of a run. They are installed when the first run of the process
+begins and stay: taking them off and on again between runs would cost more than a run, and they are silent outside one.
+The exception is the name `asyncio.Future`, which is lent for the length of a run.
+
+Measured over 30 runs with allocation noise, distinct digests without and with the fix: sets of tasks 13 and 1, bare
+`asyncio.Future()` 13 and 1, `asyncio.as_completed` 18-30 and 1, sets of primitives 30 and 1, anyio's child scopes 30 and 1.
+Sets of the program's own objects cannot be fixed; the determinism check names them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib.abc
+import importlib.machinery
+import sys
+from asyncio import events, locks, queues, tasks
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from faultloop.drivers.asyncio_handles import CFuture, Future
+
+_ANYIO_BACKEND = "anyio._backends._asyncio"
+_PRIMITIVES = (locks.Lock, locks.Event, locks.Condition, locks.Semaphore, queues.Queue)
+_on_anyio: list[Callable[[ModuleType], None]] = []
+
+
+def on_anyio_backend(patch: Callable[[ModuleType], None]) -> None:
+    """Apply a patch to anyio's asyncio backend, now if it is imported, else as soon as it is."""
+    module = sys.modules.get(_ANYIO_BACKEND)
+    if module is not None:
+        patch(module)
+    else:
+        _on_anyio.append(patch)
+
+
+@functools.cache
+def install() -> None:
+    """Install the fixes, once per process."""
+    _give_primitives_ordinals()
+    _give_primitives_plain_futures()
+    _order_as_completed()
+    on_anyio_backend(_order_child_scopes)
+    if _ANYIO_BACKEND not in sys.modules:
+        sys.meta_path.insert(0, _AnyioFinder())
+
+
+class _NamedLikeFuture(type):
+    """Makes `isinstance(x, asyncio.Future)` say what it says outside a run."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, CFuture)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, CFuture)
+
+
+class BareFuture(Future, metaclass=_NamedLikeFuture):
+    """What `asyncio.Future()` makes during a run."""
+
+    __slots__ = ()
+
+    __hash__ = Future.__hash__
+
+
+@contextmanager
+def bare_futures_ordered() -> Iterator[None]:
+    """Lend the name `asyncio.Future` to a class whose hash is an ordinal."""
+    before = asyncio.Future
+    asyncio.Future = BareFuture  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        asyncio.Future = before  # type: ignore[misc]
+
+
+def _give_primitives_ordinals() -> None:
+    """A lock, event, condition, semaphore or queue made during a run hashes by its order of creation."""
+    for primitive in _PRIMITIVES:
+        _give_ordinal(primitive)
+
+
+def _give_ordinal(primitive: Any) -> None:
+    original = primitive.__init__
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        loop = events._get_running_loop()
+        if (next_hash := getattr(loop, "_next_hash", None)) is not None:
+            self._faultloop_ordinal = next_hash(self)
+        original(self, *args, **kwargs)
+
+    def __hash__(self: Any) -> int:
+        try:
+            return int(self._faultloop_ordinal)
+        except AttributeError:
+            return object.__hash__(self)
+
+    primitive.__init__ = __init__
+    primitive.__hash__ = __hash__
+
+
+def _give_primitives_plain_futures() -> None:
+    """The futures of asyncio's own locks and queues are plain C ones.
+
+    They sit in deques and never reach the program, so they need no ordinal; and C tasks await the exact C class on a
+    faster path than any subclass (queues: 1.2 times the steps per second).
+    """
+    mixin: Any = getattr(sys.modules.get("asyncio.mixins"), "_LoopBoundMixin", None)
+    if mixin is None or not hasattr(mixin, "_get_loop"):
+        return
+    original = mixin._get_loop
+    running = events._get_running_loop
+
+    def _get_loop(self: Any) -> Any:
+        loop = running()
+        if self._loop is loop:
+            try:
+                return loop._for_primitives
+            except AttributeError:
+                return loop
+        return original(self)
+
+    mixin._get_loop = _get_loop
+
+
+def _order_as_completed() -> None:
+    """`as_completed` makes its tasks in the order given, not in the order of a set of coroutines."""
+    original = tasks.as_completed
+
+    @functools.wraps(original)
+    def as_completed(fs: Any, *, timeout: float | None = None) -> Any:
+        if hasattr(events._get_running_loop(), "_next_hash") and not asyncio.isfuture(fs) and not asyncio.iscoroutine(fs):
+            unique = dict.fromkeys(fs)  # the original makes a set of them: the same coroutine twice is one task
+            fs = [tasks.ensure_future(awaitable) for awaitable in unique]
+        return original(fs, timeout=timeout)
+
+    tasks.as_completed = as_completed
+    if asyncio.as_completed is original:
+        asyncio.as_completed = as_completed
+
+
+class OrderedSet(dict[Any, None]):
+    """As much of a set as anyio uses, in order of insertion."""
+
+    __slots__ = ()
+
+    def add(self, item: Any) -> None:
+        """Add an item."""
+        self[item] = None
+
+    def remove(self, item: Any) -> None:
+        """Remove an item that is there."""
+        del self[item]
+
+    def discard(self, item: Any) -> None:
+        """Remove an item if it is there."""
+        self.pop(item, None)
+
+
+def _order_child_scopes(backend: ModuleType) -> None:
+    """anyio cancels child scopes in the order of a set of them."""
+    scope: Any = getattr(backend, "CancelScope", None)
+    if scope is None:
+        return
+    original = scope.__init__
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        if isinstance(getattr(self, "_child_scopes", None), set):
+            self._child_scopes = OrderedSet()
+
+    scope.__init__ = __init__
+
+
+class _AnyioFinder(importlib.abc.MetaPathFinder):
+    """Waits for anyio's asyncio backend to be imported, which may well be in the middle of a run."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find the backend the ordinary way and have it patched once it is loaded."""
+        if fullname != _ANYIO_BACKEND:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        sys.meta_path.remove(self)
+        loader: Any = spec.loader
+        original = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            original(module)
+            for patch in _on_anyio:
+                patch(module)
+
+        loader.exec_module = exec_module
+        return spec

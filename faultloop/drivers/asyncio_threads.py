@@ -1,0 +1,139 @@
+"""Threads under a deterministic loop.
+
+`inline`: a job for a thread runs on the loop's own thread, at a scheduled step of its own. It runs even if its waiter
+has been cancelled by then, as a real thread's job would. `real`: it runs in a thread; the loop takes no step of virtual
+time while one may still answer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from asyncio import events
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from faultloop.drivers.asyncio_loop import Loop
+
+SETTLE_SECONDS = 2.0
+"""Real time the loop gives other threads to come to rest before it lets virtual time go on."""
+_POLL_SECONDS = 0.0003
+
+_posters: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+"""Threads that ever posted to one of our loops: worth waiting for, even if they began before the run."""
+
+
+def run_inline(loop: Loop, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Queue a thread's job as a step of its own. Returns the future of its result."""
+    future = loop.create_future()
+
+    def job() -> None:
+        events._set_running_loop(None)  # a thread has no running loop either
+        loop.inline_job = getattr(function, "__qualname__", repr(function))
+        try:
+            result, error = function(*args), None
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as raised:
+            result, error = None, raised
+        finally:
+            loop.inline_job = ""
+            events._set_running_loop(loop)
+        if future.done():
+            return
+        if isinstance(error, StopIteration):
+            error = RuntimeError("a thread's job raised StopIteration")
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    loop.call_soon(job)
+    return future
+
+
+def post(loop: Loop, handle: Any) -> None:
+    """A callback from another thread: kept until the loop is idle, so that its place does not depend on timing."""
+    thread = threading.current_thread()
+    _posters.add(thread)
+    loop.inbox.append((thread, handle))
+
+
+def has_foreign_threads(loop: Loop) -> bool:
+    """Whether some thread may still post."""
+    if threading.active_count() == loop.threads_at_start and not _posters:
+        return False
+    return any(True for _ in _foreign(loop))
+
+
+def _foreign(loop: Loop) -> list[threading.Thread]:
+    me = threading.current_thread()
+    return [t for t in threading.enumerate() if t is not me and (t not in loop.threads_known or t in _posters)]
+
+
+def settle(loop: Loop) -> bool:
+    """Wait until every foreign thread has come to rest; then take what they posted. Returns whether anything came.
+
+    At rest: asleep in the kernel, with the same count of context switches at two looks. Exact on Linux; elsewhere the
+    wait is bounded only by time.
+    """
+    before: list[tuple[int, str]] | None = None
+    end = time.perf_counter() + SETTLE_SECONDS
+    while time.perf_counter() < end:
+        if loop.poll(_POLL_SECONDS):
+            break
+        states = [_state(thread) for thread in _foreign(loop)]
+        if states == before and all(state.startswith("S") for _, state in states):
+            break
+        before = states
+    return drain(loop)
+
+
+def _state(thread: threading.Thread) -> tuple[int, str]:
+    number = thread.native_id or 0
+    try:
+        with open(f"/proc/self/task/{number}/status", encoding="ascii") as file:
+            text = file.read()
+    except OSError:
+        return number, "S" if not thread.is_alive() else "?"
+    return number, text[text.index("State:") + 7] + text[text.index("voluntary_ctxt_switches") :]
+
+
+def drain(loop: Loop) -> bool:
+    """Queue what other threads posted: by the order their threads began, each thread's own in its order."""
+    if not loop.inbox:
+        return False
+    posted = list(loop.inbox)
+    del loop.inbox[: len(posted)]
+    if len({id(thread) for thread, _ in posted}) > 1:
+        began = {thread: i for i, thread in enumerate(threading.enumerate())}
+        posted.sort(key=lambda row: began.get(row[0], -1))
+    for _, handle in posted:
+        loop.push_handle(handle)
+    return True
+
+
+def inline_anyio(backend: ModuleType) -> None:
+    """Let `anyio.to_thread.run_sync` go through the loop's executor when the loop runs jobs inline."""
+    asyncio_backend: Any = getattr(backend, "AsyncIOBackend", None)
+    if asyncio_backend is None:  # anyio 3: its own threads, waited for at every idle moment
+        return
+    original = asyncio_backend.__dict__["run_sync_in_worker_thread"].__func__
+    cancel_scope: Any = backend.CancelScope
+
+    async def run_sync_in_worker_thread(
+        cls: Any, func: Callable[..., Any], args: tuple[Any, ...], abandon_on_cancel: bool = False, limiter: Any = None
+    ) -> Any:
+        loop: Any = events._get_running_loop()
+        if getattr(loop, "thread_mode", "real") != "inline":
+            return await original(cls, func, args, abandon_on_cancel, limiter)
+        await cls.checkpoint()
+        async with limiter or cls.current_default_thread_limiter():
+            with cancel_scope(shield=not abandon_on_cancel):
+                return await loop.run_in_executor(None, func, *args)
+
+    asyncio_backend.run_sync_in_worker_thread = classmethod(run_sync_in_worker_thread)
+

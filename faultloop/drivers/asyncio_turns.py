@@ -1,0 +1,218 @@
+"""The loop itself: turns, idling, and what ends a run that would not end.
+
+A turn runs the entries that were ready when it began. Before it, I/O is polled (every turn, as asyncio does: polling
+only when idle starves programs that spin on a socket) and timers that are due join behind. Time moves when nothing is
+ready, or after many turns at one instant: anyio queues its cancellations anew for as long as a task resists them.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, Protocol
+
+from faultloop.drivers import asyncio_threads
+from faultloop.drivers.ready import ABSENT, AnyOrder, Entry
+from faultloop.drivers.timers import NEVER
+from faultloop.errors import Deadlock, Livelock, OverLimit
+from faultloop.model.faults import NANOSECONDS
+
+if TYPE_CHECKING:
+    from faultloop.drivers.asyncio_handles import Timer
+    from faultloop.drivers.asyncio_loop import Loop
+
+CHECK_STEPS = 4_096
+"""How many steps between two looks at the limits."""
+COLLECT_STEPS = 16 * CHECK_STEPS
+"""How many steps between two garbage collections: with automatic collection off, finalizers run at fixed steps."""
+LAST_POLL_SECONDS = 0.02
+"""One more real wait for I/O before a deadlock is declared. Loopback has never needed it."""
+
+
+class _Held:
+    """The type of HELD."""
+
+
+HELD = _Held()
+"""A watcher's word that it keeps this entry back and will queue it again itself."""
+
+
+class Watcher(Protocol):
+    """Sees every entry of the turns it asks for. Faults and recording are watchers; a fast run has none."""
+
+    next_stop: int
+    """The number of the next step it has to see: turns that end before it run at full speed."""
+
+    def before_step(self, task: Any, argument: Any, entry: Entry) -> Any:
+        """A task's step is about to run. Returns its argument, another one in its place, or HELD."""
+        ...
+
+    def after_step(self, task: Any) -> None:
+        """The step has ended: the task waits again, or has ended."""
+        ...
+
+    def after_callback(self, runner: Any) -> None:
+        """A plain callback has run."""
+        ...
+
+    def time_moved(self) -> None:
+        """The clock has moved."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Called every few thousand steps."""
+        ...
+
+
+def spin(loop: Loop) -> None:
+    """Run turns until the loop is told to stop. Raises Deadlock, Livelock or OverLimit."""
+    turn: Iterator[Entry] | None = None
+    ordering = loop.ordering
+    pending = ordering.pending if isinstance(ordering, AnyOrder) else loop.queue.entries.__len__
+    next_turn = ordering.turn
+    spin_turns = loop.limits.spin_turns
+    _set_next_stop(loop)
+    try:
+        while True:
+            if "_selector" in loop.__dict__ and loop.has_io:
+                loop.poll()
+            if loop.due:
+                _queue_due(loop)
+            count = pending()
+            if not count:
+                idle(loop)
+                continue
+            turn = next_turn()
+            end = loop.step + count
+            if end >= loop.next_stop:
+                _watched_turn(loop, turn)
+            else:
+                for runner, callback, argument in turn:
+                    if argument is ABSENT:
+                        runner.run(callback)
+                    else:
+                        runner.run(callback, argument)
+                loop.step = end
+            if loop._stopping:
+                return
+            loop.turns_at_instant += 1
+            if loop.turns_at_instant > spin_turns:
+                _leave_instant(loop)
+    finally:
+        if turn is not None:
+            turn.close()  # type: ignore[attr-defined]
+
+
+def _watched_turn(loop: Loop, turn: Iterator[Entry]) -> None:
+    """A turn that somebody wants to see, or in which the limits are looked at."""
+    if loop.step >= loop.next_check:
+        _check_limits(loop)
+    watcher = loop.watcher
+    for entry in turn:
+        loop.step += 1
+        runner, callback, argument = entry
+        if watcher is None:
+            runner.run(callback) if argument is ABSENT else runner.run(callback, argument)
+        elif type(runner) is Context:
+            task = callback.__self__  # type: ignore[attr-defined]
+            argument = watcher.before_step(task, argument, entry)
+            if argument is HELD:
+                continue
+            runner.run(callback) if argument is ABSENT else runner.run(callback, argument)
+            watcher.after_step(task)
+        else:
+            runner.run(callback)
+            watcher.after_callback(runner)
+    _set_next_stop(loop)
+
+
+def _set_next_stop(loop: Loop) -> None:
+    watcher = loop.watcher
+    loop.next_stop = loop.next_check if watcher is None else min(watcher.next_stop, loop.next_check)
+
+
+def _check_limits(loop: Loop) -> None:
+    limits = loop.limits
+    loop.next_check = min(loop.step + CHECK_STEPS, max(limits.steps, loop.step + 1))
+    if loop.step >= limits.steps:
+        raise OverLimit(f"over limit: {loop.step} steps, of which {limits.steps} are allowed (limits.steps)")
+    if time.perf_counter() > loop.wall_end:
+        raise OverLimit(f"over limit: {limits.wall_seconds:g} s of real time used up (limits.wall_seconds)")
+    if loop.step % COLLECT_STEPS < CHECK_STEPS:
+        gc.collect(1)
+    if loop.watcher is not None:
+        loop.watcher.checkpoint()
+
+
+def _queue_due(loop: Loop) -> None:
+    due, loop.due = loop.due, []
+    for timer in due:
+        loop.push_handle(timer)
+
+
+def idle(loop: Loop) -> None:
+    """Nothing is ready: take what other threads posted, else let time move. Raises Deadlock if nothing ever will be."""
+    if loop.inbox and asyncio_threads.drain(loop):
+        return
+    if loop.has_io and loop.poll():
+        return
+    if loop.jobs_running or loop.subprocesses or asyncio_threads.has_foreign_threads(loop):
+        if asyncio_threads.settle(loop) or loop.queue.entries:
+            return
+        if (loop.jobs_running or loop.subprocesses) and _wait_for_work(loop):
+            return
+    if _advance(loop):
+        return
+    if loop.has_io and loop.poll(LAST_POLL_SECONDS):
+        return
+    raise Deadlock(f"deadlock at {loop.now / NANOSECONDS:.3f} s: no task can run and no timer is pending")
+
+
+def _wait_for_work(loop: Loop) -> bool:
+    """Real work is under way in a thread or a child process: time stands still until it answers."""
+    while loop.jobs_running or loop.subprocesses:
+        if time.perf_counter() > loop.wall_end:
+            raise OverLimit(f"over limit: {loop.limits.wall_seconds:g} s of real time, waiting for a thread or a child process")
+        if loop.poll(0.001) or asyncio_threads.drain(loop):
+            return True
+    return False
+
+
+def _leave_instant(loop: Loop) -> None:
+    """Steps go on and on at one instant: let time move, and call it a livelock when there is none to move to."""
+    if _advance(loop):
+        return
+    if loop.turns_at_instant > loop.limits.livelock_turns:
+        raise Livelock(
+            f"livelock at {loop.now / NANOSECONDS:.3f} s: {loop.turns_at_instant} turns at one instant, and no timer is pending"
+        )
+
+
+def _advance(loop: Loop) -> bool:
+    """Move to the next instant at which a timer is due, and queue its callbacks. Returns whether there was one."""
+    instant = loop.agenda.next_instant()
+    if instant >= NEVER:
+        return False
+    if instant > loop.limits.virtual_seconds * NANOSECONDS:
+        raise OverLimit(
+            f"over limit: the next timer is due at {instant / NANOSECONDS:.3f} s of virtual time, "
+            f"and {loop.limits.virtual_seconds:g} s are allowed (limits.virtual_seconds)"
+        )
+    due = loop.agenda.take(instant)
+    loop.now = instant
+    loop.turns_at_instant = 0
+    for timer in due if len(due) == 1 or loop.choose is None else _in_any_order(due, loop.choose):
+        loop.queue.push_callback((timer, timer._callback, ABSENT))
+    if loop.watcher is not None:
+        loop.watcher.time_moved()
+    return True
+
+
+def _in_any_order(due: list[Timer], choose: Any) -> Iterator[Timer]:
+    """Timers of one instant have no promised order: asyncio's heap gives them out in none in particular."""
+    due.reverse()
+    while len(due) > 1:
+        yield due.pop(~choose(min(len(due), 1_000)))
+    yield due.pop()

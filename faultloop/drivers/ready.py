@@ -1,0 +1,182 @@
+"""Which ready steps are choices, and which are plumbing.
+
+Rule 1: pure. It sees entries and a question to ask, never a task or a clock.
+Rule 2: no overtaking. A task's step never runs before a plain callback that was queued earlier, and callbacks keep
+their order: asyncio's own transports and futures rely on both.
+Rule 3: the order never depends on memory addresses, and answer 0 is always the oldest entry.
+Rule 4: a pick costs O(1): at most WINDOW candidates are offered at once, however many are ready.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextvars import Context
+from itertools import repeat
+from typing import Any, Protocol
+
+WINDOW = 1_000
+"""How many of the oldest ready tasks a question offers; the others wait until they are among them."""
+
+
+class Runner(Protocol):
+    """What runs an entry: a task's context, or the handle of a plain callback."""
+
+    def run(self, callback: Callable[..., object], /, *args: Any) -> object:
+        """Run the callback."""
+        ...
+
+
+Entry = tuple[Runner, Callable[..., object], Any]
+"""Who runs it, what is run, and its one argument (or ABSENT). A task's step has a Context as its runner."""
+
+Choose = Callable[[int], int]
+
+
+class _Absent:
+    """The type of ABSENT."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT = _Absent()
+"""Stands for «no argument», as None may be one."""
+
+
+def is_callback(entry: Entry) -> bool:
+    """Whether this is a plain callback, not a task's step."""
+    return type(entry[0]) is not Context
+
+
+class ReadyQueue:
+    """What is ready, oldest first. Steps go in by `push`, plain callbacks by `push_callback`."""
+
+    __slots__ = ("barrier", "entries", "push")
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque()
+        self.push = self.entries.append
+        self.barrier = -1
+        """Place of the first plain callback since the turn began, -1 for none: turns of steps alone are common."""
+
+    def push_callback(self, entry: Entry) -> None:
+        """Queue a plain callback."""
+        if self.barrier < 0:
+            self.barrier = len(self.entries)
+        self.entries.append(entry)
+
+
+class FifoOrder:
+    """asyncio's own order: nothing to choose."""
+
+    def __init__(self, queue: ReadyQueue) -> None:
+        self._queue = queue
+
+    def pending(self) -> int:
+        """How many entries a turn that begins now would run."""
+        return len(self._queue.entries)
+
+    def turn(self) -> Iterator[Entry]:
+        """The entries of one turn, each removed as it is given out."""
+        self._queue.barrier = -1
+        popleft = self._queue.entries.popleft
+        for _ in repeat(None, len(self._queue.entries)):
+            yield popleft()
+
+
+class BatchOrder:
+    """Tasks that became ready in the same turn run in any order: what trio does, and what anyio code must bear."""
+
+    def __init__(self, queue: ReadyQueue, choose: Choose) -> None:
+        self._queue = queue
+        self._choose = choose
+
+    def pending(self) -> int:
+        """How many entries a turn that begins now would run."""
+        return len(self._queue.entries)
+
+    def turn(self) -> Iterator[Entry]:
+        """The entries of one turn. What a turn that is broken off has not given out goes back to the front."""
+        queue = self._queue
+        entries, choose = queue.entries, self._choose
+        front, rest = list(entries), deque[Entry]()
+        entries.clear()
+        if queue.barrier >= 0:
+            rest.extend(front[queue.barrier :])
+            del front[queue.barrier :]
+            queue.barrier = -1
+        front.reverse()  # the oldest last: taking it costs nothing
+        try:
+            while rest:
+                options = min(len(front), WINDOW)
+                answer = choose(options + 1) if options else 0
+                if answer < options:
+                    yield front.pop(~answer)
+                    continue
+                yield rest.popleft()
+                while rest and not is_callback(rest[0]):
+                    front.insert(0, rest.popleft())
+            pop = front.pop
+            for count in range(len(front), 1, -1):
+                yield pop(~choose(count if count < WINDOW else WINDOW))
+            if front:
+                yield pop()
+        finally:
+            if front or rest:
+                entries.extendleft((*reversed(rest), *front))
+                queue.barrier = next((i for i, entry in enumerate(entries) if is_callback(entry)), -1)
+
+
+class AnyOrder:
+    """A ready task may be held back while others go on, for at most `hold` turns (None: without end).
+
+    No production loop promises less than this, and few programs bear it: what only this order shows is labelled.
+    """
+
+    def __init__(self, queue: ReadyQueue, choose: Choose, *, hold: int | None = 2) -> None:
+        self._queue = queue
+        self._choose = choose
+        self._hold = hold
+        self._turn = 0
+        self._front: deque[tuple[Entry, int]] = deque()
+        self._rest: deque[Entry] = deque()
+
+    def pending(self) -> int:
+        """How many entries a turn that begins now would run."""
+        return len(self._queue.entries) + len(self._front) + len(self._rest)
+
+    def turn(self) -> Iterator[Entry]:
+        """As many entries as were ready when the turn began, whichever they are."""
+        self._turn += 1
+        for _ in repeat(None, self.pending()):
+            self._absorb()
+            yield self._pick()
+
+    def _absorb(self) -> None:
+        entries = self._queue.entries
+        self._queue.barrier = -1
+        while entries:
+            entry = entries.popleft()
+            if self._rest or is_callback(entry):
+                self._rest.append(entry)
+            else:
+                self._front.append((entry, self._turn))
+
+    def _pick(self) -> Entry:
+        front, rest = self._front, self._rest
+        options = min(len(front), WINDOW)
+        is_overdue = options > 0 and self._hold is not None and self._turn - front[0][1] > self._hold
+        total = options + bool(rest)
+        answer = 0 if total == 1 or is_overdue else self._choose(total)
+        if answer < options:
+            entry, _ = front[answer]
+            del front[answer]
+            return entry
+        entry = rest.popleft()
+        while rest and not is_callback(rest[0]):
+            front.append((rest.popleft(), self._turn))
+        return entry
+
+
+Ordering = FifoOrder | BatchOrder | AnyOrder

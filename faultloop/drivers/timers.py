@@ -1,0 +1,70 @@
+"""Virtual time's agenda: what is due when, in integer nanoseconds. Knows no clock and no loop."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
+
+NEVER = 1 << 80
+"""When an infinite timer fires. It is not pending work: a program that waits only for it is deadlocked."""
+
+
+class Cancellable(Protocol):
+    """As much of a timer's handle as the agenda needs."""
+
+    _cancelled: bool
+
+
+T = TypeVar("T", bound=Cancellable)
+
+
+class Agenda(Generic[T]):
+    """Handles by the instant they are due, those of one instant in the order they were added."""
+
+    __slots__ = ("_added", "_cancelled", "_heap")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, T]] = []
+        self._added = 0
+        self._cancelled = 0
+
+    def add(self, nanoseconds: int, handle: T) -> None:
+        """Note a handle that is due at this instant."""
+        self._added = added = self._added + 1
+        heapq.heappush(self._heap, (nanoseconds, added, handle))
+
+    def note_cancelled(self) -> None:
+        """One of the handles was cancelled. Once most are, they are thrown out, as asyncio does with its own heap."""
+        self._cancelled += 1
+        if self._cancelled > 100 and self._cancelled * 2 > len(self._heap):
+            self._heap[:] = [row for row in self._heap if not row[2]._cancelled]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
+
+    def next_instant(self) -> int:
+        """When the next live handle is due; NEVER if there is none, or if only infinite ones are left."""
+        heap = self._heap
+        while heap and heap[0][2]._cancelled:
+            heapq.heappop(heap)
+            self._cancelled = max(self._cancelled - 1, 0)
+        return heap[0][0] if heap else NEVER
+
+    def take(self, instant: int) -> list[T]:
+        """Remove and return the live handles due at exactly this instant, the first added first."""
+        heap = self._heap
+        due: list[T] = []
+        while heap and heap[0][0] == instant:
+            handle = heapq.heappop(heap)[2]
+            if not handle._cancelled:
+                due.append(handle)
+        return due
+
+    def live(self) -> Iterator[tuple[int, T]]:
+        """All live handles with their instants, the earliest first."""
+        return ((instant, handle) for instant, _, handle in sorted(self._heap, key=lambda row: row[:2]) if not handle._cancelled)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._heap.clear()
+        self._cancelled = 0

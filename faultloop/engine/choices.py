@@ -1,0 +1,28 @@
+"""Keeping the answers of a run."""
+
+from __future__ import annotations
+
+from faultloop.deciders.protocol import Decider
+from faultloop.model.trace import Choices
+
+
+class RecordedChoices:
+    """Puts each order question to a decider and keeps the answers that are not 0."""
+
+    def __init__(self, decider: Decider) -> None:
+        self._choose = decider.choose
+        self._picks: list[tuple[int, int, int]] = []
+        self._count = 0
+
+    def choose(self, options: int, /) -> int:
+        """The decider's answer, kept."""
+        answer = self._choose(options)
+        assert 0 <= answer < options, (answer, options)
+        if answer:
+            self._picks.append((self._count, answer, options))
+        self._count += 1
+        return answer
+
+    def recorded(self) -> Choices:
+        """What was asked and answered so far."""
+        return Choices(count=self._count, picks=tuple(self._picks))
