@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from random import Random
 
@@ -19,11 +19,14 @@ class Uniform:
     """
 
     def __init__(self, seed: int) -> None:
-        self._next = chain.from_iterable(_chunks(Random(seed))).__next__
+        draw = chain.from_iterable(_chunks(Random(seed))).__next__
 
-    def choose(self, options: int, /) -> int:
+        def choose(options: int, /) -> int:
+            return draw() * options >> BITS
+
+        # A closure, not a method: this is the innermost call of every exploration.
+        self.choose: Callable[[int], int] = choose
         """A number in [0, options)."""
-        return self._next() * options >> BITS
 
 
 def _chunks(random: Random) -> Iterator[array[int]]:

@@ -7,6 +7,7 @@ what would reach outside the machine is refused by name.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import concurrent.futures
 import contextvars
@@ -98,7 +99,7 @@ class Loop(asyncio.SelectorEventLoop):
         self.inbox: list[tuple[threading.Thread, Any]] = []
         self.inline_job = ""
         self.jobs_running = 0
-        self.subprocesses: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.subprocesses: list[Any] = []
         self.threads_known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         self.threads_at_start = 0
         self.watcher: asyncio_turns.Watcher | None = None
@@ -193,15 +194,15 @@ class Loop(asyncio.SelectorEventLoop):
             cast(Any, self)._check_thread()
             cast(Any, self)._check_callback(callback, "call_at")
         timer = Timer(instant / NANOSECONDS, callback, args, self, context)
-        timer.instant = instant
         if instant <= self.now:
             self.due.append(timer)  # as in asyncio: at the next turn, behind the callbacks and I/O of this one
         else:
+            timer._scheduled = True
             self.agenda.add(instant, timer)
         return timer
 
     def _timer_handle_cancelled(self, handle: Any) -> None:
-        self.agenda.note_cancelled()
+        pass  # Timer.cancel tells the agenda itself
 
     # Tasks and futures
 
@@ -272,7 +273,7 @@ class Loop(asyncio.SelectorEventLoop):
 
     async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
         transport = await cast(Any, super())._make_subprocess_transport(*args, **kwargs)
-        self.subprocesses.add(transport)
+        self.subprocesses.append(transport)
         return transport
 
     def poll(self, seconds: float = 0) -> bool:
@@ -317,7 +318,7 @@ class Loop(asyncio.SelectorEventLoop):
         self._thread_id = threading.get_ident()
         if not self.threads_at_start:
             self.threads_known.update(threading.enumerate())
-            self.threads_at_start = threading.active_count()
+            self.threads_at_start = 1 + _thread._count()
         if self.wall_end == float("inf"):
             self.wall_end = time.perf_counter() + self.limits.wall_seconds
         sys.set_asyncgen_hooks(firstiter=cast(Any, self)._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)

@@ -92,6 +92,8 @@ def _give_ordinal(primitive: Any) -> None:
         loop = events._get_running_loop()
         if (next_hash := getattr(loop, "_next_hash", None)) is not None:
             self._faultloop_ordinal = next_hash(self)
+            if type(self) is locks.Lock and hasattr(loop, "tracer"):
+                self.__class__ = OwnedLock
         original(self, *args, **kwargs)
 
     def __hash__(self: Any) -> int:
@@ -102,6 +104,22 @@ def _give_ordinal(primitive: Any) -> None:
 
     primitive.__init__ = __init__
     primitive.__hash__ = __hash__
+
+
+class OwnedLock(locks.Lock):
+    """What an asyncio.Lock becomes in a traced run: it knows which task holds it, so that a deadlock can say so."""
+
+    @property
+    def _locked(self) -> bool:
+        return bool(self.__dict__.get("_locked", False))
+
+    @_locked.setter
+    def _locked(self, value: bool) -> None:
+        self.__dict__["_locked"] = value
+        self.__dict__["faultloop_owner"] = tasks.current_task() if value else None
+
+
+OwnedLock.__name__ = OwnedLock.__qualname__ = "Lock"
 
 
 def _give_primitives_plain_futures() -> None:

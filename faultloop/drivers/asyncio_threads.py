@@ -7,6 +7,7 @@ time while one may still answer.
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 import weakref
@@ -64,9 +65,9 @@ def post(loop: Loop, handle: Any) -> None:
 
 def has_foreign_threads(loop: Loop) -> bool:
     """Whether some thread may still post."""
-    if threading.active_count() == loop.threads_at_start and not _posters:
+    if 1 + _thread._count() == loop.threads_at_start and not _posters:
         return False
-    return any(True for _ in _foreign(loop))
+    return bool(_foreign(loop))
 
 
 def _foreign(loop: Loop) -> list[threading.Thread]:

@@ -70,7 +70,10 @@ def spin(loop: Loop) -> None:
     """Run turns until the loop is told to stop. Raises Deadlock, Livelock or OverLimit."""
     turn: Iterator[Entry] | None = None
     ordering = loop.ordering
-    pending = ordering.pending if isinstance(ordering, AnyOrder) else loop.queue.entries.__len__
+    queue = loop.queue
+    is_turn_bound = not isinstance(ordering, AnyOrder)  # nothing is carried from one turn into the next
+    pending = queue.entries.__len__ if is_turn_bound else ordering.pending
+    popleft = queue.entries.popleft
     next_turn = ordering.turn
     spin_turns = loop.limits.spin_turns
     _set_next_stop(loop)
@@ -84,11 +87,20 @@ def spin(loop: Loop) -> None:
             if not count:
                 idle(loop)
                 continue
-            turn = next_turn()
             end = loop.step + count
             if end >= loop.next_stop:
+                turn = next_turn()
                 _watched_turn(loop, turn)
+            elif count == 1 and is_turn_bound:
+                queue.barrier = -1
+                runner, callback, argument = popleft()
+                if argument is ABSENT:
+                    runner.run(callback)
+                else:
+                    runner.run(callback, argument)
+                loop.step = end
             else:
+                turn = next_turn()
                 for runner, callback, argument in turn:
                     if argument is ABSENT:
                         runner.run(callback)
@@ -156,7 +168,8 @@ def idle(loop: Loop) -> None:
     """Nothing is ready: take what other threads posted, else let time move. Raises Deadlock if nothing ever will be."""
     if loop.inbox and asyncio_threads.drain(loop):
         return
-    if loop.has_io and loop.poll():
+    has_io = "_selector" in loop.__dict__ and loop.has_io
+    if has_io and loop.poll():
         return
     if loop.jobs_running or loop.subprocesses or asyncio_threads.has_foreign_threads(loop):
         if asyncio_threads.settle(loop) or loop.queue.entries:
@@ -165,14 +178,14 @@ def idle(loop: Loop) -> None:
             return
     if _advance(loop):
         return
-    if loop.has_io and loop.poll(LAST_POLL_SECONDS):
+    if has_io and loop.poll(LAST_POLL_SECONDS):
         return
     raise Deadlock(f"deadlock at {loop.now / NANOSECONDS:.3f} s: no task can run and no timer is pending")
 
 
 def _wait_for_work(loop: Loop) -> bool:
     """Real work is under way in a thread or a child process: time stands still until it answers."""
-    while loop.jobs_running or loop.subprocesses:
+    while loop.jobs_running or any(transport.get_returncode() is None for transport in loop.subprocesses):
         if time.perf_counter() > loop.wall_end:
             raise OverLimit(f"over limit: {loop.limits.wall_seconds:g} s of real time, waiting for a thread or a child process")
         if loop.poll(0.001) or asyncio_threads.drain(loop):

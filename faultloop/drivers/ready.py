@@ -98,34 +98,40 @@ class BatchOrder:
 
     def turn(self) -> Iterator[Entry]:
         """The entries of one turn. What a turn that is broken off has not given out goes back to the front."""
-        queue = self._queue
-        entries, choose = queue.entries, self._choose
-        front, rest = list(entries), deque[Entry]()
-        entries.clear()
-        if queue.barrier >= 0:
-            rest.extend(front[queue.barrier :])
-            del front[queue.barrier :]
-            queue.barrier = -1
+        queue, choose = self._queue, self._choose
+        front = list(queue.entries)
+        queue.entries.clear()
+        barrier, queue.barrier = queue.barrier, -1
+        rest: list[Entry] = []
+        if barrier >= 0:
+            rest = front[barrier:]
+            del front[barrier:]
+            rest.reverse()
         front.reverse()  # the oldest last: taking it costs nothing
+        pop = front.pop
         try:
             while rest:
                 options = min(len(front), WINDOW)
                 answer = choose(options + 1) if options else 0
                 if answer < options:
-                    yield front.pop(~answer)
+                    yield pop(~answer)
                     continue
-                yield rest.popleft()
-                while rest and not is_callback(rest[0]):
-                    front.insert(0, rest.popleft())
-            pop = front.pop
+                yield rest.pop()
+                while rest and not is_callback(rest[-1]):
+                    front.insert(0, rest.pop())
             for count in range(len(front), 1, -1):
                 yield pop(~choose(count if count < WINDOW else WINDOW))
             if front:
                 yield pop()
         finally:
             if front or rest:
-                entries.extendleft((*reversed(rest), *front))
-                queue.barrier = next((i for i, entry in enumerate(entries) if is_callback(entry)), -1)
+                self._put_back(front, rest)
+
+    def _put_back(self, front: list[Entry], rest: list[Entry]) -> None:
+        entries = self._queue.entries
+        entries.extendleft(rest)  # both are youngest first, and what is pushed last ends up in front
+        entries.extendleft(front)
+        self._queue.barrier = next((i for i, entry in enumerate(entries) if is_callback(entry)), -1)
 
 
 class AnyOrder:

@@ -14,6 +14,7 @@ class Cancellable(Protocol):
     """As much of a timer's handle as the agenda needs."""
 
     _cancelled: bool
+    _scheduled: bool
 
 
 T = TypeVar("T", bound=Cancellable)
@@ -56,6 +57,7 @@ class Agenda(Generic[T]):
         due: list[T] = []
         while heap and heap[0][0] == instant:
             handle = heapq.heappop(heap)[2]
+            handle._scheduled = False
             if not handle._cancelled:
                 due.append(handle)
         return due

@@ -1,0 +1,298 @@
+"""One run on the asyncio driver: from a scenario to what happened, and a bounded end whatever the program does."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import signal
+import threading
+import time
+from asyncio import events
+from asyncio import tasks as asyncio_tasks
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Literal
+
+from faultloop.drivers.asyncio_faults import Injector
+from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio_sweep import Strike, Sweeper
+from faultloop.drivers.asyncio_trace import TracedLoop, Tracer
+from faultloop.drivers.asyncio_waits import waiting_tasks
+from faultloop.drivers.frames import SiteTable, raised_at
+from faultloop.drivers.ready import Choose
+from faultloop.engine.paths import bare_function
+from faultloop.engine.plan import Plan
+from faultloop.engine.recorder import Recorder
+from faultloop.errors import Deadlock, Livelock, OverLimit, TargetError
+from faultloop.model.limits import Limits
+from faultloop.model.outcome import Waiting
+from faultloop.model.trace import Order
+
+TEARDOWN_ROUNDS = 6
+TEARDOWN_VIRTUAL_NS = 30 * 1_000_000_000
+TEARDOWN_WALL_SECONDS = 2.0
+
+Scenario = Callable[[], Coroutine[Any, Any, Any]]
+
+
+class _OutOfTime(KeyboardInterrupt):
+    """Raised inside a step that does not end. A KeyboardInterrupt, because tasks let nothing else through."""
+
+
+@dataclass(slots=True)
+class Settings:
+    """What a run is made under. order, choose, hold, threads: as for Loop."""
+
+    order: Order = "fifo"
+    choose: Choose | None = None
+    hold: int | None = 2
+    threads: Literal["inline", "real"] = "inline"
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(slots=True)
+class Complaint:
+    """An error that nobody caught. message: asyncio's own words."""
+
+    message: str
+    error: BaseException | None
+
+
+@dataclass(slots=True)
+class Facts:
+    """What happened, before anybody judges it.
+
+    halted: why the run was ended from outside, or None.   now: virtual nanoseconds.
+    alive: the tasks left when the scenario ended.   swallowed: tasks that ended as if they had not been cancelled.
+    """
+
+    value: Any = None
+    error: BaseException | None = None
+    error_place: str = ""
+    halted: Deadlock | Livelock | OverLimit | None = None
+    steps: int = 0
+    now: int = 0
+    wall_ns: int = 0
+    alive: tuple[str, ...] = ()
+    complaints: tuple[Complaint, ...] = ()
+    open_generators: tuple[str, ...] = ()
+    swallowed: tuple[str, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    injected: tuple[BaseException, ...] = ()
+    obstacle: str = ""
+    has_landed: bool = False
+    untidy: str = ""
+
+
+def execute(scenario: Scenario, settings: Settings, *, strike: Strike | None = None) -> Facts:
+    """Run a scenario at full speed. strike: a fault at known step numbers."""
+    loop = _make(Loop, settings)
+    sweeper = Sweeper(loop, strike) if strike is not None else None
+    facts = _run(loop, scenario, sweeper.injector if sweeper is not None else None, None, None)
+    if sweeper is not None:
+        facts.obstacle, facts.has_landed = sweeper.obstacle, sweeper.has_landed
+        facts.injected = tuple(sweeper.injector.injected)
+    return facts
+
+
+def execute_traced(
+    scenario: Scenario, settings: Settings, *, plan: Plan | None, recorder: Recorder, sites: SiteTable, collect: bool = False
+) -> tuple[Facts, Tracer]:
+    """Run a scenario with everything recorded, and the faults of a plan delivered at their addresses."""
+    loop = _make(TracedLoop, settings)
+    tracer = Tracer(loop, plan, recorder, sites, collect=collect)
+    facts = _run(loop, scenario, tracer.injector, tracer, sites)
+    facts.swallowed = tuple(node.path for node in tracer.swallowed)
+    facts.injected = tuple(tracer.injector.injected)
+    facts.has_landed = bool(recorder.delivered)
+    return facts, tracer
+
+
+def _make(kind: type[Any], settings: Settings) -> Any:
+    return kind(
+        order=settings.order, choose=settings.choose, hold=settings.hold, threads=settings.threads, limits=settings.limits
+    )
+
+
+def _run(loop: Loop, scenario: Scenario, injector: Injector | None, tracer: Tracer | None, sites: SiteTable | None) -> Facts:
+    facts = Facts()
+    loop.complaints = []
+    began = time.perf_counter_ns()
+    with _surroundings(loop):
+        try:
+            root = loop.create_task(_call(scenario))
+            root.add_done_callback(lambda _: loop.stop())
+            _drive(loop, root, facts, sites)
+            facts.steps, facts.now = loop.step, loop.now
+            _look_around(loop, root, facts, tracer, sites)
+        finally:
+            loop.watcher = None
+            if injector is not None:
+                injector.release_all()
+            facts.untidy = tear_down(loop)
+    facts.wall_ns = time.perf_counter_ns() - began
+    return facts
+
+
+def _call(scenario: Scenario) -> Coroutine[Any, Any, Any]:
+    coroutine = scenario()
+    if not inspect.iscoroutine(coroutine):
+        raise TargetError(f"the scenario {scenario!r} returned {type(coroutine).__name__}; it must be an async function")
+    return coroutine
+
+
+@contextmanager
+def _surroundings(loop: Loop) -> Iterator[None]:
+    """No running loop, no automatic garbage collection, and a limit on real time; put back afterwards."""
+    outer = events._get_running_loop()
+    events._set_running_loop(None)
+    collects = gc.isenabled()
+    gc.disable()
+    loop.wall_end = time.perf_counter() + loop.limits.wall_seconds
+    has_alarm = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    if has_alarm:
+        signal.signal(signal.SIGALRM, _on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, loop.limits.wall_seconds, 0.5)
+    try:
+        yield
+    finally:
+        if has_alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        if collects:
+            gc.enable()
+        events._set_running_loop(outer)
+
+
+def _on_alarm(number: int, frame: FrameType | None) -> None:
+    raise _OutOfTime
+
+
+def _drive(loop: Loop, root: Any, facts: Facts, sites: SiteTable | None) -> None:
+    """Run until the root task has ended or the run is halted, and take its result."""
+    try:
+        loop.run_forever()
+    except (Deadlock, Livelock, OverLimit) as halted:
+        facts.halted = halted
+        return
+    except _OutOfTime:
+        facts.halted = _out_of_time(loop)
+        return
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, which tasks raise through the loop
+        if not root.done():
+            facts.error = error
+            return
+    if not root.done():  # the program itself stopped the loop
+        facts.halted = Deadlock("the program stopped the loop before the scenario had ended")
+        return
+    try:
+        facts.value = root.result()
+    except BaseException as error:
+        facts.error = error
+        facts.error_place = raised_at(error, sites) if sites is not None else ""
+
+
+def _out_of_time(loop: Loop) -> OverLimit:
+    inside = (
+        f"; {loop.inline_job} was running inline as a thread's job: if it waits for the loop, use threads=\"real\""
+        if loop.inline_job
+        else "; a step did not end (a busy loop, or a call that blocks)"
+    )
+    return OverLimit(f"over limit: {loop.limits.wall_seconds:g} s of real time used up (limits.wall_seconds){inside}")
+
+
+def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sites: SiteTable | None) -> None:
+    """Collect what the standard checks judge, before anything is torn down."""
+    left = [task for task in asyncio_tasks.all_tasks(loop) if task is not root]
+    left.sort(key=lambda task: getattr(task, "ordinal", 0))
+    if tracer is not None:
+        facts.alive = tuple(tracer.node_of(task).path for task in left)
+    elif left:
+        facts.alive = tuple(bare_function(getattr(task.get_coro(), "__qualname__", "?")) for task in left)
+    complaints = [Complaint(str(c.get("message", "")), c.get("exception")) for c in loop.complaints or ()]
+    for task in _ended_tasks(loop):
+        if task is not root and task._log_traceback:
+            task._log_traceback = False
+            complaints.append(Complaint("Task exception was never retrieved", task._exception))
+    facts.complaints = tuple(complaints)
+    open_now = sorted(generator.__qualname__ for generator in list(loop._asyncgens))  # type: ignore[attr-defined]
+    facts.open_generators = tuple(bare_function(name) for name in (*loop.open_generators, *open_now))
+    if facts.halted is not None and tracer is not None and sites is not None:
+        facts.waiting = waiting_tasks(asyncio_tasks.all_tasks(loop), tracer, sites)
+
+
+def _ended_tasks(loop: Loop) -> list[Any]:
+    """Tasks of this loop that have ended but still exist, by order of creation."""
+    known: Any = getattr(asyncio_tasks, "_scheduled_tasks", None)
+    if known is None:
+        known = getattr(asyncio_tasks, "_all_tasks", ())
+    ended = [task for task in list(known) if task.done() and task.get_loop() is loop]
+    ended.sort(key=lambda task: getattr(task, "ordinal", 0))
+    return ended
+
+
+def tear_down(loop: Loop) -> str:
+    """End what is left, within bounds: cancel every task, close every async generator, close the loop.
+
+    Returns what would not end, in a word, or nothing. Nothing of it counts: the run's outcome is known by now.
+    """
+    untidy = ""
+    loop.choose = None
+    limits = loop.limits
+    loop.wall_end = time.perf_counter() + TEARDOWN_WALL_SECONDS
+    loop.complaints = []
+    try:
+        for _ in range(TEARDOWN_ROUNDS):
+            left = [task for task in asyncio_tasks.all_tasks(loop) if not task.done()]
+            if not left:
+                break
+            left.sort(key=lambda task: getattr(task, "ordinal", 0))
+            _allow(loop, limits)
+            untidy = _end_tasks(loop, left)
+        if loop._asyncgens:  # type: ignore[attr-defined]
+            _allow(loop, limits)
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        executor: Any = loop._default_executor  # type: ignore[attr-defined]
+        if executor is not None:
+            executor.shutdown(wait=False)
+    except (Deadlock, Livelock, OverLimit, _OutOfTime) as halted:
+        untidy = type(halted).__name__.strip("_").lower()
+    finally:
+        stubborn = [task for task in asyncio_tasks.all_tasks(loop) if not task.done()]
+        for task in stubborn:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        if stubborn:
+            untidy = f"{len(stubborn)} task{'s' * (len(stubborn) > 1)} would not end"
+        loop.close()
+    return untidy
+
+
+def _allow(loop: Loop, limits: Limits) -> None:
+    """Grant the teardown its own, small limits, counted from here."""
+    loop.limits = Limits(
+        steps=loop.step + limits.teardown_steps,
+        virtual_seconds=(loop.now + TEARDOWN_VIRTUAL_NS) / 1e9,
+        wall_seconds=limits.wall_seconds,
+        spin_turns=limits.spin_turns,
+        livelock_turns=limits.livelock_turns,
+    )
+    loop.next_check = loop.step + limits.teardown_steps
+
+
+def _end_tasks(loop: Loop, left: list[Any]) -> str:
+    for task in left:
+        task.cancel()
+    ended = asyncio.gather(*left, return_exceptions=True)
+    ended.add_done_callback(lambda _: loop.stop())
+    try:
+        loop.run_forever()
+    except (Deadlock, Livelock, OverLimit, _OutOfTime) as halted:
+        return type(halted).__name__.strip("_").lower()
+    except (SystemExit, KeyboardInterrupt):
+        return "interrupted"
+    return ""

@@ -1,0 +1,227 @@
+"""From a suspended task to the place it waits at.
+
+Follows what each frame awaits, from the task's coroutine down to what finally suspends. The *site* is the innermost
+frame of the user's own code and what it awaits; standard library and site-packages are not the user's own.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import sysconfig
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from faultloop.engine.paths import bare_function
+from faultloop.model.points import Site
+
+MAX_DEPTH = 200
+_STDLIB = tuple(
+    os.path.join(os.path.realpath(path), "") for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+)
+_SITE_MARKS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
+
+
+class SiteTable:
+    """The sites of one run, each known by the code that waits and where in it.
+
+    Looking up a site that was seen before costs a walk over the frames and no more.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = os.path.join(os.path.realpath(root), "")
+        self._is_user: dict[int, bool | None] = {}
+        """By id of a code object: the user's own or not; None for a library's `__aenter__` and the like."""
+        self._codes: list[types.CodeType] = []
+        """Keeps every code object whose id is a key alive."""
+        self._numbers: dict[tuple[int, int, object], int] = {}
+        self._by_value: dict[Site, int] = {}
+        self.sites: list[Site] = []
+
+    def number(self, task: Any) -> int:
+        """The number of the site a suspended task waits at."""
+        is_user = self._is_user
+        coroutine: Any = task.get_coro()
+        owner: Any = None
+        below: object = None
+        is_protocol = False  # `async with lock` waits in Lock.acquire, whatever protocol method stands between
+        current = coroutine
+        for _ in range(MAX_DEPTH):
+            kind = type(current)
+            if kind is types.CoroutineType:
+                code, awaiting = current.cr_code, current.cr_await
+            elif kind is types.GeneratorType:
+                code, awaiting = current.gi_code, current.gi_yieldfrom
+            else:
+                step = _step_into(current)
+                if step is None:
+                    below = kind if below is None else below
+                    break
+                code, awaiting = step
+            try:
+                mine = is_user[id(code)]
+            except KeyError:
+                mine = self._classify(code)
+            if mine:
+                owner, below, is_protocol = current, None, False
+            elif below is None or is_protocol:
+                below, is_protocol = code, mine is None
+            current = awaiting
+            if current is None:
+                break
+        if owner is None:  # no frame of the user's own: the outermost stands for it
+            owner = coroutine
+        frame = _frame_of(owner)
+        key = (id(frame.f_code), frame.f_lasti, id(below)) if frame is not None else (id(type(owner)), -1, id(below))
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._add(key, frame, owner, below, coroutine)
+        return number
+
+    def _classify(self, code: types.CodeType) -> bool | None:
+        self._codes.append(code)
+        mine = is_user_file(code.co_filename) or (None if code.co_name.startswith("__a") else False)
+        self._is_user[id(code)] = mine
+        return mine
+
+    def _add(self, key: tuple[int, int, object], frame: types.FrameType | None, owner: Any, below: object, top: Any) -> int:
+        function = bare_function(frame.f_code.co_qualname) if frame is not None else type(owner).__name__
+        if isinstance(below, types.CodeType):
+            awaited = bare_function(below.co_qualname)
+        elif isinstance(below, type):
+            awaited = "Future" if below.__name__ == "FutureIter" else below.__name__
+        else:
+            awaited = "yield"
+        site = Site(
+            function=function,
+            awaited=awaited,
+            file=self.short(frame.f_code.co_filename) if frame is not None else "",
+            line=frame.f_lineno if frame is not None else 0,
+            chain=tuple(
+                f"{bare_function(f.f_code.co_qualname)} {self.short(f.f_code.co_filename)}:{f.f_lineno}"
+                for f in frames_of(top)
+                if is_user_file(f.f_code.co_filename)
+            ),
+        )
+        number = self._by_value.setdefault(site, len(self.sites))
+        if number == len(self.sites):
+            self.sites.append(site)
+        self._numbers[key] = number
+        return number
+
+    def short(self, filename: str) -> str:
+        """A file as people know it: relative to the project, or `<stdlib>/…`, or `<site>/…`."""
+        real = os.path.realpath(filename)
+        if real.startswith(self._root) and not any(mark in real for mark in _SITE_MARKS):
+            return real[len(self._root) :].replace(os.sep, "/")
+        for mark in _SITE_MARKS:
+            if mark in real:
+                return "<site>/" + real.rpartition(mark)[2].replace(os.sep, "/")
+        for prefix in _STDLIB:
+            if real.startswith(prefix):
+                return "<stdlib>/" + real[len(prefix) :].replace(os.sep, "/")
+        return os.path.basename(filename)
+
+
+def is_user_file(filename: str) -> bool:
+    """Whether code of this file is the user's own: not the standard library, not installed, not this package."""
+    if filename.startswith("<"):
+        return not filename.startswith("<frozen")
+    real = os.path.realpath(filename)
+    if any(mark in real for mark in _SITE_MARKS) or real.startswith(_OURS):
+        return False
+    return not real.startswith(_STDLIB)
+
+
+def frames_of(coroutine: Any) -> Iterator[types.FrameType]:
+    """The frames of a suspended coroutine, outermost first."""
+    current = coroutine
+    for _ in range(MAX_DEPTH):
+        if current is None:
+            return
+        frame = _frame_of(current)
+        if frame is not None:
+            yield frame
+        current = _awaited_by(current)
+
+
+def innermost_awaitable(coroutine: Any) -> Any:
+    """What finally suspends: the object that no frame stands below."""
+    current = coroutine
+    for _ in range(MAX_DEPTH):
+        below = _awaited_by(current)
+        if below is None:
+            return current
+        current = below
+    return current
+
+
+def _frame_of(awaitable: Any) -> types.FrameType | None:
+    for name in ("cr_frame", "gi_frame", "ag_frame"):
+        frame = getattr(awaitable, name, None)
+        if frame is not None:
+            return frame  # type: ignore[no-any-return]
+    generator = _generator_behind(awaitable)
+    return generator.ag_frame if generator is not None else None
+
+
+def _awaited_by(awaitable: Any) -> Any:
+    for name in ("cr_await", "gi_yieldfrom", "ag_await"):
+        below = getattr(awaitable, name, None)
+        if below is not None:
+            return below
+    generator = _generator_behind(awaitable)
+    return generator.ag_await if generator is not None else None
+
+
+def _step_into(awaitable: Any) -> tuple[types.CodeType, Any] | None:
+    """Code and awaited object of something that is neither a coroutine nor a generator, or None at the end."""
+    code = getattr(awaitable, "cr_code", None) or getattr(awaitable, "gi_code", None)
+    if code is not None:  # compiled or wrapped coroutines
+        return code, _awaited_by(awaitable)
+    generator = _generator_behind(awaitable)
+    return (generator.ag_code, generator.ag_await) if generator is not None else None
+
+
+def _generator_behind(awaitable: Any) -> Any:
+    """The async generator that an `asend()` or `athrow()` object drives; only the collector knows it."""
+    if type(awaitable).__name__ not in ("async_generator_asend", "async_generator_athrow", "anext_awaitable"):
+        return None
+    return next((r for r in gc.get_referents(awaitable) if isinstance(r, types.AsyncGeneratorType)), None)
+
+
+def locals_of(frame: types.FrameType) -> dict[str, Any]:
+    """The frame's local variables."""
+    return dict(frame.f_locals)
+
+
+def raised_at(error: BaseException, table: SiteTable) -> str:
+    """`file:line` of the innermost user frame an exception passed, or of its innermost frame."""
+    trace = error.__traceback__
+    last = mine = None
+    while trace is not None:
+        last = trace
+        if is_user_file(trace.tb_frame.f_code.co_filename):
+            mine = trace
+        trace = trace.tb_next
+    chosen = mine or last
+    return f"{table.short(chosen.tb_frame.f_code.co_filename)}:{chosen.tb_lineno}" if chosen is not None else ""
+
+
+def project_root(start: str | None = None) -> str:
+    """The directory that file names in traces are relative to: the nearest one with a project file, else the start."""
+    here = os.path.realpath(start or os.getcwd())
+    probe = here
+    while True:
+        if any(os.path.exists(os.path.join(probe, mark)) for mark in ("pyproject.toml", ".git", "setup.cfg", "setup.py")):
+            return probe
+        parent = os.path.dirname(probe)
+        if parent == probe:
+            return here
+        probe = parent
+
+
+assert sys.version_info >= (3, 11), "code objects have qualified names from 3.11 on"
