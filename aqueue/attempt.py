@@ -66,7 +66,7 @@ class Attempt:
         self._running.limit(timeout=task.policy.timeout, expires_in=expires_in, now=now)
         try:
             args, kwargs = task.signature.decode(
-                *decode_call(self._job.payload, self._job.payload_crc), self._context(task)
+                *decode_call(self._job.payload, self._job.payload_crc), self._context()
             )
         except UndecodablePayload as error:
             return self._bury("undecodable", str(error))
@@ -85,7 +85,7 @@ class Attempt:
             handler_hub.reset(token)
         return self._stopped(task, self._running.reason_of_deadline(anyio.current_time()))
 
-    def _context(self, task: Task[..., Any]) -> Context:
+    def _context(self) -> Context:
         life = self._job.life
         return Context(
             job_id=self._job.id,

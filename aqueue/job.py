@@ -13,7 +13,8 @@ from aqueue.errors import JobCancelled, JobDead, ResultInsideHandler, ResultTime
 from aqueue.hub import Hub, handler_hub
 from aqueue.lifecycle import State
 from aqueue.policy import at_least
-from aqueue.store.operations import Cancel, Inspect, Inspected, Redrive
+from aqueue.store.operations import Cancel, Redrive
+from aqueue.store.questions import Inspect, Inspected
 from aqueue.store.rows import Event, JobRow
 
 __all__ = ["Job", "JobInfo", "describe"]
@@ -111,7 +112,7 @@ class Job(Generic[R]):
         self._hub.wake_workers()
         return refusal is None
 
-    async def result(self, *, timeout: float | None = None) -> R:
+    async def result(self, *, timeout: float | None = None) -> R:  # noqa: ASYNC109 - a caller's limit, not a scope's
         """Wait until the job ends and return what its handler returned.
 
         timeout: seconds, None for no limit.

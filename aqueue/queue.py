@@ -19,7 +19,7 @@ from aqueue.lifecycle import State
 from aqueue.policy import Retry, at_least
 from aqueue.store.base import Store
 from aqueue.store.memory import MemoryStore
-from aqueue.store.operations import Census, Dead, Verify
+from aqueue.store.questions import Census, Dead, Verify
 from aqueue.store.rows import Violation
 from aqueue.store.sqlite import SqliteStore
 from aqueue.task import Draft, Task, TaskPolicy, enqueue_drafts

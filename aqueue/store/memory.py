@@ -31,7 +31,12 @@ class MemoryStore:
         self._tables = MemoryTables()
 
     @asynccontextmanager
-    async def open(self, *, clock: Clock, random: Random) -> AsyncGenerator[MemorySession]:
+    async def open(
+        self,
+        *,
+        clock: Clock,
+        random: Random,  # noqa: ARG002 - the seam's signature
+    ) -> AsyncGenerator[MemorySession]:
         """Open for the life of the context."""
         session = MemorySession(self._tables, clock)
         await checkpoint()

@@ -15,18 +15,14 @@ from typing import Protocol, TypeAlias, TypeVar
 from aqueue import lifecycle
 from aqueue.errors import LeaseLost
 from aqueue.lifecycle import EventKind, Life, Refused, State, Step
-from aqueue.store.rows import Event, JobRow, NewJob, Tables, Violation
+from aqueue.store.rows import Event, JobRow, NewJob, Tables
 
 __all__ = [
     "Cancel",
-    "Census",
     "Claim",
     "ClaimReply",
-    "Dead",
     "Enqueue",
     "Enqueued",
-    "Inspect",
-    "Inspected",
     "Lease",
     "Operation",
     "Redrive",
@@ -36,7 +32,6 @@ __all__ = [
     "Settle",
     "Settlement",
     "Sweep",
-    "Verify",
 ]
 
 R_co = TypeVar("R_co", covariant=True)
@@ -294,60 +289,6 @@ class Redrive:
                 return f"job {twin} is live and has the same unique key"
         stepped = _step(tables, row, lifecycle.Redrive(attempt), now)
         return stepped.why if isinstance(stepped, Refused) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """A job and its log, oldest event first."""
-
-    job: JobRow
-    events: tuple[Event, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Inspect:
-    """Read one job."""
-
-    job_id: int
-
-    def apply(self, tables: Tables, now: int) -> Inspected | None:
-        """Return the job and its log, or None."""
-        row = tables.job(self.job_id)
-        return None if row is None else Inspected(row, tuple(tables.events(self.job_id)))
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """Read the dead letter, longest dead first."""
-
-    limit: int
-
-    def apply(self, tables: Tables, now: int) -> tuple[JobRow, ...]:
-        """Return up to `limit` dead jobs; reading changes nothing."""
-        return tuple(tables.dead(self.limit))
-
-
-@dataclass(frozen=True, slots=True)
-class Census:
-    """Count the jobs of each state."""
-
-    def apply(self, tables: Tables, now: int) -> Mapping[State, int]:
-        """Return the number of jobs in each of the five states."""
-        counted = tables.count_states()
-        states: tuple[State, ...] = ("pending", "running", *lifecycle.TERMINAL)
-        return {state: counted.get(state, 0) for state in states}
-
-
-@dataclass(frozen=True, slots=True)
-class Verify:
-    """Run every invariant over what is stored."""
-
-    grace_ms: int
-    free_slots: int
-
-    def apply(self, tables: Tables, now: int) -> tuple[Violation, ...]:
-        """Return what does not hold."""
-        return tables.violations(now=now, grace_ms=self.grace_ms, free_slots=self.free_slots)
 
 
 def _step(

@@ -200,9 +200,8 @@ def _life_values(life: Life) -> tuple[object, ...]:
 
 
 def _job_row(columns: tuple[Any, ...]) -> JobRow:
-    split = len(_JOB)
-    *job, error, result = columns[:split]
-    return JobRow(*job, life=Life(*columns[split:]), error=error, result=result)
+    own, life = columns[: len(_JOB)], columns[len(_JOB) :]
+    return JobRow(**dict(zip(_JOB, own, strict=True)), life=Life(*life))
 
 
 def _event_values(event: Event) -> tuple[object, ...]:

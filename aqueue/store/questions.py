@@ -1,0 +1,65 @@
+"""What can be asked of stored jobs: operations that read and write nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aqueue.lifecycle import TERMINAL, State
+from aqueue.store.rows import Event, JobRow, Tables, Violation
+
+__all__ = ["Census", "Dead", "Inspect", "Inspected", "Verify"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A job and its log, oldest event first."""
+
+    job: JobRow
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Read one job."""
+
+    job_id: int
+
+    def apply(self, tables: Tables, now: int) -> Inspected | None:  # noqa: ARG002 - the seam's signature
+        """Return the job and its log, or None."""
+        row = tables.job(self.job_id)
+        return None if row is None else Inspected(row, tuple(tables.events(self.job_id)))
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Read the dead letter, longest dead first."""
+
+    limit: int
+
+    def apply(self, tables: Tables, now: int) -> tuple[JobRow, ...]:  # noqa: ARG002 - the seam's signature
+        """Return up to `limit` dead jobs; reading changes nothing."""
+        return tuple(tables.dead(self.limit))
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Count the jobs of each state."""
+
+    def apply(self, tables: Tables, now: int) -> Mapping[State, int]:  # noqa: ARG002 - the seam's signature
+        """Return the number of jobs in each of the five states."""
+        counted = tables.count_states()
+        states: tuple[State, ...] = ("pending", "running", *TERMINAL)
+        return {state: counted.get(state, 0) for state in states}
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Run every invariant over what is stored."""
+
+    grace_ms: int
+    free_slots: int
+
+    def apply(self, tables: Tables, now: int) -> tuple[Violation, ...]:
+        """Return what does not hold."""
+        return tables.violations(now=now, grace_ms=self.grace_ms, free_slots=self.free_slots)
