@@ -95,7 +95,7 @@ class MemoryTables:
             and row.life.run_at <= now
             and (row.order_key is None or first_of[row.order_key] == row.id)
         ]
-        due.sort(key=lambda row: (-row.priority, row.life.run_at, row.id))
+        due.sort(key=_urgency)
         return due[:limit]
 
     def next_run_at(self, now: int) -> int | None:
@@ -104,8 +104,8 @@ class MemoryTables:
         return min(later, default=None)
 
     def claimed_with(self, nonce: str) -> list[JobRow]:
-        """Running jobs taken by this one request to claim."""
-        return sorted((row for row in self._live_jobs() if row.life.claim_nonce == nonce), key=lambda row: row.id)
+        """Running jobs taken by this one request to claim, in the order of `ready`."""
+        return sorted((row for row in self._live_jobs() if row.life.claim_nonce == nonce), key=_urgency)
 
     def expired(self, now: int, limit: int) -> list[JobRow]:
         """Running jobs whose lease ran out, oldest lease first."""
@@ -163,3 +163,7 @@ class MemoryTables:
             copy = SqliteTables(connection)
             copy.load(self._jobs.values(), self._events, self._effects.values())
             return copy.violations(now=now, grace_ms=grace_ms, free_slots=free_slots)
+
+
+def _urgency(row: JobRow) -> tuple[int, int, int]:
+    return (-row.priority, row.life.run_at, row.id)

@@ -118,7 +118,7 @@ class Tables(Protocol):
         ...
 
     def claimed_with(self, nonce: str) -> list[JobRow]:
-        """Running jobs taken by this one request to claim."""
+        """Running jobs taken by this one request to claim, in the order of `ready`."""
         ...
 
     def expired(self, now: int, limit: int) -> list[JobRow]:

@@ -123,8 +123,9 @@ class SqliteTables:
         return None if run_at is None else int(run_at)
 
     def claimed_with(self, nonce: str) -> list[JobRow]:
-        """Running jobs taken by this one request to claim."""
-        return self._rows(f"{_SELECT} WHERE state='running' AND claim_nonce=? ORDER BY id", nonce)
+        """Running jobs taken by this one request to claim, in the order of `ready`."""
+        sql = f"{_SELECT} WHERE state='running' AND claim_nonce=? ORDER BY priority DESC, run_at, id"
+        return self._rows(sql, nonce)
 
     def expired(self, now: int, limit: int) -> list[JobRow]:
         """Running jobs whose lease ran out, oldest lease first."""
