@@ -144,9 +144,13 @@ def make_error(fault: Fail) -> BaseException:
     module_name, _, name = fault.error.rpartition(".")
     module: Any = builtins if not module_name else sys.modules.get(module_name)
     kind = getattr(module, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, Exception)) or issubclass(kind, StopIteration | StopAsyncIteration):
+    if not (isinstance(kind, type) and issubclass(kind, Exception)) or issubclass(
+        kind, StopIteration | StopAsyncIteration
+    ):
         hint = "" if module_name else "; give the module too, as in mypkg.errors.Refused"
-        raise UsageError(f'"{fault.error}" is not an exception this program has imported and an await can raise{hint}', code="FL504")
+        raise UsageError(
+            f'"{fault.error}" is not an exception this program has imported and an await can raise{hint}', code="FL504"
+        )
     try:
         error = kind(fault.message)
     except Exception:
@@ -203,6 +207,8 @@ def _covers(timer: Timer, task: Any, scopes: list[Any]) -> bool:
     if any(argument is task for argument in arguments):
         return True
     waiter = task._fut_waiter
-    return waiter is not None and any(argument is waiter for argument in arguments) and "release" in str(
-        getattr(timer._callback, "__name__", "")
+    return (
+        waiter is not None
+        and any(argument is waiter for argument in arguments)
+        and "release" in str(getattr(timer._callback, "__name__", ""))
     )

@@ -42,6 +42,8 @@ class Task(asyncio.Task[Any]):
     def set_name(self, value: object) -> None:
         """Name the task; asyncio 3.11 and 3.12 do this after creating it."""
         self.label = str(value)
+        if (node := getattr(self, "node", None)) is not None:
+            node.rename(self.label)
         super().set_name(value)
 
     def cancel(self, msg: Any | None = None) -> bool:
@@ -82,7 +84,9 @@ class Callback(events.Handle):
     _loop: Any
     _run: Callable[[], None]
 
-    def __init__(self, callback: Any, args: tuple[Any, ...], loop: Loop, context: contextvars.Context | None = None) -> None:
+    def __init__(
+        self, callback: Any, args: tuple[Any, ...], loop: Loop, context: contextvars.Context | None = None
+    ) -> None:
         if loop._debug:
             super().__init__(callback, args, loop, context)
             return
@@ -154,7 +158,9 @@ class Timer(events.TimerHandle):
 def _complain(handle: Any, error: BaseException) -> None:
     """Report a callback's exception in asyncio's own words."""
     described = getattr(handle._callback, "__qualname__", None) or repr(handle._callback)
-    handle._loop.call_exception_handler({"message": f"Exception in callback {described}", "exception": error, "handle": handle})
+    handle._loop.call_exception_handler(
+        {"message": f"Exception in callback {described}", "exception": error, "handle": handle}
+    )
 
 
 class ForeignCallback:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import _thread
 import asyncio
 import concurrent.futures
-import contextvars
 import functools
 import ipaddress
 import selectors
@@ -180,7 +179,9 @@ class Loop(asyncio.SelectorEventLoop):
         """Queue a callback for a later virtual time. delay: seconds."""
         if delay is None:
             raise TypeError("delay must not be None")
-        return self._at(self.now + round(delay * NANOSECONDS) if delay < _FOREVER_SECONDS else NEVER, callback, args, context)
+        return self._at(
+            self.now + round(delay * NANOSECONDS) if delay < _FOREVER_SECONDS else NEVER, callback, args, context
+        )
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
         """Queue a callback for an absolute virtual time. when: seconds on the loop's clock."""
@@ -321,7 +322,9 @@ class Loop(asyncio.SelectorEventLoop):
             self.threads_at_start = 1 + _thread._count()
         if self.wall_end == float("inf"):
             self.wall_end = time.perf_counter() + self.limits.wall_seconds
-        sys.set_asyncgen_hooks(firstiter=cast(Any, self)._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
+        sys.set_asyncgen_hooks(
+            firstiter=cast(Any, self)._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
+        )
         events._set_running_loop(self)
         try:
             with asyncio_ordering.bare_futures_ordered():

@@ -152,7 +152,11 @@ def _order_as_completed() -> None:
 
     @functools.wraps(original)
     def as_completed(fs: Any, *, timeout: float | None = None) -> Any:
-        if hasattr(events._get_running_loop(), "_next_hash") and not asyncio.isfuture(fs) and not asyncio.iscoroutine(fs):
+        if (
+            hasattr(events._get_running_loop(), "_next_hash")
+            and not asyncio.isfuture(fs)
+            and not asyncio.iscoroutine(fs)
+        ):
             unique = dict.fromkeys(fs)  # the original makes a set of them: the same coroutine twice is one task
             fs = [tasks.ensure_future(awaitable) for awaitable in unique]
         return original(fs, timeout=timeout)

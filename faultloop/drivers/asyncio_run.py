@@ -10,7 +10,7 @@ import threading
 import time
 from asyncio import events
 from asyncio import tasks as asyncio_tasks
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -35,7 +35,7 @@ TEARDOWN_ROUNDS = 6
 TEARDOWN_VIRTUAL_NS = 30 * 1_000_000_000
 TEARDOWN_WALL_SECONDS = 2.0
 
-Scenario = Callable[[], Coroutine[Any, Any, Any]]
+Scenario = Callable[[], Awaitable[object]]
 
 
 class _OutOfTime(KeyboardInterrupt):
@@ -99,7 +99,13 @@ def execute(scenario: Scenario, settings: Settings, *, strike: Strike | None = N
 
 
 def execute_traced(
-    scenario: Scenario, settings: Settings, *, plan: Plan | None, recorder: Recorder, sites: SiteTable, collect: bool = False
+    scenario: Scenario,
+    settings: Settings,
+    *,
+    plan: Plan | None,
+    recorder: Recorder,
+    sites: SiteTable,
+    collect: bool = False,
 ) -> tuple[Facts, Tracer]:
     """Run a scenario with everything recorded, and the faults of a plan delivered at their addresses."""
     loop = _make(TracedLoop, settings)
@@ -113,11 +119,17 @@ def execute_traced(
 
 def _make(kind: type[Any], settings: Settings) -> Any:
     return kind(
-        order=settings.order, choose=settings.choose, hold=settings.hold, threads=settings.threads, limits=settings.limits
+        order=settings.order,
+        choose=settings.choose,
+        hold=settings.hold,
+        threads=settings.threads,
+        limits=settings.limits,
     )
 
 
-def _run(loop: Loop, scenario: Scenario, injector: Injector | None, tracer: Tracer | None, sites: SiteTable | None) -> Facts:
+def _run(
+    loop: Loop, scenario: Scenario, injector: Injector | None, tracer: Tracer | None, sites: SiteTable | None
+) -> Facts:
     facts = Facts()
     loop.complaints = []
     began = time.perf_counter_ns()
@@ -130,6 +142,8 @@ def _run(loop: Loop, scenario: Scenario, injector: Injector | None, tracer: Trac
             _look_around(loop, root, facts, tracer, sites)
         finally:
             loop.watcher = None
+            if tracer is not None:
+                tracer.stop()
             if injector is not None:
                 injector.release_all()
             facts.untidy = tear_down(loop)
@@ -140,7 +154,9 @@ def _run(loop: Loop, scenario: Scenario, injector: Injector | None, tracer: Trac
 def _call(scenario: Scenario) -> Coroutine[Any, Any, Any]:
     coroutine = scenario()
     if not inspect.iscoroutine(coroutine):
-        raise TargetError(f"the scenario {scenario!r} returned {type(coroutine).__name__}; it must be an async function")
+        raise TargetError(
+            f"the scenario {scenario!r} returned {type(coroutine).__name__}; it must be an async function"
+        )
     return coroutine
 
 
@@ -152,7 +168,9 @@ def _surroundings(loop: Loop) -> Iterator[None]:
     collects = gc.isenabled()
     gc.disable()
     loop.wall_end = time.perf_counter() + loop.limits.wall_seconds
-    has_alarm = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    has_alarm = (
+        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    )
     if has_alarm:
         signal.signal(signal.SIGALRM, _on_alarm)
         signal.setitimer(signal.ITIMER_REAL, loop.limits.wall_seconds, 0.5)
@@ -199,7 +217,7 @@ def _drive(loop: Loop, root: Any, facts: Facts, sites: SiteTable | None) -> None
 
 def _out_of_time(loop: Loop) -> OverLimit:
     inside = (
-        f"; {loop.inline_job} was running inline as a thread's job: if it waits for the loop, use threads=\"real\""
+        f'; {loop.inline_job} was running inline as a thread\'s job: if it waits for the loop, use threads="real"'
         if loop.inline_job
         else "; a step did not end (a busy loop, or a call that blocks)"
     )

@@ -137,4 +137,3 @@ def inline_anyio(backend: ModuleType) -> None:
                 return await loop.run_in_executor(None, func, *args)
 
     asyncio_backend.run_sync_in_worker_thread = classmethod(run_sync_in_worker_thread)
-

@@ -17,7 +17,7 @@ from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.ready import ABSENT, Entry
 from faultloop.engine.paths import TaskNode, bare_function, is_default_name
 from faultloop.engine.plan import NOTHING_DUE, Due, Plan
-from faultloop.engine.recorder import Recorder
+from faultloop.engine.recorder import Recorder, Row
 from faultloop.model.address import format_kind
 from faultloop.model.points import AwaitPoint, Phase
 
@@ -74,10 +74,16 @@ class TracedLoop(Loop):
         return super().call_soon(callback, arg, *more, context=context)
 
 
+def _record_nothing(row: Row) -> None:
+    """Where events go once a run is over."""
+
+
 class Tracer:
     """The watcher of a traced run."""
 
-    def __init__(self, loop: TracedLoop, plan: Plan | None, recorder: Recorder, sites: SiteTable, *, collect: bool = False) -> None:
+    def __init__(
+        self, loop: TracedLoop, plan: Plan | None, recorder: Recorder, sites: SiteTable, *, collect: bool = False
+    ) -> None:
         self.next_stop = 0
         self.injector = Injector(loop)
         self.waits: list[Wait] | None = [] if collect else None
@@ -210,7 +216,9 @@ class Tracer:
         self._log((loop.step, loop.now, "await", node.index, -1, number, nth, ""))
         if self.waits is not None:
             is_bare = task._fut_waiter is None
-            state.wait = Wait(node, number, nth, loop.step, is_bare=is_bare, has_deadline=deadline_of(loop, task) is not None)
+            state.wait = Wait(
+                node, number, nth, loop.step, is_bare=is_bare, has_deadline=deadline_of(loop, task) is not None
+            )
             self.waits.append(state.wait)
         if self._plan is not None:
             state.due = due = self._plan.waits(node, task.get_name(), *key)
@@ -240,6 +248,11 @@ class Tracer:
         self._recorder.check_size()
         self._log = self._recorder.log
 
+    def stop(self) -> None:
+        """The run is over: what ending the leftovers does is not recorded."""
+        self._log = self._recorder.log = _record_nothing
+        self._loop.watcher = None
+
     # Faults
 
     def _arm(self, task: Any, node: TaskNode, state: _State, due: Due) -> None:
@@ -266,7 +279,9 @@ class Tracer:
             argument = self._deliver(number, task, node, argument, is_woken=True)
         return argument
 
-    def _deliver(self, number: int, task: Any, node: TaskNode, argument: Any = ABSENT, *, is_woken: bool = False) -> Any:
+    def _deliver(
+        self, number: int, task: Any, node: TaskNode, argument: Any = ABSENT, *, is_woken: bool = False
+    ) -> Any:
         plan = self._plan
         assert plan is not None
         fault = plan[number].fault

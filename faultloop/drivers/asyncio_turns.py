@@ -187,7 +187,9 @@ def _wait_for_work(loop: Loop) -> bool:
     """Real work is under way in a thread or a child process: time stands still until it answers."""
     while loop.jobs_running or any(transport.get_returncode() is None for transport in loop.subprocesses):
         if time.perf_counter() > loop.wall_end:
-            raise OverLimit(f"over limit: {loop.limits.wall_seconds:g} s of real time, waiting for a thread or a child process")
+            raise OverLimit(
+                f"over limit: {loop.limits.wall_seconds:g} s of real time, waiting for a thread or a child process"
+            )
         if loop.poll(0.001) or asyncio_threads.drain(loop):
             return True
     return False

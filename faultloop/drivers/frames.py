@@ -19,9 +19,11 @@ from faultloop.model.points import Site
 
 MAX_DEPTH = 200
 _STDLIB = tuple(
-    os.path.join(os.path.realpath(path), "") for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    os.path.join(os.path.realpath(path), "")
+    for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
 )
 _SITE_MARKS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_AWAITED_TYPES = {"BareFuture": "Future", "NoneType": "yield", "_GatheringFuture": "gather"}
 _OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
 
 
@@ -75,6 +77,8 @@ class SiteTable:
         if owner is None:  # no frame of the user's own: the outermost stands for it
             owner = coroutine
         frame = _frame_of(owner)
+        if type(below) is type:  # no frame below the user's: told by what it awaits, not by the iterator over that
+            below = type(task._fut_waiter)
         key = (id(frame.f_code), frame.f_lasti, id(below)) if frame is not None else (id(type(owner)), -1, id(below))
         number = self._numbers.get(key)
         if number is None:
@@ -87,12 +91,14 @@ class SiteTable:
         self._is_user[id(code)] = mine
         return mine
 
-    def _add(self, key: tuple[int, int, object], frame: types.FrameType | None, owner: Any, below: object, top: Any) -> int:
+    def _add(
+        self, key: tuple[int, int, object], frame: types.FrameType | None, owner: Any, below: object, top: Any
+    ) -> int:
         function = bare_function(frame.f_code.co_qualname) if frame is not None else type(owner).__name__
         if isinstance(below, types.CodeType):
             awaited = bare_function(below.co_qualname)
         elif isinstance(below, type):
-            awaited = "Future" if below.__name__ == "FutureIter" else below.__name__
+            awaited = _AWAITED_TYPES.get(below.__name__, below.__name__)
         else:
             awaited = "yield"
         site = Site(
@@ -216,7 +222,9 @@ def project_root(start: str | None = None) -> str:
     here = os.path.realpath(start or os.getcwd())
     probe = here
     while True:
-        if any(os.path.exists(os.path.join(probe, mark)) for mark in ("pyproject.toml", ".git", "setup.cfg", "setup.py")):
+        if any(
+            os.path.exists(os.path.join(probe, mark)) for mark in ("pyproject.toml", ".git", "setup.cfg", "setup.py")
+        ):
             return probe
         parent = os.path.dirname(probe)
         if parent == probe:

@@ -64,7 +64,11 @@ class Agenda(Generic[T]):
 
     def live(self) -> Iterator[tuple[int, T]]:
         """All live handles with their instants, the earliest first."""
-        return ((instant, handle) for instant, _, handle in sorted(self._heap, key=lambda row: row[:2]) if not handle._cancelled)
+        return (
+            (instant, handle)
+            for instant, _, handle in sorted(self._heap, key=lambda row: row[:2])
+            if not handle._cancelled
+        )
 
     def clear(self) -> None:
         """Forget everything."""

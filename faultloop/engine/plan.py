@@ -89,7 +89,11 @@ class Plan:
             at = item.planned.at
             if _counts_up(at.task, at.where, at.nth, item.counts, node, name, (function, awaited)):
                 victims.append(item.number)
-            if (rival := at.racing) is not None and rival.where != "start" and _is_rival(rival, item, node, name, (function, awaited)):
+            if (
+                (rival := at.racing) is not None
+                and rival.where != "start"
+                and _is_rival(rival, item, node, name, (function, awaited))
+            ):
                 rivals.append(item.number)
         return Due(tuple(victims), tuple(rivals)) if victims or rivals else NOTHING_DUE
 
@@ -121,14 +125,23 @@ class Plan:
         mine = [path for path in tasks if task_matches(at.task, path)]
         if not mine:
             named = ", ".join(tasks[:12]) + (", …" if len(tasks) > 12 else "")
-            return NotReached(item.planned, f'no task matched "{at.task}" and waited. Tasks that waited: {named}', tuple(tasks), _nearest(at.task, tasks))
+            return NotReached(
+                item.planned,
+                f'no task matched "{at.task}" and waited. Tasks that waited: {named}',
+                tuple(tasks),
+                _nearest(at.task, tasks),
+            )
         seen = {(f, a, path): n for (path, f, a), n in self._seen.items() if path in mine}
         reached = max((n for (f, a, _), n in seen.items() if where_matches(at.where, f, a)), default=0)
         addresses = [format_address(Address(path, f"{f}>{a}", n)) for (f, a, path), n in seen.items()]
         wanted = format_address(at)
         if reached:
             times = f"{reached} time{'s' * (reached > 1)}"
-            why = f'{at.task} waited at "{at.where}" {times}; #{at.nth} does not exist' if reached < at.nth else _phase_reason(at)
+            why = (
+                f'{at.task} waited at "{at.where}" {times}; #{at.nth} does not exist'
+                if reached < at.nth
+                else _phase_reason(at)
+            )
         else:
             why = f'{at.task} never waited at "{at.where}"'
         return NotReached(item.planned, why, tuple(sorted(addresses)), _nearest(wanted, addresses))
@@ -144,7 +157,9 @@ def _nearest(wanted: str, candidates: list[str]) -> str:
     return next(iter(difflib.get_close_matches(wanted, candidates, n=1, cutoff=0.3)), "")
 
 
-def _counts_up(task: str, where: str, nth: int, counts: dict[int, int], node: TaskNode, name: str, site: tuple[str, str]) -> bool:
+def _counts_up(
+    task: str, where: str, nth: int, counts: dict[int, int], node: TaskNode, name: str, site: tuple[str, str]
+) -> bool:
     if not (task_matches(task, node.path, name) and where_matches(where, *site)):
         return False
     counts[node.index] = count = counts.get(node.index, 0) + 1

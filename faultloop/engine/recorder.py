@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from faultloop.engine.paths import TaskNode
 from faultloop.model.points import AwaitPoint, Site
@@ -25,7 +26,7 @@ class Recorder:
         self.nodes: list[TaskNode] = []
         self.sites: list[Site] = []
         self.delivered: list[Delivered] = []
-        self.log = self._head.append
+        self.log: Callable[[Row], None] = self._head.append
         """Takes one Row. Replaced once the head is full."""
 
     def check_size(self) -> None:
@@ -51,7 +52,9 @@ class Recorder:
         self.nodes.append(node)
         return node
 
-    def fault(self, plan: int, kind: str, point: AwaitPoint, node: TaskNode, *, step: int, t: int, note: str = "") -> None:
+    def fault(
+        self, plan: int, kind: str, point: AwaitPoint, node: TaskNode, *, step: int, t: int, note: str = ""
+    ) -> None:
         """A planned fault landed."""
         self.delivered.append(Delivered(plan, point, step, t, note))
         self.log((step, t, "fault", node.index, -1, -1, point.nth, kind))

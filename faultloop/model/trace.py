@@ -72,9 +72,9 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that happened.
 
     step: the number of the step it belongs to, from 1; t: virtual nanoseconds from 0.
-    ev: `spawn` a task was made (by) · `await` a step ended in a wait at `site`, the task's nth there · `wake` the task's
-    wait is over (by) · `end` the task ended (text: result, cancelled, or the exception's type) · `time` the clock moved ·
-    `fault` a planned fault landed (text: its kind) · `hold` a wake-up was held back · `note` the program said something.
+    ev: `spawn` a task was made (by) · `await` a step ended in a wait at `site`, the task's nth there · `wake` the wait of
+    the task is over (by) · `end` the task ended (text: result, cancelled, or the exception's type) · `time` the clock
+    moved · `fault` a planned fault landed (text: its kind) · `hold` a wake-up was held back · `note` what the program said.
     task, by: index into `Trace.tasks`, -1 for none.   site: index into `Trace.sites`, -1 for none.
     """
 
@@ -89,7 +89,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Delivered(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A planned fault as it landed: the await point it hit, and when. Hints for people; a replay looks only at `plan`."""
+    """A planned fault as it landed: the await point it hit, and when. For people: a replay looks only at `plan`."""
 
     plan: int
     point: AwaitPoint

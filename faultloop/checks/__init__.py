@@ -1,0 +1,1 @@
+"""What must hold: the standard checks of every run, and how an outcome is judged."""

@@ -1,0 +1,242 @@
+"""Running a scenario once, with everything recorded."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from faultloop.checks.standard import Checks, clean, judge
+from faultloop.deciders.calm import Calm
+from faultloop.deciders.protocol import Decider
+from faultloop.deciders.uniform import Uniform
+from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio_run import Facts, Scenario, Settings, execute_traced
+from faultloop.drivers.asyncio_trace import Wait
+from faultloop.drivers.frames import SiteTable
+from faultloop.engine.choices import RecordedChoices
+from faultloop.engine.compare import event_in_words
+from faultloop.engine.plan import NotReached, Plan
+from faultloop.engine.recorder import Recorder
+from faultloop.errors import RunFailed, UsageError
+from faultloop.model.address import parse_fault
+from faultloop.model.faults import NANOSECONDS, Fail, PlannedFault
+from faultloop.model.limits import Limits
+from faultloop.model.outcome import Status
+from faultloop.model.trace import Environment, Order, Stats, Target, Trace, digest_of
+from faultloop.search.place import find_root
+from faultloop.search.target import fingerprint
+
+Threads = Literal["inline", "real"]
+_RECORDED_PACKAGES = ("anyio", "trio", "aiohttp", "httpx", "aqueue", "structlog")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a scenario and what came of it.
+
+    value: what the scenario returned.   exception: what it raised.   virtual_time: seconds.   steps: callbacks and task
+    steps alike.   not_reached: planned faults that never landed.
+    """
+
+    status: Status
+    value: Any
+    exception: BaseException | None
+    virtual_time: float
+    steps: int
+    trace: Trace
+    not_reached: tuple[NotReached, ...] = ()
+
+    @property
+    def history(self) -> tuple[str, ...]:
+        """What happened, a line an event."""
+        return tuple(event_in_words(self.trace, event) for event in self.trace.events)
+
+    def raise_if_failed(self) -> None:
+        """Raise the program's own exception, or RunFailed when the run failed without one."""
+        if not self.status.is_failure:
+            return
+        if self.exception is not None and self.status in (Status.VIOLATED, Status.CRASHED):
+            raise self.exception
+        lines = [f"{self.status.value}: {self.trace.outcome.message}"]
+        for waiting in self.trace.outcome.waiting:
+            owner = f", held by {waiting.owner}" if waiting.owner else ""
+            needs = f" needs {waiting.needs}{owner}" if waiting.needs else ""
+            lines.append(f"  {waiting.task} waits at {waiting.where} ({waiting.place}){needs}")
+        raise RunFailed("\n".join(lines))
+
+
+def run(
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    faults: Sequence[str | PlannedFault] = (),
+    order: Order = "fifo",
+    limits: Limits | None = None,
+    driver: str = "asyncio",
+    threads: Threads = "inline",
+    checks: Checks | None = None,
+    target: str = "",
+) -> Run:
+    """Run an async function once, deterministically and in virtual time, and record it.
+
+    seed: draws the order of what is ready, as far as `order` allows; None is plain asyncio's order.
+    faults: planned faults, as text or from `faultloop.at`.   target: how the trace names the scenario; found out for a
+    function at the top of a file.
+    Never raises for the program's own errors: see `Run.status` and `Run.raise_if_failed()`.
+    Raises UsageError and its kind for what is asked wrongly.
+    """
+    if driver != "asyncio":
+        raise UsageError(f'there is no driver "{driver}"; there is "asyncio"', code="FL506")
+    if order not in ("fifo", "batch", "any"):
+        raise UsageError(f'there is no order "{order}"; there are "fifo", "batch" and "any"', code="FL507")
+    decider: Decider = Calm() if seed is None else Uniform(seed)
+    return run_with(
+        scenario,
+        decider,
+        faults=read_faults(faults),
+        seed=seed,
+        order=order,
+        limits=limits if limits is not None else Limits(),
+        threads=threads,
+        checks=checks if checks is not None else Checks(),
+        target=target or describe_target(scenario),
+    ).run
+
+
+def new_event_loop(*, seed: int | None = None, order: Order = "batch", limits: Limits | None = None) -> Loop:
+    """The loop alone, for any Runner: virtual time, and with a seed the order that it draws.
+
+    seed: None is plain asyncio's order.   order: how far a seed may reorder what is ready.
+    Where asyncio's own loop would hang, its `run_forever` raises Deadlock, Livelock or OverLimit.
+    """
+    if seed is None:
+        return Loop(limits=limits)
+    return Loop(order=order, choose=Uniform(seed).choose, limits=limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A traced run with what only the search wants: its waits, and what happened before it was judged."""
+
+    run: Run
+    facts: Facts
+    waits: tuple[Wait, ...]
+    sites: SiteTable
+
+
+def run_with(
+    scenario: Scenario,
+    decider: Decider,
+    *,
+    faults: tuple[PlannedFault, ...] = (),
+    seed: int | None = None,
+    order: Order = "fifo",
+    limits: Limits,
+    threads: Threads = "inline",
+    checks: Checks,
+    target: str = "",
+    collect: bool = False,
+) -> Observed:
+    """Run once under any decider. collect: keep every wait, for a sweep to enumerate."""
+    _require_coroutine_function(scenario)
+    root = find_root(os.getcwd())
+    answers = RecordedChoices(decider)
+    recorder = Recorder(limits.events)
+    sites = SiteTable(str(root))
+    plan = Plan(faults) if faults else None
+    settings = Settings(order, None if isinstance(decider, Calm) else answers.choose, 2, threads, limits)
+    facts, tracer = execute_traced(scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect)
+    landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
+    outcome = judge(facts, checks, landed)
+    choices, tasks, events = answers.recorded(), recorder.tasks(), recorder.events()
+    all_sites = tuple(sites.sites)
+    trace = Trace(
+        env=environment(),
+        outcome=outcome,
+        faultloop=_version("faultloop"),
+        target=Target(target, fingerprint(target, root=root)) if target else Target(),
+        seed=seed,
+        order=order,
+        threads=threads,
+        faults=faults,
+        choices=choices,
+        limits=limits,
+        delivered=tuple(recorder.delivered),
+        tasks=tasks,
+        sites=all_sites,
+        events=events,
+        stats=Stats(facts.steps, facts.now, facts.wall_ns, recorder.dropped),
+        digest=digest_of(choices, faults, tasks, all_sites, events, outcome.status.value),
+    )
+    result = Run(
+        status=outcome.status,
+        value=facts.value,
+        exception=facts.error,
+        virtual_time=facts.now / NANOSECONDS,
+        steps=facts.steps,
+        trace=trace,
+        not_reached=plan.not_reached() if plan is not None else (),
+    )
+    return Observed(result, facts, tuple(tracer.waits or ()), sites)
+
+
+def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...]:
+    """Planned faults from text and values alike. Raises AddressError, or UsageError for an error that does not exist."""
+    if isinstance(faults, str):
+        raise UsageError(f'faults is a sequence: faults=["{faults}"]', code="FL508")
+    planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in faults)
+    for fault in planned:
+        if isinstance(fault.fault, Fail) and "." not in fault.fault.error:
+            from faultloop.drivers.asyncio_faults import make_error
+
+            make_error(fault.fault)
+    return planned
+
+
+def describe_target(scenario: Scenario) -> str:
+    """`path/to/file.py:function` of a function at the top of a file under the project root; empty for any other."""
+    name = getattr(scenario, "__qualname__", "")
+    module = sys.modules.get(getattr(scenario, "__module__", ""))
+    file = getattr(module, "__file__", None)
+    if not name.isidentifier() or not file or getattr(module, name, None) is not scenario:
+        return ""
+    root = Path(find_root(os.getcwd()))
+    real = Path(os.path.realpath(file))
+    return f"{real.relative_to(root).as_posix()}:{name}" if real.is_relative_to(root) else ""
+
+
+def environment() -> Environment:
+    """Where this process runs, as a trace keeps it."""
+    seed = os.environ.get("PYTHONHASHSEED", "random")
+    return Environment(
+        python=platform.python_version(),
+        implementation=sys.implementation.name,
+        platform=sys.platform,
+        driver="asyncio",
+        hashseed=seed if seed else "random",
+        packages={name: _version(name) for name in _RECORDED_PACKAGES if name in sys.modules and _version(name)},
+    )
+
+
+@functools.cache
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _require_coroutine_function(scenario: object) -> None:
+    if inspect.iscoroutine(scenario):
+        scenario.close()
+        raise UsageError(f"pass the scenario itself, not a call of it: {scenario.__name__}, not {scenario.__name__}()")
+    if not callable(scenario):
+        raise UsageError(f"a scenario is an async function, not {clean(repr(scenario))}")
