@@ -83,7 +83,9 @@ class Loop(asyncio.SelectorEventLoop):
         self._hashes = 0
         self._eager = False
         self._home_thread = threading.get_ident()
-        self.limits = limits if limits is not None else Limits()
+        self.reaches_out = False
+        """Whether anything outside the loop may have a say: descriptors, threads, child processes."""
+        self.limit(limits if limits is not None else Limits())
         self.thread_mode = threads
         self.now = 0
         self.step = 0
@@ -100,7 +102,7 @@ class Loop(asyncio.SelectorEventLoop):
         self.jobs_running = 0
         self.subprocesses: list[Any] = []
         self.threads_known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-        self.threads_at_start = 0
+        self.threads_at_start = -1
         self.watcher: asyncio_turns.Watcher | None = None
         self.next_stop = 0
         self.next_check = min(asyncio_turns.CHECK_STEPS, self.limits.steps)
@@ -116,6 +118,7 @@ class Loop(asyncio.SelectorEventLoop):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _open_io(self) -> None:
+        self.reaches_out = True
         self._selector = selectors.DefaultSelector()
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         cast(Any, self)._make_self_pipe()
@@ -124,6 +127,11 @@ class Loop(asyncio.SelectorEventLoop):
     def has_io(self) -> bool:
         """Whether anything but our own wake-up pipe could become readable."""
         return "_selector" in self.__dict__ and (len(self._selector.get_map()) > 1 or bool(self._signal_handlers))
+
+    def limit(self, limits: Limits) -> None:
+        """Set what the run may spend from now on."""
+        self.limits = limits
+        self.virtual_end = int(min(limits.virtual_seconds, _FOREVER_SECONDS) * NANOSECONDS)
 
     def _next_hash(self, _: object) -> int:
         self._hashes += 1
@@ -254,6 +262,7 @@ class Loop(asyncio.SelectorEventLoop):
                 )
             return asyncio_threads.run_inline(self, func, args)
         future: Any = super().run_in_executor(executor, func, *args)
+        self.reaches_out = True
         self.jobs_running += 1
         future.add_done_callback(self._job_done)
         return future
@@ -274,6 +283,7 @@ class Loop(asyncio.SelectorEventLoop):
 
     async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
         transport = await cast(Any, super())._make_subprocess_transport(*args, **kwargs)
+        self.reaches_out = True
         self.subprocesses.append(transport)
         return transport
 
@@ -317,9 +327,10 @@ class Loop(asyncio.SelectorEventLoop):
         hooks = sys.get_asyncgen_hooks()
         cast(Any, self)._set_coroutine_origin_tracking(self._debug)
         self._thread_id = threading.get_ident()
-        if not self.threads_at_start:
+        if self.threads_at_start < 0:
             self.threads_known.update(threading.enumerate())
-            self.threads_at_start = 1 + _thread._count()
+            self.threads_at_start = _thread._count()
+            self.reaches_out |= asyncio_threads.has_posters()
         if self.wall_end == float("inf"):
             self.wall_end = time.perf_counter() + self.limits.wall_seconds
         sys.set_asyncgen_hooks(

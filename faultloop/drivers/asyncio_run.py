@@ -292,13 +292,14 @@ def tear_down(loop: Loop) -> str:
 
 def _allow(loop: Loop, limits: Limits) -> None:
     """Grant the teardown its own, small limits, counted from here."""
-    loop.limits = Limits(
+    allowed = Limits(
         steps=loop.step + limits.teardown_steps,
         virtual_seconds=(loop.now + TEARDOWN_VIRTUAL_NS) / 1e9,
         wall_seconds=limits.wall_seconds,
         spin_turns=limits.spin_turns,
         livelock_turns=limits.livelock_turns,
     )
+    loop.limit(allowed)
     loop.next_check = loop.step + limits.teardown_steps
 
 

@@ -60,14 +60,18 @@ def post(loop: Loop, handle: Any) -> None:
     """A callback from another thread: kept until the loop is idle, so that its place does not depend on timing."""
     thread = threading.current_thread()
     _posters.add(thread)
+    loop.reaches_out = True
     loop.inbox.append((thread, handle))
 
 
 def has_foreign_threads(loop: Loop) -> bool:
     """Whether some thread may still post."""
-    if 1 + _thread._count() == loop.threads_at_start and not _posters:
-        return False
-    return bool(_foreign(loop))
+    return (_thread._count() != loop.threads_at_start or has_posters()) and bool(_foreign(loop))
+
+
+def has_posters() -> bool:
+    """Whether any thread of the process has ever posted to one of our loops."""
+    return len(_posters) > 0
 
 
 def _foreign(loop: Loop) -> list[threading.Thread]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faultloop.drivers.asyncio_faults import Injector, deadline_of
-from faultloop.drivers.asyncio_handles import WAKERS, BuiltinMethod, Task
+from faultloop.drivers.asyncio_handles import WAKERS, BuiltinMethod, StepCallback, Task
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_turns import HELD
 from faultloop.drivers.frames import SiteTable
@@ -67,6 +67,9 @@ class TracedLoop(Loop):
 
     def call_soon(self, callback: Any, arg: Any = ABSENT, /, *more: Any, context: Any = None) -> Any:
         """Queue a callback; a wake-up is told to the tracer, with who caused it."""
+        if type(callback) is StepCallback:
+            self._push((context, callback, arg))
+            return None
         if type(callback) is BuiltinMethod and type(arg) in WAKERS and type(callback.__self__) is Task:
             self.tracer.woken(callback.__self__)
             self._push((context, callback, arg))
@@ -93,7 +96,6 @@ class Tracer:
         self._recorder = recorder
         self._sites = sites
         self._log = recorder.log
-        self._site_keys: list[tuple[str, str]] = []
         self._running: TaskNode | None = None
         self._foreign: dict[int, tuple[Any, TaskNode]] = {}
         self._racing: dict[int, Any] = {}
@@ -156,15 +158,29 @@ class Tracer:
 
     def before_step(self, task: Any, argument: Any, entry: Entry) -> Any:
         """Deliver what is due right before this step, to this task or to one that races it."""
-        node = self.node_of(task)
-        state = self._state(node)
+        node = task.node if type(task) is Task else self.node_of(task)
+        state = node.scratch
         if not state.is_started:
-            state.is_started = True
-            if (label := getattr(task, "label", "")) and not is_default_name(label):
-                node.rename(label)
-            node.settle()
-            if self._plan is not None:
-                state.due = self._plan.started(node, task.get_name())
+            self._starts(task, node, state)
+        if self._plan is not None:
+            argument = self._before_planned(task, node, state, argument, entry)
+            if argument is HELD:
+                return HELD
+        if state.wait is not None:
+            state.wait.woken = self._loop.step
+            state.wait = None
+        self._running = node
+        return argument
+
+    def _starts(self, task: Any, node: TaskNode, state: _State) -> None:
+        state.is_started = True
+        if (label := getattr(task, "label", "")) and not is_default_name(label):
+            node.rename(label)
+        node.settle()
+        if self._plan is not None:
+            state.due = self._plan.started(node, task.get_name())
+
+    def _before_planned(self, task: Any, node: TaskNode, state: _State, argument: Any, entry: Entry) -> Any:
         if state.due:
             for number in state.due.rivals:
                 self._race(number)
@@ -177,17 +193,13 @@ class Tracer:
             argument = self.injector.before_step(task, argument, entry)
             if argument is HELD:
                 self._log((self._loop.step, self._loop.now, "hold", node.index, -1, state.site, 0, ""))
-                return HELD
-        if state.wait is not None:
-            state.wait.woken = self._loop.step
-            state.wait = None
-        self._running = node
         return argument
 
     def after_step(self, task: Any) -> None:
         """Record where the task waits now, and deliver what is due there."""
         self._running = None
-        self.injector.release_due()
+        if self._plan is not None:
+            self.injector.release_due()
         if self._eager:
             newly, self._eager = self._eager, []
             for child in newly:
@@ -203,11 +215,7 @@ class Tracer:
             self._ended(task, node)
             return
         number = self._sites.number(task)
-        keys = self._site_keys
-        while len(keys) <= number:
-            site = self._sites.sites[len(keys)]
-            keys.append((site.function, site.awaited))
-        key = keys[number]
+        key = self._sites.keys[number]
         counts = state.counts
         nth = counts.get(key, 0) + 1
         counts[key] = nth
@@ -291,7 +299,7 @@ class Tracer:
             return argument
         plan.landed(number)
         state = self._state(node)
-        function, awaited = self._site_keys[state.site]
+        function, awaited = self._sites.keys[state.site]
         point = AwaitPoint(node.path, function, awaited, state.nth)
         self._recorder.fault(number, format_kind(fault), point, node, step=self._loop.step, t=self._loop.now)
         return argument

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import time
+from _thread import _count as thread_count
 from collections.abc import Iterator
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
@@ -79,13 +80,14 @@ def spin(loop: Loop) -> None:
     _set_next_stop(loop)
     try:
         while True:
-            if "_selector" in loop.__dict__ and loop.has_io:
+            if loop.reaches_out and loop.has_io:
                 loop.poll()
             if loop.due:
                 _queue_due(loop)
             count = pending()
             if not count:
-                idle(loop)
+                if loop.reaches_out or loop.inbox or thread_count() != loop.threads_at_start or not _advance(loop):
+                    idle(loop)
                 continue
             end = loop.step + count
             if end >= loop.next_stop:
@@ -165,10 +167,10 @@ def _queue_due(loop: Loop) -> None:
 
 
 def idle(loop: Loop) -> None:
-    """Nothing is ready: take what other threads posted, else let time move. Raises Deadlock if nothing ever will be."""
+    """Nothing is ready: take what came from outside, else let time move. Raises Deadlock if nothing ever will be."""
     if loop.inbox and asyncio_threads.drain(loop):
         return
-    has_io = "_selector" in loop.__dict__ and loop.has_io
+    has_io = loop.has_io
     if has_io and loop.poll():
         return
     if loop.jobs_running or loop.subprocesses or asyncio_threads.has_foreign_threads(loop):
@@ -210,7 +212,7 @@ def _advance(loop: Loop) -> bool:
     instant = loop.agenda.next_instant()
     if instant >= NEVER:
         return False
-    if instant > loop.limits.virtual_seconds * NANOSECONDS:
+    if instant > loop.virtual_end:
         raise OverLimit(
             f"over limit: the next timer is due at {instant / NANOSECONDS:.3f} s of virtual time, "
             f"and {loop.limits.virtual_seconds:g} s are allowed (limits.virtual_seconds)"
@@ -218,8 +220,9 @@ def _advance(loop: Loop) -> bool:
     due = loop.agenda.take(instant)
     loop.now = instant
     loop.turns_at_instant = 0
+    push = loop.queue.push_callback
     for timer in due if len(due) == 1 or loop.choose is None else _in_any_order(due, loop.choose):
-        loop.queue.push_callback((timer, timer._callback, ABSENT))
+        push((timer, timer._callback, ABSENT))
     if loop.watcher is not None:
         loop.watcher.time_moved()
     return True

@@ -42,6 +42,8 @@ class SiteTable:
         self._numbers: dict[tuple[int, int, object], int] = {}
         self._by_value: dict[Site, int] = {}
         self.sites: list[Site] = []
+        self.keys: list[tuple[str, str]] = []
+        """Function and awaited of each site: what an address counts by."""
 
     def number(self, task: Any) -> int:
         """The number of the site a suspended task waits at."""
@@ -115,6 +117,7 @@ class SiteTable:
         number = self._by_value.setdefault(site, len(self.sites))
         if number == len(self.sites):
             self.sites.append(site)
+            self.keys.append((function, awaited))
         self._numbers[key] = number
         return number
 

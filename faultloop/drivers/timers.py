@@ -46,10 +46,14 @@ class Agenda(Generic[T]):
     def next_instant(self) -> int:
         """When the next live handle is due; NEVER if there is none, or if only infinite ones are left."""
         heap = self._heap
-        while heap and heap[0][2]._cancelled:
+        while heap:
+            instant, _, handle = heap[0]
+            if not handle._cancelled:
+                return instant
             heapq.heappop(heap)
-            self._cancelled = max(self._cancelled - 1, 0)
-        return heap[0][0] if heap else NEVER
+            handle._scheduled = False
+            self._cancelled -= 1
+        return NEVER
 
     def take(self, instant: int) -> list[T]:
         """Remove and return the live handles due at exactly this instant, the first added first."""
@@ -58,7 +62,9 @@ class Agenda(Generic[T]):
         while heap and heap[0][0] == instant:
             handle = heapq.heappop(heap)[2]
             handle._scheduled = False
-            if not handle._cancelled:
+            if handle._cancelled:
+                self._cancelled -= 1
+            else:
                 due.append(handle)
         return due
 

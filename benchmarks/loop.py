@@ -1,0 +1,210 @@
+"""What a step costs: the deterministic loop against asyncio's own, as ratios in one run.
+
+    python benchmarks/loop.py [--rounds N] [--only NAME]
+
+Every figure is CPU time of a fresh process that does nothing else; contenders take turns, and the best of the rounds
+counts. «armed» means that a fault is waiting for a step that never comes. Ratios above 1 are faster than asyncio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import heapq
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from asyncio import events
+from collections.abc import Callable
+from typing import Any
+
+import workloads
+
+ROUNDS = 5
+TARGETS = {
+    ("sleeping", "fifo"): 1.0,
+    ("sleeping", "batch"): 0.85,
+    ("queues", "batch"): 1.05,
+    ("sleeping", "traced"): 0.35,
+    ("crowd", "batch"): 0.5,
+    ("timers", "fifo"): 0.8,
+}
+
+
+class VirtualFifo(asyncio.SelectorEventLoop):
+    """The least a virtual-time loop can be: asyncio's own, with a selector that jumps to the next timer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+
+    def time(self) -> float:
+        """Virtual seconds."""
+        return self._now
+
+    def _run_once(self) -> None:
+        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
+            self._now = max(self._now, self._scheduled[0]._when)  # type: ignore[attr-defined]
+        ready = self._ready  # type: ignore[attr-defined]
+        while self._scheduled and self._scheduled[0]._when <= self._now:  # type: ignore[attr-defined]
+            timer = heapq.heappop(self._scheduled)  # type: ignore[attr-defined]
+            timer._scheduled = False
+            ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+
+def _ours(order: str) -> Any:
+    """A fast loop with a fault armed far away."""
+    from faultloop.deciders.uniform import Uniform
+    from faultloop.drivers.asyncio_loop import Loop
+    from faultloop.drivers.asyncio_sweep import Strike, Sweeper
+    from faultloop.model.faults import Cancel
+    from faultloop.model.limits import Limits
+    from faultloop.model.points import Phase
+
+    limits = Limits(steps=1 << 50, wall_seconds=3600)
+    loop = Loop(order=order, choose=None if order == "fifo" else Uniform(1).choose, limits=limits)  # type: ignore[arg-type]
+    Sweeper(loop, Strike(Cancel(), Phase.PARKED, 1 << 60, 1 << 60))
+    return loop
+
+
+def _traced() -> Any:
+    """A loop that records everything."""
+    from faultloop.deciders.uniform import Uniform
+    from faultloop.drivers.asyncio_trace import TracedLoop, Tracer
+    from faultloop.drivers.frames import SiteTable
+    from faultloop.engine.recorder import Recorder
+    from faultloop.model.limits import Limits
+
+    limits = Limits(steps=1 << 50, wall_seconds=3600)
+    loop = TracedLoop(order="batch", choose=Uniform(1).choose, limits=limits)
+    Tracer(loop, None, Recorder(100_000), SiteTable(os.getcwd()))
+    return loop
+
+
+CONTENDERS: dict[str, Callable[[], Any]] = {
+    "asyncio": asyncio.SelectorEventLoop,
+    "virtual fifo": VirtualFifo,
+    "fifo": lambda: _ours("fifo"),
+    "batch": lambda: _ours("batch"),
+    "any": lambda: _ours("any"),
+    "traced": _traced,
+}
+PROGRAMS: dict[str, Callable[[], tuple[Any, int]]] = {
+    "sleeping": workloads.sleeping,
+    "queues": workloads.queues,
+    "timers": workloads.timers,
+    "crowd": workloads.crowd,
+}
+ROWS = {
+    "sleeping": ("asyncio", "fifo", "batch", "any", "traced"),
+    "queues": ("asyncio", "fifo", "batch", "any", "traced"),
+    "timers": ("virtual fifo", "fifo", "batch"),
+    "crowd": ("asyncio", "fifo", "batch"),
+    "small": ("virtual fifo", "fifo", "batch", "sweep"),
+}
+
+
+def measure(contender: str, program: str) -> dict[str, float]:
+    """One figure, in this process: CPU seconds and what the program returned."""
+    if program == "small":
+        return _measure_small(contender)
+    make, (main, units) = CONTENDERS[contender], PROGRAMS[program]()
+    loop = make()
+    began = time.process_time()
+    returned = loop.run_until_complete(main())
+    seconds = time.process_time() - began
+    events._set_running_loop(None)
+    loop.close()
+    return {"rate": units / seconds, "memory": float(returned or 0)}
+
+
+def _measure_small(contender: str, runs: int = 400) -> dict[str, float]:
+    once = _one_sweep_run() if contender == "sweep" else functools.partial(_one_run, CONTENDERS[contender])
+    for _ in range(20):
+        once()
+    began = time.process_time()
+    for _ in range(runs):
+        once()
+    return {"rate": runs / (time.process_time() - began), "memory": 0.0}
+
+
+def _one_run(make: Callable[[], Any]) -> None:
+    loop = make()
+    loop.run_until_complete(workloads.small())
+    loop.close()
+
+
+def _one_sweep_run() -> Callable[[], None]:
+    """A run as an exploration makes it: with a fault by step number, judged by the standard checks, torn down."""
+    from faultloop.checks.standard import Checks, judge
+    from faultloop.deciders.uniform import Uniform
+    from faultloop.drivers.asyncio_run import Settings, execute
+    from faultloop.drivers.asyncio_sweep import Strike
+    from faultloop.model.faults import Cancel
+    from faultloop.model.points import Phase
+
+    checks, strike = Checks(), Strike(Cancel(), Phase.PARKED, 1 << 60, 1 << 60)
+
+    def once() -> None:
+        settings = Settings("batch", Uniform(1).choose)
+        assert not judge(execute(workloads.small, settings, strike=strike), checks).status.is_failure
+
+    return once
+
+
+def _in_fresh_process(contender: str, program: str) -> dict[str, float]:
+    command = [sys.executable, os.path.abspath(__file__), "--one", contender, program]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return dict(json.loads(output.splitlines()[-1]))
+
+
+def compare(program: str, rounds: int) -> bool:
+    """Print a program's row for every contender. Returns whether every target was reached."""
+    names = ROWS[program]
+    best: dict[str, dict[str, float]] = {}
+    for turn in range(rounds):
+        for name in names if turn % 2 == 0 else reversed(names):
+            figure = _in_fresh_process(name, program)
+            if name not in best or figure["rate"] > best[name]["rate"]:
+                best[name] = figure
+    base = best[names[0]]
+    print(f"\n{program} (1.00 = {names[0]}: {base['rate']:,.0f} /s)")
+    reached = True
+    for name in names[1:]:
+        ratio = best[name]["rate"] / base["rate"]
+        target = TARGETS.get((program, name))
+        verdict = ""
+        if target is not None:
+            reached &= ratio >= target
+            verdict = f"   target {target:.2f}: {'reached' if ratio >= target else 'MISSED'}"
+        memory = f"   peak memory {best[name]['memory'] / base['memory']:.2f} x" if base["memory"] else ""
+        print(f"  {name:14s}{ratio:6.2f} x{memory}   {best[name]['rate']:>12,.0f} /s{verdict}")
+    return reached
+
+
+def main() -> int:
+    """Measure everything, or one figure for a fresh process."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--only", choices=tuple(ROWS))
+    parser.add_argument("--one", nargs=2, metavar=("CONTENDER", "PROGRAM"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(*arguments.one)))
+        return 0
+    print(f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    print(f"best of {arguments.rounds} rounds, CPU time")
+    results = [compare(program, arguments.rounds) for program in ROWS if arguments.only in (None, program)]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
