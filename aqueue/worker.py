@@ -7,7 +7,7 @@ Law 3: a settlement is sent until it is answered or its time is over; then the l
 Law 4: every period is jittered by the queue's Random, so that workers started together drift apart.
 Law 5: a cancellation is never swallowed.
 
-Its tasks are called NAME, NAME/renew, NAME/sweep and NAME/job. What a try is, and what comes of it, is in attempt.py.
+Its tasks are called NAME, NAME.renew, NAME.sweep and NAME.job. What a try is, and what comes of it, is in attempt.py.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ class Worker:
         logger().debug("worker.started", worker=self.id, concurrency=self.policy.concurrency)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._keep_renewing, name=f"{self.name}/renew")
-                tasks.start_soon(self._keep_sweeping, name=f"{self.name}/sweep")
+                tasks.start_soon(self._keep_renewing, name=f"{self.name}.renew")
+                tasks.start_soon(self._keep_sweeping, name=f"{self.name}.sweep")
                 task_status.started()
                 await self._keep_claiming(tasks)
                 with anyio.move_on_after(self.policy.drain):
@@ -167,7 +167,7 @@ class Worker:
         try:
             for running in handed:
                 # start, not start_soon: a task cancelled before its first step would drop the job unseen.
-                await tasks.start(self._run_job, running, name=f"{self.name}/job")
+                await tasks.start(self._run_job, running, name=f"{self.name}.job")
         except BaseException:
             for running in handed:
                 if not running.is_adopted:

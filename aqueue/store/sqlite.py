@@ -54,8 +54,10 @@ class SqliteStore:
         session = SqliteSession(self._path, self._synchronous, clock, random)
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
-            await tasks.start(session.flush_until_closed, name="store/flush")
+            # start_soon, not start: a host cancelled inside start() would wait for a task that outlives cancellation.
+            tasks.start_soon(session.flush_until_closed, name="store.flush")
             try:
+                await session.until_open()
                 yield session
             except Exception as error:  # raised again below, so that the task group does not wrap it in a group
                 failure = error
@@ -88,6 +90,14 @@ class SqliteSession:
         self._list: deque[_Waiting] = deque()
         self._more = anyio.Event()
         self._is_closing = False
+        self._has_tried = anyio.Event()
+        self._failure: Exception | None = None
+
+    async def until_open(self) -> None:
+        """Wait until the file is open. Raises what opening it raised. Cancelled here: it may be open; close() is due."""
+        await self._has_tried.wait()
+        if self._failure is not None:
+            raise self._failure
 
     def close(self) -> None:
         """Refuse new operations; those in the list are still carried out."""
@@ -119,19 +129,29 @@ class SqliteSession:
         self._list.append(waiting)
         self._more.set()
 
-    async def flush_until_closed(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+    async def flush_until_closed(self) -> None:
         """Open the file, carry out what is in the list until close() is called, close the file."""
         # Shielded: when the host is cancelled, workers still settle and release, and close() ends this task.
         with anyio.CancelScope(shield=True):
             try:
-                connection = await self._unlocked(partial(_connect, self._path, self._synchronous))
-                try:
-                    task_status.started()
-                    await self._flush_list(connection)
-                finally:
-                    await self._in_thread(connection.close)
+                connection = await self._open()
+                if connection is not None:
+                    try:
+                        await self._flush_list(connection)
+                    finally:
+                        await self._in_thread(connection.close)
             finally:
+                self._has_tried.set()
                 self._abandon()
+
+    async def _open(self) -> sqlite3.Connection | None:
+        try:
+            return await self._unlocked(partial(_connect, self._path, self._synchronous))
+        except Exception as error:  # raised by until_open, in the task that opened the store
+            self._failure = error
+            return None
+        finally:
+            self._has_tried.set()
 
     async def _flush_list(self, connection: sqlite3.Connection) -> None:
         while self._list or not self._is_closing:

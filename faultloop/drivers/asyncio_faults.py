@@ -1,6 +1,7 @@
 """How each fault is carried out on an asyncio task. No wrapper around coroutines: everything is done between steps.
 
-Cancel    the way real cancellations come: through the scope of its group for a task anyio runs, else Task.cancel().
+Cancel    the way real cancellations come: a task that anyio runs through its own cancel scope where anyio gives it one,
+          else through that of its group (ADR 001); any other by Task.cancel().
 Fail      a wake-up's future is swapped for a finished one that carries the error, which the C task then raises at
           exactly that await. While the task is still parked, it is cancelled first, so that whatever it waits for is
           cleaned up, and the wake-up that comes of it is swapped.
@@ -106,7 +107,7 @@ class Injector:
         if task.done():
             return "the task had ended"
         if via != "task":
-            scope = group_scope(task)
+            scope = (own_scope(task) if via == "auto" else None) or group_scope(task)
             if scope is not None:
                 scope.cancel()
                 return ""
@@ -160,6 +161,18 @@ def make_error(fault: Fail) -> BaseException:
             raise UsageError(f"{fault.error} cannot be made from a message alone: {reason}", code="FL504") from None
     error.add_note("injected by faultloop")
     return error
+
+
+def own_scope(task: Any) -> Any:
+    """The cancel scope around this whole task and nothing else, or None.
+
+    anyio gives every task of a group one since it has task handles; `TaskHandle.cancel()` is its way to cancel one task.
+    """
+    coroutine = task.get_coro()
+    frame = getattr(coroutine, "cr_frame", None)
+    if frame is None or coroutine.cr_code.co_qualname != "TaskHandle._run_coro":
+        return None
+    return getattr(frame.f_locals.get("self"), "_cancel_scope", None)
 
 
 def group_scope(task: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import inspect
 import signal
@@ -19,6 +18,7 @@ from typing import Any, Literal
 from faultloop.drivers.asyncio_faults import Injector
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_sweep import Strike, Sweeper
+from faultloop.drivers.asyncio_teardown import OutOfTime, tear_down
 from faultloop.drivers.asyncio_trace import TracedLoop, Tracer
 from faultloop.drivers.asyncio_waits import waiting_tasks
 from faultloop.drivers.frames import SiteTable, raised_at
@@ -31,15 +31,7 @@ from faultloop.model.limits import Limits
 from faultloop.model.outcome import Waiting
 from faultloop.model.trace import Order
 
-TEARDOWN_ROUNDS = 6
-TEARDOWN_VIRTUAL_NS = 30 * 1_000_000_000
-TEARDOWN_WALL_SECONDS = 2.0
-
 Scenario = Callable[[], Awaitable[object]]
-
-
-class _OutOfTime(KeyboardInterrupt):
-    """Raised inside a step that does not end. A KeyboardInterrupt, because tasks let nothing else through."""
 
 
 @dataclass(slots=True)
@@ -186,7 +178,7 @@ def _surroundings(loop: Loop) -> Iterator[None]:
 
 
 def _on_alarm(number: int, frame: FrameType | None) -> None:
-    raise _OutOfTime
+    raise OutOfTime
 
 
 def _drive(loop: Loop, root: Any, facts: Facts, sites: SiteTable | None) -> None:
@@ -196,7 +188,7 @@ def _drive(loop: Loop, root: Any, facts: Facts, sites: SiteTable | None) -> None
     except (Deadlock, Livelock, OverLimit) as halted:
         facts.halted = halted
         return
-    except _OutOfTime:
+    except OutOfTime:
         facts.halted = _out_of_time(loop)
         return
     except KeyboardInterrupt:
@@ -252,66 +244,3 @@ def _ended_tasks(loop: Loop) -> list[Any]:
     ended = [task for task in list(known) if task.done() and task.get_loop() is loop]
     ended.sort(key=lambda task: getattr(task, "ordinal", 0))
     return ended
-
-
-def tear_down(loop: Loop) -> str:
-    """End what is left, within bounds: cancel every task, close every async generator, close the loop.
-
-    Returns what would not end, in a word, or nothing. Nothing of it counts: the run's outcome is known by now.
-    """
-    untidy = ""
-    loop.choose = None
-    limits = loop.limits
-    loop.wall_end = time.perf_counter() + TEARDOWN_WALL_SECONDS
-    loop.complaints = []
-    try:
-        for _ in range(TEARDOWN_ROUNDS):
-            left = [task for task in asyncio_tasks.all_tasks(loop) if not task.done()]
-            if not left:
-                break
-            left.sort(key=lambda task: getattr(task, "ordinal", 0))
-            _allow(loop, limits)
-            untidy = _end_tasks(loop, left)
-        if loop._asyncgens:  # type: ignore[attr-defined]
-            _allow(loop, limits)
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        executor: Any = loop._default_executor  # type: ignore[attr-defined]
-        if executor is not None:
-            executor.shutdown(wait=False)
-    except (Deadlock, Livelock, OverLimit, _OutOfTime) as halted:
-        untidy = type(halted).__name__.strip("_").lower()
-    finally:
-        stubborn = [task for task in asyncio_tasks.all_tasks(loop) if not task.done()]
-        for task in stubborn:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
-        if stubborn:
-            untidy = f"{len(stubborn)} task{'s' * (len(stubborn) > 1)} would not end"
-        loop.close()
-    return untidy
-
-
-def _allow(loop: Loop, limits: Limits) -> None:
-    """Grant the teardown its own, small limits, counted from here."""
-    allowed = Limits(
-        steps=loop.step + limits.teardown_steps,
-        virtual_seconds=(loop.now + TEARDOWN_VIRTUAL_NS) / 1e9,
-        wall_seconds=limits.wall_seconds,
-        spin_turns=limits.spin_turns,
-        livelock_turns=limits.livelock_turns,
-    )
-    loop.limit(allowed)
-    loop.next_check = loop.step + limits.teardown_steps
-
-
-def _end_tasks(loop: Loop, left: list[Any]) -> str:
-    for task in left:
-        task.cancel()
-    ended = asyncio.gather(*left, return_exceptions=True)
-    ended.add_done_callback(lambda _: loop.stop())
-    try:
-        loop.run_forever()
-    except (Deadlock, Livelock, OverLimit, _OutOfTime) as halted:
-        return type(halted).__name__.strip("_").lower()
-    except (SystemExit, KeyboardInterrupt):
-        return "interrupted"
-    return ""

@@ -18,8 +18,8 @@ NANOSECONDS = 1_000_000_000
 class Cancel(msgspec.Struct, frozen=True, tag_field="kind", tag="cancel", omit_defaults=True):
     """The task is cancelled, the way real cancellations come.
 
-    via: `task` calls `Task.cancel()`; `scope` cancels the scope of the group that spawned the task; `auto` takes the
-    scope for a task that anyio runs and `Task.cancel()` for any other.
+    via: `task` calls `Task.cancel()`; `scope` cancels the scope of the group that spawned the task; `auto` is
+    `Task.cancel()` but for a task that anyio runs: there the task's own scope, or its group's where it has none.
     """
 
     via: Literal["auto", "task", "scope"] = "auto"

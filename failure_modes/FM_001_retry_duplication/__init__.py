@@ -1,0 +1,1 @@
+"""FM_001: retry duplication leads to double execution."""

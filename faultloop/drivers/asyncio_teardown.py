@@ -1,0 +1,85 @@
+"""A bounded end for every run, whatever the program does with its cancellation.
+
+Nothing that happens here counts: the run's outcome is known by now. What will not end within its bounds is left behind
+with a word: a task that swallows every cancellation, a timer loop, a spin, an async generator that never closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from asyncio import tasks as asyncio_tasks
+from typing import Any
+
+from faultloop.drivers.asyncio_loop import Loop
+from faultloop.errors import Deadlock, Livelock, OverLimit
+from faultloop.model.faults import NANOSECONDS
+from faultloop.model.limits import Limits
+
+ROUNDS = 6
+"""How often leftover tasks are cancelled anew: each round ends those that the one before set free."""
+VIRTUAL_SECONDS = 30.0
+WALL_SECONDS = 2.0
+
+
+class OutOfTime(KeyboardInterrupt):
+    """Raised inside a step that does not end. A KeyboardInterrupt, because tasks let nothing else through."""
+
+
+def tear_down(loop: Loop) -> str:
+    """Cancel every task, close every async generator, close the loop. Returns what would not end, or nothing."""
+    untidy = ""
+    loop.choose = None
+    limits = loop.limits
+    loop.wall_end = time.perf_counter() + WALL_SECONDS
+    loop.complaints = []
+    try:
+        for _ in range(ROUNDS):
+            left = _alive(loop)
+            if not left:
+                break
+            for task in left:
+                task.cancel()
+            untidy = _run_until(loop, asyncio.gather(*left, return_exceptions=True), limits)
+        if loop._asyncgens:  # type: ignore[attr-defined]
+            untidy = _run_until(loop, loop.create_task(loop.shutdown_asyncgens()), limits) or untidy
+        executor: Any = loop._default_executor  # type: ignore[attr-defined]
+        if executor is not None:
+            executor.shutdown(wait=False)
+    finally:
+        stubborn = _alive(loop)
+        for task in stubborn:
+            task._log_destroy_pending = False
+        loop.close()
+    return f"{len(stubborn)} task{'s' * (len(stubborn) > 1)} would not end" if stubborn else untidy
+
+
+def _alive(loop: Loop) -> list[Any]:
+    alive: list[Any] = [task for task in asyncio_tasks.all_tasks(loop) if not task.done()]
+    alive.sort(key=lambda task: getattr(task, "ordinal", 0))
+    return alive
+
+
+def _run_until(loop: Loop, future: Any, limits: Limits) -> str:
+    """Run until the future is done or its small allowance is spent. Returns what ended it early, or nothing."""
+    allowed = Limits(
+        steps=loop.step + limits.teardown_steps,
+        virtual_seconds=loop.now / NANOSECONDS + VIRTUAL_SECONDS,
+        wall_seconds=limits.wall_seconds,
+        spin_turns=limits.spin_turns,
+        livelock_turns=limits.livelock_turns,
+    )
+    loop.limit(allowed)
+    loop.next_check = allowed.steps
+    loop._stopping = False  # a stop() that the end of the run overtook
+    future.add_done_callback(lambda _: loop.stop())
+    try:
+        loop.run_forever()
+    except (Deadlock, Livelock, OverLimit, OutOfTime) as halted:
+        return type(halted).__name__.lower()
+    except (SystemExit, KeyboardInterrupt):
+        return "interrupted"
+    finally:
+        if future.done() and not future.cancelled():
+            future.exception()  # looked at: an error in a cleanup is nobody's news any more
+    return ""

@@ -1,0 +1,61 @@
+"""The guardrail of FM_001 holds: wherever the fault lands, every order is charged once."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+import faultloop
+from failure_modes.FM_001_retry_duplication import scenario
+from failure_modes.FM_001_retry_duplication.scenario import Bank, assert_paid_once, guarded, pay_once, work
+
+TRACE = Path(scenario.__file__).with_name("trace.json")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_without_a_fault_the_guarded_variant_passes(backend: str):
+    anyio.run(guarded, backend=backend)
+
+
+def test_the_recorded_fault_does_no_harm_to_the_guarded_variant():
+    fixed = faultloop.replay(TRACE, guarded, follow="faults")
+    assert fixed.run.not_reached == ()
+    assert fixed.run.status == "passed"
+
+
+def test_no_single_fault_at_any_await_of_any_task_charges_twice():
+    found = faultloop.explore(guarded)
+    assert [failure.fault for failure in found.failures] == []
+    assert found.status == "passed"
+    assert found.exhausted.startswith("every single fault")
+    assert found.tried > 300
+
+
+def test_no_error_at_any_await_of_the_handler_charges_twice():
+    found = faultloop.explore(guarded, faults=["fail:ConnectionError", "delay:30s"], tasks="*.job*")
+    assert [failure.fault for failure in found.failures] == []
+    assert found.tried > 20
+
+
+@pytest.mark.parametrize("order", ["batch", "any"])
+def test_no_order_of_ready_tasks_together_with_the_fault_charges_twice(order: str):
+    faults = ["cancel worker-1.job @ Bank.charge>sleep #2 parked"]
+    runs = [faultloop.run(guarded, faults=faults, seed=seed, order=order) for seed in range(40)]
+    assert {run.status.value for run in runs} == {"passed"}
+    assert len({run.trace.digest for run in runs}) > 1
+
+
+def test_the_key_is_what_prevents_it():
+    """The ledger alone is not enough: without the bank honouring the key, an ambiguous effect is performed again."""
+
+    class ForgetfulBank(Bank):
+        async def charge(self, order: int, *, key: str | None = None) -> str:
+            return await super().charge(order)
+
+    async def without_key() -> None:
+        bank = ForgetfulBank()
+        await work(bank, pay_once)
+        assert_paid_once(bank)
+
+    run = faultloop.run(without_key, faults=["cancel worker-1.job @ Bank.charge>sleep #2 parked"])
+    assert run.status == "violated"

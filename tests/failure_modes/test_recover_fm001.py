@@ -1,0 +1,69 @@
+"""The damage of FM_001 can be repaired: once, twice, or interrupted half-way."""
+
+import asyncio
+
+import pytest
+
+import faultloop
+from failure_modes.FM_001_retry_duplication.scenario import (
+    Bank,
+    assert_paid_once,
+    duplicates,
+    pay_and_hope,
+    reconcile,
+    work,
+)
+
+LOST_REPLY = "cancel worker-1.job @ Bank.charge>sleep #2 parked"
+
+
+async def damaged() -> Bank:
+    bank = Bank()
+    await work(bank, pay_and_hope)
+    return bank
+
+
+def test_the_broken_variant_leaves_damage_that_the_detection_sees():
+    bank = faultloop.run(damaged, faults=[LOST_REPLY]).value
+    assert duplicates(bank) == {41: 2}
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_the_repair_restores_the_invariant_however_often_it_runs(times: int):
+    async def repaired() -> Bank:
+        bank = await damaged()
+        for _ in range(times):
+            await reconcile(bank)
+        return bank
+
+    run = faultloop.run(repaired, faults=[LOST_REPLY])
+    run.raise_if_failed()
+    assert_paid_once(run.value)
+    assert [charge.order for charge in run.value.book if charge.is_refunded] == [41]
+
+
+def test_a_repair_stopped_at_any_await_is_finished_by_the_next():
+    async def stopped_and_repaired() -> None:
+        bank = Bank()
+        for order in (41, 41, 42, 42, 42):
+            await bank.charge(order)
+        first = asyncio.create_task(reconcile(bank), name="first repair")
+        await asyncio.gather(first, return_exceptions=True)
+        await reconcile(bank)
+        assert_paid_once(bank)
+
+    found = faultloop.explore(stopped_and_repaired, tasks="first repair", faults=["cancel", "fail:ConnectionError"])
+    assert [failure.fault for failure in found.failures] == []
+    assert found.tried >= 20
+
+
+def test_two_repairs_at_once_do_not_refund_too_much():
+    async def repaired_twice_at_once() -> None:
+        bank = Bank()
+        for order in (41, 41, 42, 42):
+            await bank.charge(order)
+        await asyncio.gather(reconcile(bank), reconcile(bank))
+        assert_paid_once(bank)
+
+    for seed in range(30):
+        faultloop.run(repaired_twice_at_once, seed=seed, order="any").raise_if_failed()
