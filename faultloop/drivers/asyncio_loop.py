@@ -195,7 +195,7 @@ class Loop(asyncio.SelectorEventLoop):
         """Queue a callback for an absolute virtual time. when: seconds on the loop's clock."""
         if when is None:
             raise TypeError("when cannot be None")
-        return self._at(round(when * NANOSECONDS) if when < _FOREVER_SECONDS else NEVER, callback, args, context)
+        return self._at(_instant(when), callback, args, context)
 
     def _at(self, instant: int, callback: Any, args: tuple[Any, ...], context: Any) -> Timer:
         self._check_closed()
@@ -362,6 +362,14 @@ class Loop(asyncio.SelectorEventLoop):
 
     def _refuse_push(self, entry: object) -> None:
         self._check_closed()
+
+
+def _instant(when: float) -> int:
+    """The first nanosecond at which `loop.time() >= when` holds: some programs wait until it does."""
+    if when >= _FOREVER_SECONDS:
+        return NEVER
+    nanoseconds = round(when * NANOSECONDS)
+    return nanoseconds if nanoseconds / NANOSECONDS >= when else nanoseconds + 1
 
 
 @functools.cache

@@ -66,7 +66,9 @@ def replay(
     recorded = trace if isinstance(trace, Trace) else load_trace(trace)
     if scenario is None:
         scenario = _scenario_of(recorded, Path(root) if root is not None else find_root(os.getcwd()), allow_import)
-    answers = Answers(recorded.choices) if follow == "choices" else Calm()
+    # A calm run asks nothing at all, so its replay must not either: the count of questions is part of the run.
+    has_answers = follow == "choices" and recorded.choices.count > 0
+    answers = Answers(recorded.choices) if has_answers else Calm()
     run = run_with(
         scenario,
         answers,
