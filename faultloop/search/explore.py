@@ -51,11 +51,22 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class NotTried:
+    """Faults that could not be tried, for one reason, and how many."""
+
+    reason: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count} x {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class Exploration:
     """What an exploration came to.
 
     status: `violated` as soon as one failure was found; `inconclusive`, with a reason, when nothing can be said.
-    points: await points seen.   tried: faults tried.   not_tried: what could not be, and why, with how often.
+    points: await points seen.   tried: faults tried.   not_tried: what could not be tried, and why.
     exhausted: what was tried completely, or nothing.
     """
 
@@ -68,7 +79,7 @@ class Exploration:
     tried: int = 0
     first_failure_run: int | None = None
     failures: tuple[Failure, ...] = ()
-    not_tried: tuple[tuple[str, int], ...] = ()
+    not_tried: tuple[NotTried, ...] = ()
     exhausted: str = ""
 
 
@@ -160,7 +171,7 @@ def explore(
         tried=tally.tried,
         first_failure_run=tally.first,
         failures=tuple(tally.failures.values()),
-        not_tried=tuple(sorted(tally.not_tried.items())),
+        not_tried=tuple(NotTried(*row) for row in sorted(tally.not_tried.items())),
         exhausted=f"every single fault ({names}) at every await point of the calm run" if is_complete else "",
     )
 
