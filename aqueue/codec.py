@@ -6,9 +6,10 @@ and nothing else.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -38,7 +39,11 @@ def checksum(payload: bytes) -> int:
 def encode_value(value: object, *, of: str) -> bytes:
     """Write one value as JSON; `of` says in words what it is. Raises BadArguments."""
     try:
-        return msgspec.json.encode(value)
+        encoded = msgspec.json.encode(value)
+        # msgspec writes nan and infinity as null, so they would come back as None.
+        if b"null" in encoded and _has_non_finite(msgspec.to_builtins(value, str_keys=True)):
+            raise ValueError("nan and infinity are no JSON numbers")
+        return encoded
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise BadArguments(
             f"{of} cannot be written as JSON: {error}",
@@ -80,6 +85,16 @@ def is_decodable(hint: Any) -> bool:
     except (TypeError, ValueError, NameError):
         return False
     return True
+
+
+def _has_non_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(_has_non_finite(each) for each in cast("dict[str, Any]", value).values())
+    if isinstance(value, list | tuple):
+        return any(_has_non_finite(each) for each in cast("list[Any]", value))
+    return False
 
 
 def _undecodable(why: str) -> UndecodablePayload:

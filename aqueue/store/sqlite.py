@@ -98,6 +98,8 @@ class SqliteSession:
         await self._has_tried.wait()
         if self._failure is not None:
             raise self._failure
+        if self._is_closing:
+            raise _unanswered("the store was stopped while it was being opened")
 
     def close(self) -> None:
         """Refuse new operations; those in the list are still carried out."""
