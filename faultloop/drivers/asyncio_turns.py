@@ -116,7 +116,7 @@ def spin(loop: Loop) -> None:
                 _leave_instant(loop)
     finally:
         if turn is not None:
-            turn.close()  # type: ignore[attr-defined]
+            ordering.put_back(turn)
 
 
 def _watched_turn(loop: Loop, turn: Iterator[Entry]) -> None:

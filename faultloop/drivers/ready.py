@@ -66,6 +66,18 @@ class ReadyQueue:
             self.barrier = len(self.entries)
         self.entries.append(entry)
 
+    def take(self) -> list[Entry]:
+        """Remove and return everything, oldest first."""
+        taken = list(self.entries)
+        self.entries.clear()
+        self.barrier = -1
+        return taken
+
+    def put_back(self, entries: list[Entry]) -> None:
+        """Put entries that were taken to the front again."""
+        self.entries.extendleft(reversed(entries))
+        self.barrier = next((i for i, entry in enumerate(self.entries) if is_callback(entry)), -1)
+
 
 class FifoOrder:
     """asyncio's own order: nothing to choose."""
@@ -78,60 +90,59 @@ class FifoOrder:
         return len(self._queue.entries)
 
     def turn(self) -> Iterator[Entry]:
-        """The entries of one turn, each removed as it is given out."""
-        self._queue.barrier = -1
-        popleft = self._queue.entries.popleft
-        for _ in repeat(None, len(self._queue.entries)):
-            yield popleft()
+        """Take the entries of one turn."""
+        return iter(self._queue.take())
+
+    def put_back(self, turn: Iterator[Entry]) -> None:
+        """Return what a turn that was broken off has not given out to the front of the queue."""
+        self._queue.put_back(list(turn))
 
 
-class BatchOrder:
-    """Tasks that became ready in the same turn run in any order: what trio does, and what anyio code must bear."""
+class BatchOrder(FifoOrder):
+    """Tasks that became ready in the same turn run in any order: what trio does, and what anyio code must bear.
+
+    All of a turn is ready when it begins, so its order is drawn at once.
+    """
 
     def __init__(self, queue: ReadyQueue, choose: Choose) -> None:
-        self._queue = queue
+        super().__init__(queue)
         self._choose = choose
 
-    def pending(self) -> int:
-        """How many entries a turn that begins now would run."""
-        return len(self._queue.entries)
-
     def turn(self) -> Iterator[Entry]:
-        """The entries of one turn. What a turn that is broken off has not given out goes back to the front."""
-        queue, choose = self._queue, self._choose
-        front = list(queue.entries)
-        queue.entries.clear()
-        barrier, queue.barrier = queue.barrier, -1
-        rest: list[Entry] = []
+        """Take the entries of one turn, in the order drawn."""
+        choose, barrier = self._choose, self._queue.barrier
+        front = self._queue.take()
+        drawn: list[Entry] = []
         if barrier >= 0:
-            rest = front[barrier:]
-            del front[barrier:]
-            rest.reverse()
-        front.reverse()  # the oldest last: taking it costs nothing
-        pop = front.pop
-        try:
-            while rest:
-                options = min(len(front), WINDOW)
-                answer = choose(options + 1) if options else 0
-                if answer < options:
-                    yield pop(~answer)
-                    continue
-                yield rest.pop()
-                while rest and not is_callback(rest[-1]):
-                    front.insert(0, rest.pop())
-            for count in range(len(front), 1, -1):
-                yield pop(~choose(count if count < WINDOW else WINDOW))
-            if front:
-                yield pop()
-        finally:
-            if front or rest:
-                self._put_back(front, rest)
+            front = self._draw_around_callbacks(front, barrier, drawn)
+        else:
+            front.reverse()  # the oldest last: taking it costs nothing
+        pop, draw = front.pop, drawn.append
+        for count in range(len(front), 1, -1):
+            draw(pop(~choose(count if count < WINDOW else WINDOW)))
+        drawn += front
+        return iter(drawn)
 
-    def _put_back(self, front: list[Entry], rest: list[Entry]) -> None:
-        entries = self._queue.entries
-        entries.extendleft(rest)  # both are youngest first, and what is pushed last ends up in front
-        entries.extendleft(front)
-        self._queue.barrier = next((i for i, entry in enumerate(entries) if is_callback(entry)), -1)
+    def _draw_around_callbacks(self, front: list[Entry], barrier: int, drawn: list[Entry]) -> list[Entry]:
+        """Draw until the last callback has its place. Returns the steps left, the oldest last."""
+        choose = self._choose
+        rest = front[barrier:]
+        del front[barrier:]
+        rest.reverse()
+        front.reverse()
+        while rest:
+            options = min(len(front), WINDOW)
+            answer = choose(options + 1) if options else 0
+            if answer < options:
+                drawn.append(front.pop(~answer))
+                continue
+            drawn.append(rest.pop())
+            joining: list[Entry] = []
+            while rest and not is_callback(rest[-1]):
+                joining.append(rest.pop())
+            joining.reverse()
+            front[:0] = joining
+        return front
 
 
 class AnyOrder:
@@ -153,11 +164,14 @@ class AnyOrder:
         return len(self._queue.entries) + len(self._front) + len(self._rest)
 
     def turn(self) -> Iterator[Entry]:
-        """As many entries as were ready when the turn began, whichever they are."""
+        """As many entries as were ready when the turn began, whichever they are; each is drawn when it is its turn."""
         self._turn += 1
         for _ in repeat(None, self.pending()):
             self._absorb()
             yield self._pick()
+
+    def put_back(self, turn: Iterator[Entry]) -> None:
+        """Nothing was taken that has not been given out."""
 
     def _absorb(self) -> None:
         entries = self._queue.entries
@@ -185,4 +199,4 @@ class AnyOrder:
         return entry
 
 
-Ordering = FifoOrder | BatchOrder | AnyOrder
+Ordering = FifoOrder | AnyOrder
