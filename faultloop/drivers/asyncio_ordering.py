@@ -17,8 +17,7 @@ import importlib.abc
 import importlib.machinery
 import sys
 from asyncio import events, locks, queues, tasks
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -67,15 +66,16 @@ class BareFuture(Future, metaclass=_NamedLikeFuture):
     __hash__ = Future.__hash__
 
 
-@contextmanager
-def bare_futures_ordered() -> Iterator[None]:
-    """Lend the name `asyncio.Future` to a class whose hash is an ordinal."""
+def lend_future_name() -> type:
+    """Let the name `asyncio.Future` stand for a class whose hash is an ordinal. Returns what it stood for."""
     before = asyncio.Future
     asyncio.Future = BareFuture  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        asyncio.Future = before  # type: ignore[misc]
+    return before
+
+
+def return_future_name(before: type) -> None:
+    """Let the name stand for what it stood for."""
+    asyncio.Future = before  # type: ignore[misc]
 
 
 def _give_primitives_ordinals() -> None:

@@ -125,6 +125,7 @@ def _run(
     facts = Facts()
     loop.complaints = []
     began = time.perf_counter_ns()
+    is_clean = False
     with _surroundings(loop):
         try:
             root = loop.create_task(_call(scenario))
@@ -132,13 +133,14 @@ def _run(
             _drive(loop, root, facts, sites)
             facts.steps, facts.now = loop.step, loop.now
             _look_around(loop, root, facts, tracer, sites)
+            is_clean = root.done() and not facts.alive
         finally:
             loop.watcher = None
             if tracer is not None:
                 tracer.stop()
             if injector is not None:
                 injector.release_all()
-            facts.untidy = tear_down(loop)
+            facts.untidy = tear_down(loop, is_clean=is_clean)
     facts.wall_ns = time.perf_counter_ns() - began
     return facts
 
@@ -218,29 +220,33 @@ def _out_of_time(loop: Loop) -> OverLimit:
 
 def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sites: SiteTable | None) -> None:
     """Collect what the standard checks judge, before anything is torn down."""
-    left = [task for task in asyncio_tasks.all_tasks(loop) if task is not root]
-    left.sort(key=lambda task: getattr(task, "ordinal", 0))
+    known = _tasks_of(loop)
+    left = [task for task in known if not task.done() and task is not root]
     if tracer is not None:
         facts.alive = tuple(tracer.node_of(task).path for task in left)
     elif left:
         facts.alive = tuple(bare_function(getattr(task.get_coro(), "__qualname__", "?")) for task in left)
     complaints = [Complaint(str(c.get("message", "")), c.get("exception")) for c in loop.complaints or ()]
-    for task in _ended_tasks(loop):
-        if task is not root and task._log_traceback:
+    for task in known:
+        if task is not root and task.done() and task._log_traceback:
             task._log_traceback = False
             complaints.append(Complaint("Task exception was never retrieved", task._exception))
     facts.complaints = tuple(complaints)
     open_now = sorted(generator.__qualname__ for generator in list(loop._asyncgens))  # type: ignore[attr-defined]
     facts.open_generators = tuple(bare_function(name) for name in (*loop.open_generators, *open_now))
     if facts.halted is not None and tracer is not None and sites is not None:
-        facts.waiting = waiting_tasks(asyncio_tasks.all_tasks(loop), tracer, sites)
+        facts.waiting = waiting_tasks([task for task in known if not task.done()], tracer, sites)
 
 
-def _ended_tasks(loop: Loop) -> list[Any]:
-    """Tasks of this loop that have ended but still exist, by order of creation."""
-    known: Any = getattr(asyncio_tasks, "_scheduled_tasks", None)
-    if known is None:
-        known = getattr(asyncio_tasks, "_all_tasks", ())
-    ended = [task for task in list(known) if task.done() and task.get_loop() is loop]
-    ended.sort(key=lambda task: getattr(task, "ordinal", 0))
-    return ended
+def _tasks_of(loop: Loop) -> list[Any]:
+    """Every task of this loop that still exists, ended or not, by order of creation."""
+    known: list[Any] = [
+        task
+        for name in ("_scheduled_tasks", "_eager_tasks")
+        for task in list(getattr(asyncio_tasks, name, ()))
+        if task.get_loop() is loop
+    ]
+    if len(known) != loop._task_ordinal:  # some are gone, or are kept in another place by this version of asyncio
+        known += asyncio_tasks.all_tasks(loop) - set(known)
+    known.sort(key=lambda task: getattr(task, "ordinal", 0))
+    return known
