@@ -19,18 +19,18 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 from faultloop.errors import ImportRefused, TargetError
 from faultloop.search.place import Place, find_root, locate, package_files, relative_ref, shown, split_ref
 
 __all__ = ["Scenario", "find_root", "fingerprint", "load_target", "relative_ref"]
 
-Scenario = Callable[[], Awaitable[object]]
+Scenario = Callable[[], Coroutine[Any, Any, object]]
 _NAMES_SHOWN_MAX = 8
 
 

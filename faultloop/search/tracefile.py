@@ -201,10 +201,7 @@ def save_trace(trace: Trace, path: str | os.PathLike[str]) -> Trace:
     """
     name = os.fspath(path)
     written, data = _encode_within_limit(trace, name)
-    try:
-        _replace(name, data)
-    except (OSError, ValueError) as error:
-        raise TraceError(f"{name!r}: cannot be written: {_reason(error)}.", code=UNWRITABLE) from error
+    write_atomically(name, data)
     return written
 
 
@@ -253,6 +250,14 @@ def _without_middle(trace: Trace, tail: int) -> Trace:
     return msgspec.structs.replace(
         trace, events=kept, stats=msgspec.structs.replace(trace.stats, events_dropped=dropped)
     )
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file so that a reader finds the old content or the new one. Raises TraceError (FL110)."""
+    try:
+        _replace(os.fspath(path), data)
+    except (OSError, ValueError) as error:
+        raise TraceError(f"{os.fspath(path)}: cannot be written: {_reason(error)}.", code=UNWRITABLE) from error
 
 
 def _replace(name: str, data: bytes) -> None:

@@ -1,0 +1,178 @@
+"""The grammar of the command line, and nothing about what the commands do."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from typing import NoReturn
+
+from faultloop.errors import UsageError
+from faultloop.model.limits import Limits
+
+
+class Options(argparse.Namespace):
+    """Everything a command line can say, with its types."""
+
+    verb: str | None = None
+    json_file: str = ""
+    verbose: int = 0
+    quiet: bool = False
+    may_restart: bool = False
+    """Whether this is the whole process, which may start itself again; never set by the command line."""
+    root: str = ""
+    target: str = ""
+    seed: int | None = None
+    fault: list[str]
+    order: str = "fifo"
+    driver: str = "asyncio"
+    threads: str = "inline"
+    limit: list[str]
+    out: str = ""
+    trace: str = ""
+    other: str = ""
+    follow: str = "choices"
+    allow_import: bool = False
+    task: str = ""
+    tasks: str = "*"
+    faults: str = "cancel,expire"
+    around: int | None = None
+    full: bool = False
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}. See: python -m {self.prog} --help")
+
+
+def parse(arguments: list[str]) -> Options:
+    """Read a command line. Raises UsageError; leaves through SystemExit after --help and --version."""
+    options = _parser().parse_args(arguments, namespace=Options(fault=[], limit=[]))
+    if options.verb is None:
+        raise UsageError("name a command: run, replay, show, explore, doctor, diff or schema; see faultloop --help")
+    return options
+
+
+def parse_limits(given: list[str]) -> Limits:
+    """Read `steps=1000`, `wall_seconds=5`. Raises UsageError."""
+    values: dict[str, int | float] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if name not in Limits.__struct_fields__ or not sign:
+            near = difflib.get_close_matches(name, Limits.__struct_fields__, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            names = ", ".join(Limits.__struct_fields__)
+            raise UsageError(f'--limit "{text}": write NAME=NUMBER, where NAME is one of {names}.{hint}')
+        try:
+            values[name] = float(value) if name.endswith("_seconds") else int(value)
+        except ValueError:
+            raise UsageError(f'--limit "{text}": {name} needs a number, got "{value}".') from None
+    try:
+        return Limits(**values)  # type: ignore[arg-type]  # each name decides its own type above
+    except ValueError as error:
+        raise UsageError(f"--limit: {error}.") from None
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="faultloop",
+        description="Inject faults into async Python at exact await points, and replay what breaks.",
+        epilog="Exit codes: 0 nothing found · 1 a failure found or reproduced · 2 bad usage or unreadable file · "
+        "3 diverged, not deterministic, or cannot tell · 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"faultloop {_version()}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    _add_run(verbs.add_parser("run", help="one run of a scenario, with faults at the addresses you name"))
+    _add_explore(verbs.add_parser("explore", help="every single fault at every await of a scenario"))
+    _add_replay(verbs.add_parser("replay", help="run a trace again, and compare"))
+    _add_show(verbs.add_parser("show", help="the events of a trace as a table; runs nothing"))
+    _add_diff(verbs.add_parser("diff", help="where two traces first differ; runs nothing"))
+    _add_doctor(verbs.add_parser("doctor", help="run a scenario twice and name the first difference"))
+    _add_schema(verbs.add_parser("schema", help="the JSON Schema of a trace file"))
+    return parser
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("faultloop")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed < 2**63:
+        raise argparse.ArgumentTypeError("a seed is a number from 0 to 2**63 - 1")
+    return seed
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", dest="json_file", metavar="FILE", default="", help="result for machines; - is stdout")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="show tracebacks")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no text, only the exit code (and --json)")
+
+
+def _scenario(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="TARGET", help="path/to/file.py:function or package.module:function")
+    parser.add_argument("--root", default="", metavar="DIR", help="the project's root (found from here upwards)")
+    parser.add_argument("--threads", choices=("inline", "real"), default="inline", help="how to_thread is run")
+    parser.add_argument(
+        "--limit", action="append", default=[], metavar="NAME=N", help=", ".join(Limits.__struct_fields__)
+    )
+    _common(parser)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _scenario(parser)
+    parser.add_argument("--seed", type=_seed, metavar="N", help="seed of the order choices")
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="ADDRESS", help='"cancel worker-2 @ Pool.acquire #1 woken"'
+    )
+    parser.add_argument("--order", choices=("fifo", "batch", "any"), default="fifo", help="which task goes next")
+    parser.add_argument("--driver", choices=("asyncio", "trio"), default="asyncio", help="the loop to run on")
+    parser.add_argument("--out", default="", metavar="FILE", help="where to write the trace")
+
+
+def _add_explore(parser: argparse.ArgumentParser) -> None:
+    _scenario(parser)
+    parser.add_argument("--tasks", default="*", metavar="GLOB", help="only at awaits of these tasks")
+    parser.add_argument("--faults", default="cancel,expire", metavar="LIST", help="cancel,expire,fail:OSError,delay:2s")
+    parser.add_argument("--out", default="", metavar="DIR", help="where to write traces (.faultloop)")
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trace", nargs="?", default="", metavar="TRACE", help="a trace file (the newest one)")
+    parser.add_argument(
+        "--follow",
+        choices=("choices", "faults"),
+        default="choices",
+        help="choices: the same run again; faults: only the faults, to see whether a fix holds",
+    )
+    parser.add_argument("--root", default="", metavar="DIR", help="the project's root (found from here upwards)")
+    parser.add_argument("--allow-import", action="store_true", help="let the trace name code outside the root")
+    _common(parser)
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trace", metavar="TRACE")
+    parser.add_argument("--task", default="", metavar="GLOB", help="only events of these tasks")
+    parser.add_argument("--around", type=int, metavar="STEP", help="only events near this step")
+    parser.add_argument("--full", action="store_true", help="however many events there are")
+    _common(parser)
+
+
+def _add_diff(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trace", metavar="A")
+    parser.add_argument("other", metavar="B")
+    _common(parser)
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    _scenario(parser)
+
+
+def _add_schema(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--out", default="", metavar="FILE", help="write it there, not to stdout")
+    _common(parser)

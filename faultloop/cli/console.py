@@ -1,0 +1,59 @@
+"""Where a command's words go: people's on one stream, the machine's in a file or on standard output.
+
+With `--json -` standard output belongs to the machine alone: all text, and what the program under test prints, goes to
+standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from typing import TextIO
+
+import msgspec
+
+from faultloop.report.words import for_encoding
+from faultloop.search.tracefile import write_atomically
+
+
+class Console:
+    """Output of one command. json_file: empty for none, `-` for standard output."""
+
+    def __init__(self, *, json_file: str = "", verbose: int = 0, quiet: bool = False) -> None:
+        self.json_file = json_file
+        self.verbose = verbose
+        self.quiet = quiet
+
+    def say(self, text: str) -> None:
+        """Tell the result to a person, unless they asked for quiet."""
+        if not self.quiet:
+            _write(sys.stderr if self.json_file == "-" else sys.stdout, text)
+
+    def warn(self, text: str) -> None:
+        """Tell a person what they should know beside the result."""
+        _write(sys.stderr, f"faultloop: {text}")
+
+    def result(self, result: Mapping[str, object]) -> None:
+        """Hand the result to a machine, if one was named."""
+        if not self.json_file:
+            return
+        data = msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
+        if self.json_file == "-":
+            sys.stdout.write(data.decode())
+            sys.stdout.flush()
+        else:
+            write_atomically(self.json_file, data)
+
+    @contextmanager
+    def program_output(self) -> Generator[None]:
+        """While the program under test runs: keep what it prints out of the machine's stream."""
+        if self.json_file == "-":
+            with redirect_stdout(sys.stderr):
+                yield
+        else:
+            yield
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(for_encoding(text, getattr(stream, "encoding", None)) + "\n")

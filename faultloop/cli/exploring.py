@@ -1,0 +1,111 @@
+"""`explore`: every single fault at every await point of a scenario, and the stories of what broke."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faultloop.cli.arguments import Options, parse_limits
+from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
+from faultloop.cli.console import Console
+from faultloop.cli.project import trace_name, traces_folder
+from faultloop.cli.running import replayable, the_scenario, the_threads
+from faultloop.errors import UsageError
+from faultloop.model.address import parse_kind
+from faultloop.report.story import story
+from faultloop.report.summary import Tried, summary
+from faultloop.report.words import clean
+from faultloop.search.target import Scenario
+from faultloop.search.tracefile import save_trace
+
+if TYPE_CHECKING:
+    from faultloop.search.explore import Exploration
+
+STORIES_SHOWN_MAX = 5
+_CODES = {"violated": FOUND_FAILURE, "passed": FOUND_NOTHING}
+
+
+def explore_verb(options: Options, console: Console) -> int:
+    """Explore, write a trace for each group of failures, tell their stories."""
+    from faultloop.search.explore import explore
+
+    kinds = _kinds(options.faults)
+    limits = parse_limits(options.limit)
+    ref, root, scenario = the_scenario(options, console)
+    with console.program_output():
+        found = explore(
+            scenario,
+            faults=kinds,
+            tasks=options.tasks,
+            limits=limits,
+            threads=the_threads(options),
+            target=ref,
+        )
+        folder = traces_folder(root, options.out) if found.failures or options.out else root
+        paths = [folder / trace_name(ref, str(number)) for number, _ in enumerate(found.failures, start=1)]
+        for failure, path in zip(found.failures, paths, strict=True):
+            save_trace(failure.trace, path)
+        stories = _stories(found, paths, scenario, options)
+    tried = Tried(
+        scenario=clean(ref, 200),
+        status=found.status,
+        reason=found.reason,
+        runs=found.runs,
+        points=found.points,
+        wall_seconds=found.seconds,
+        faults=kinds,
+        failures=len(found.failures),
+        first_failure_run=found.first_failure_run,
+        not_tried=tuple(str(left_out) for left_out in found.not_tried),
+    )
+    console.say(summary(tried, stories))
+    console.result(_result(found, paths))
+    return _CODES.get(found.status, CANNOT_TELL)
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())
+    if not kinds:
+        raise UsageError("--faults: name at least one of cancel, expire, fail:ERROR, delay:TIME.")
+    for kind in kinds:
+        parse_kind(kind)
+    return kinds
+
+
+def _stories(found: Exploration, paths: list[Path], scenario: Scenario, options: Options) -> list[str]:
+    stories: list[str] = []
+    for failure, path in list(zip(found.failures, paths, strict=True))[:STORIES_SHOWN_MAX]:
+        steps, last = replayable(failure.trace, scenario, path, options.root)
+        if failure.count > 1:
+            last = f"{failure.count} runs broke it in the same way; {last}"
+        stories.append(story(failure.trace, next_steps=steps, last=last))
+    if len(found.failures) > STORIES_SHOWN_MAX:
+        stories.append(
+            f"{len(found.failures) - STORIES_SHOWN_MAX} more failures have their traces in {paths[0].parent}."
+        )
+    return stories
+
+
+def _result(found: Exploration, paths: list[Path]) -> dict[str, object]:
+    return {
+        "status": found.status,
+        "reason": found.reason,
+        "runs": found.runs,
+        "seconds": round(found.seconds, 6),
+        "points": found.points,
+        "first_failure_run": found.first_failure_run,
+        "failures": [
+            {
+                "trace": os.fspath(path),
+                "kind": failure.kind,
+                "message": failure.message,
+                "deviations": failure.deviations,
+                "order": failure.order,
+                "fault": failure.fault,
+                "count": failure.count,
+            }
+            for failure, path in zip(found.failures, paths, strict=True)
+        ],
+        "coverage": {"points": found.points, "not_tried": [str(left_out) for left_out in found.not_tried]},
+    }

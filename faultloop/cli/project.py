@@ -1,0 +1,68 @@
+"""What a command needs to know of the project it runs in: its root, its traces, how to name files in commands."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+from faultloop.errors import TraceError, UsageError
+from faultloop.search.place import find_root, is_file_source
+
+TRACES = ".faultloop"
+
+
+def project_root(given: str) -> Path:
+    """The root that was given with --root, or the one around the current directory."""
+    if not given:
+        return find_root(Path.cwd())
+    if "\0" in given or not os.path.isdir(given):
+        raise UsageError(f'--root "{given}": there is no such directory.')
+    return Path(os.path.realpath(given))
+
+
+def traces_folder(root: Path, given: str = "") -> Path:
+    """The folder to write traces into, made if it is not there; git does not see what is in the default one."""
+    folder = Path(given) if given else root / TRACES
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not given and not (folder / ".gitignore").exists():
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise TraceError(f"{folder}: cannot be made: {error}.", code="FL110") from error
+    return folder
+
+
+def trace_name(ref: str, label: str) -> str:
+    """The file name of a trace: `test_pool-test_all_done-1.trace.json`."""
+    source, _, function = ref.replace("::", ":").rpartition(":")
+    stem = Path(source).stem if is_file_source(source) else source.rpartition(".")[2]
+    return "-".join(filter(None, (_plain(stem), _plain(function), label))) + ".trace.json"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", text)[:80]
+
+
+def shown_path(path: Path) -> str:
+    """A path as a person would type it here."""
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def command(*words: str, root: str = "") -> str:
+    """A command line to paste. root: the --root that was given, which the command then needs too."""
+    given = ("--root", root) if root else ()
+    return shlex.join(["python", "-m", "faultloop", *words, *given])
+
+
+def next_steps(path: Path, *, root: str = "", with_faults: bool) -> list[tuple[str, str]]:
+    """What to type after a failure whose trace is at `path`."""
+    name = shown_path(path)
+    steps = [("replay", command("replay", name, root=root))]
+    if with_faults:
+        steps.append(("check fix", command("replay", "--follow", "faults", name, root=root)))
+    return [*steps, ("timeline", command("show", name))]

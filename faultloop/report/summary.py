@@ -1,0 +1,65 @@
+"""What an exploration tried and found, for people.
+
+Rule 1: pure. Rule 2: it claims no more than was tried: an exploration that was cut short says so in its first line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from faultloop.report.words import WIDTH, clean, fit
+
+NOT_TRIED_SHOWN_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An exploration in numbers.
+
+    status: passed, violated or inconclusive.   reason: why, or empty.   points: await points of the calm run.
+    failures: groups of failures.   first_failure_run: from 1, or None.   not_tried: what was left out, each in words.
+    """
+
+    scenario: str
+    status: str
+    reason: str
+    runs: int
+    points: int
+    wall_seconds: float
+    faults: tuple[str, ...]
+    failures: int
+    first_failure_run: int | None = None
+    not_tried: tuple[str, ...] = ()
+
+
+def summary(tried: Tried, stories: Sequence[str] = (), *, width: int = WIDTH) -> str:
+    """A line of what was tried, the verdict, then the story of each group of failures."""
+    lines = [_verdict(tried), f"  tried      {_tried(tried)}"]
+    if tried.reason:
+        lines.append(f"  because    {clean(tried.reason, 400)}")
+    for number, left_out in enumerate(tried.not_tried[:NOT_TRIED_SHOWN_MAX]):
+        lines.append(f"  {'' if number else 'not tried':<10} {clean(left_out, 200)}")
+    if len(tried.not_tried) > NOT_TRIED_SHOWN_MAX:
+        lines.append(f"  {'':<10} … and {len(tried.not_tried) - NOT_TRIED_SHOWN_MAX} more")
+    blocks = ["\n".join(fit(line, width) for line in lines)]
+    for number, story in enumerate(stories, start=1):
+        blocks.append(f"{f'── {number} of {len(stories)} ':─<{width}}\n{story}")
+    return "\n\n".join(blocks)
+
+
+def _verdict(tried: Tried) -> str:
+    match tried.status:
+        case "violated":
+            found = "1 failure" if tried.failures == 1 else f"{tried.failures} different failures"
+            first = f" (the first in run {tried.first_failure_run})" if tried.first_failure_run else ""
+            return f"{tried.scenario}: {found}{first}."
+        case "passed":
+            return f"{tried.scenario}: nothing found in what was tried."
+        case _:
+            return f"{tried.scenario}: cannot tell."
+
+
+def _tried(tried: Tried) -> str:
+    runs = f"{tried.runs:,} run{'s' * (tried.runs != 1)}"
+    return f"{runs}: {', '.join(tried.faults)} at {tried.points:,} await points, {tried.wall_seconds:.2f} s"

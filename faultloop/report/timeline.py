@@ -1,0 +1,89 @@
+"""Every event of a trace as a table, for `show`.
+
+Rule 1: pure. Rule 2: what was left out is counted at the place where it is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from faultloop.model.address import format_fault, task_matches
+from faultloop.model.trace import Event, Trace
+from faultloop.report.story import scenario_name
+from faultloop.report.table import event_words
+from faultloop.report.words import WIDTH, clean, fit, headline, seconds, subject, task_names
+
+LINES_MAX = 200
+STEPS_AROUND = 10
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which events to show. task: a pattern.   around: only steps near this one.   full: however many there are."""
+
+    task: str = ""
+    around: int | None = None
+    full: bool = False
+
+
+def timeline(trace: Trace, view: View | None = None, *, width: int = WIDTH) -> str:
+    """The head of a trace, and a table of its events."""
+    view = view or View()
+    names = task_names(task.path for task in trace.tasks)
+    lines = [*_head(trace, names), ""]
+    if not trace.events:
+        return "\n".join(
+            [*lines, "  This trace keeps no events, only the deviations of its run. Replay it to see it run."]
+        )
+    shown = [event for event in trace.events if _is_shown(trace, event, view)]
+    column = min(max((len(names[trace.tasks[e.task].path]) for e in shown if e.task >= 0), default=4), 32)
+    lines.append(f"   step     virtual  {'task':<{column}}  what")
+    kept = shown if view.full or len(shown) <= LINES_MAX else None
+    if kept is not None:
+        lines += [_line(trace, event, names, column) for event in kept]
+    else:
+        half = LINES_MAX // 2
+        lines += [_line(trace, event, names, column) for event in shown[:half]]
+        lines.append(f"          … {len(shown) - 2 * half:,} events not shown here; all of them: --full")
+        lines += [_line(trace, event, names, column) for event in shown[-half:]]
+    if len(shown) < len(trace.events):
+        lines.append(f"  {len(trace.events) - len(shown):,} of {len(trace.events):,} events do not match")
+    if trace.stats.events_dropped:
+        lines.append(f"  {trace.stats.events_dropped:,} events from the middle were not kept in the file")
+    return "\n".join(line if view.full else fit(line, width) for line in lines)
+
+
+def _head(trace: Trace, names: dict[str, str]) -> Iterator[str]:
+    yield headline(trace.outcome, subject(trace.faults, len(trace.choices.picks), names), scenario_name(trace))
+    yield ""
+    env = trace.env
+    yield f"  target     {clean(trace.target.ref, 200) or '(a callable without a name)'}"
+    python = f"{clean(env.implementation, 20)} {clean(env.python, 20)}"
+    seed = "" if trace.seed is None else f", seed {trace.seed}"
+    where = f"{python}, {clean(env.driver, 20)}"
+    yield f"  recorded   {where}, order {trace.order}{seed}, hash seed {clean(env.hashseed, 20)}"
+    for planned in trace.faults:
+        yield f"  fault      {clean(format_fault(planned), 200)}"
+    if trace.choices.picks:
+        yield f"  order      {len(trace.choices.picks)} of {trace.choices.count} choices are not the calm one"
+    said = f": {clean(trace.outcome.message, 200)}" if trace.outcome.message else ""
+    yield f"  outcome    {trace.outcome.status}{said}"
+    stats = trace.stats
+    yield f"  size       {stats.steps:,} steps, {seconds(stats.virtual_ns)} s virtual, {len(trace.tasks)} tasks"
+    yield f"  digest     {clean(trace.digest, 80) or '(none)'}"
+
+
+def _is_shown(trace: Trace, event: Event, view: View) -> bool:
+    if view.around is not None and abs(event.step - view.around) > STEPS_AROUND:
+        return False
+    if not view.task:
+        return True
+    tasks = [trace.tasks[number].path for number in (event.task, event.by) if number >= 0]
+    return any(task_matches(view.task, path) for path in tasks)
+
+
+def _line(trace: Trace, event: Event, names: dict[str, str], column: int) -> str:
+    task = names[trace.tasks[event.task].path] if event.task >= 0 else ""
+    what = event_words(trace, event, names) or f"── {seconds(event.t)} s ──"
+    return f"  {event.step:5}  {seconds(event.t):>10}  {fit(task, column):<{column}}  {what}".rstrip()

@@ -1,0 +1,133 @@
+"""How reports call things: tasks, times, phases and faults in words, and text that any terminal can show.
+
+Rule 1: pure. Rule 2: names come from programs and files, so control characters never reach a terminal as such.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from faultloop.model.address import format_duration
+from faultloop.model.faults import NANOSECONDS, Cancel, Delay, Expire, Fail, Fault, PlannedFault, Step
+from faultloop.model.outcome import Outcome, Status
+from faultloop.model.points import Phase
+
+WIDTH = 100
+_ASCII = {
+    "…": "...",
+    "→": "->",
+    "←": "<-",
+    "─": "-",
+    "▶": ">",
+    "✗": "x",
+    "·": "|",
+    "–": "-",
+    "×": "x",
+    "«": '"',
+    "»": '"',
+    "≠": "!=",
+}
+
+
+def seconds(nanoseconds: int) -> str:
+    """A virtual time: `0.100`."""
+    return f"{nanoseconds / NANOSECONDS:.3f}"
+
+
+def clean(text: str, limit: int = 500) -> str:
+    """Text of a program on one line: control characters escaped, blanks joined, cut at `limit` characters."""
+    cut = text[: limit + 1]
+    joined = " ".join(cut.split())
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in joined)
+    return fit(safe, limit)
+
+
+def fit(text: str, width: int) -> str:
+    """Text that is at most `width` characters long, with … where it was cut."""
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def for_encoding(text: str, encoding: str | None) -> str:
+    """Text that a stream with this encoding can write: our own signs in ASCII, foreign ones escaped."""
+    if encoding and encoding.lower().replace("-", "").replace("_", "") in ("utf8", "utf8sig"):
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    plain = "".join(_ASCII.get(c, c) for c in text)
+    return plain.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def task_names(paths: Iterable[str]) -> dict[str, str]:
+    """What to call each task: the last part of its path, or the whole path where two share that part."""
+    all_paths = list(dict.fromkeys(paths))
+    uses = Counter(path.rpartition("/")[2] for path in all_paths)
+    return {path: clean(last if uses[last := path.rpartition("/")[2]] == 1 else path, 80) for path in all_paths}
+
+
+def phase_words(phase: Phase, racing: Step | None, names: dict[str, str]) -> str:
+    """When, at an await, a fault landed."""
+    match phase:
+        case Phase.PARKED:
+            return "as soon as it waited (parked)"
+        case Phase.WOKEN:
+            return "just after its result was set, before it ran again (woken)"
+        case Phase.RACING if racing is not None:
+            other = names.get(racing.task, clean(racing.task, 80))
+            place = "before its first step" if racing.where == "start" else f"goes on from {clean(racing.where, 80)}"
+            return f"while it waited, right before {other} {place} #{racing.nth} (racing)"
+        case Phase.RACING:
+            return "while it waited (racing)"
+
+
+def fault_words(fault: Fault, task: str) -> str:
+    """The fault as the subject of a sentence."""
+    match fault:
+        case Cancel():
+            return f"Cancelling {task} at one await"
+        case Expire():
+            return f"A deadline of {task} that expires at one await"
+        case Fail(error):
+            return f"{clean(error, 80)} raised in {task} at one await"
+        case Delay(nanoseconds):
+            return f"Delaying {task} by {format_duration(nanoseconds)} at one await"
+
+
+def verb_words(fault: Fault, task: str) -> str:
+    """The fault as something to do: `cancel worker-2`."""
+    match fault:
+        case Cancel(via):
+            return f"cancel {task}" + ("" if via == "auto" else f" (through its {via})")
+        case Expire():
+            return f"expire the deadline of {task}"
+        case Fail(error):
+            return f"raise {clean(error, 80)} in {task}"
+        case Delay(nanoseconds):
+            return f"delay {task} by {format_duration(nanoseconds)}"
+
+
+def subject(faults: tuple[PlannedFault, ...], picks: int, names: dict[str, str]) -> str:
+    """What was done to the run, as the subject of a sentence; empty when nothing was."""
+    if len(faults) == 1:
+        task = faults[0].at.task
+        words = fault_words(faults[0].fault, names.get(task, clean(task, 80)))
+        return words + (", with ready tasks in another order," if picks else "")
+    if faults:
+        return f"{len(faults)} faults together" + (", with ready tasks in another order," if picks else "")
+    return f"Another order of ready tasks ({picks} choice{'s' * (picks != 1)})" if picks else ""
+
+
+_SENTENCES: dict[Status, tuple[str, str]] = {
+    Status.PASSED: ("{what} does not break {it}.", "{it} passed."),
+    Status.PROPAGATED: ("{what} comes out of {it} as itself, which is no failure.", "{it} passed."),
+    Status.VIOLATED: ("{what} breaks {it}.", "{it} fails without any fault."),
+    Status.CRASHED: ("{what} breaks {it}.", "{it} fails without any fault."),
+    Status.DEADLOCKED: ("{what} deadlocks {it}.", "{it} deadlocks without any fault."),
+    Status.LIVELOCKED: ("{what} makes {it} spin for ever.", "{it} spins for ever without any fault."),
+    Status.OVER_LIMIT: ("{what} makes {it} run over a limit: cannot tell.", "{it} ran over a limit: cannot tell."),
+    Status.DIVERGED: ("{what} could not be replayed in {it}.", "{it} could not be replayed."),
+}
+
+
+def headline(outcome: Outcome, what: str, scenario: str) -> str:
+    """The whole run in a sentence. what: the `subject`, empty for a run without deviations."""
+    deviating, calm = _SENTENCES[outcome.status]
+    return deviating.format(what=what, it=scenario) if what else calm.format(it=scenario)
