@@ -119,6 +119,11 @@ def _make(kind: type[Any], settings: Settings) -> Any:
     )
 
 
+def drive(loop: Loop, scenario: Scenario) -> Facts:
+    """Run a scenario on a loop that was made for it."""
+    return _run(loop, scenario, None, None, None)
+
+
 def _run(
     loop: Loop, scenario: Scenario, injector: Injector | None, tracer: Tracer | None, sites: SiteTable | None
 ) -> Facts:

@@ -135,6 +135,39 @@ class SiteTable:
         return os.path.basename(filename)
 
 
+class ChainTable:
+    """Numbers for where tasks wait, by the whole chain of the user's frames; the same through many runs of a process.
+
+    0 stands for a task that has not run yet.   names: of each number, stable across processes.
+    """
+
+    def __init__(self) -> None:
+        self._is_user: dict[int, bool] = {}
+        self._codes: list[types.CodeType] = []
+        self._numbers: dict[tuple[tuple[int, int], ...], int] = {}
+        self.names: list[str] = ["start"]
+
+    def number(self, task: Any) -> int:
+        """The number of where a suspended task waits."""
+        is_user = self._is_user
+        chain: list[tuple[int, int]] = []
+        for frame in frames_of(task.get_coro()):
+            code = frame.f_code
+            mine = is_user.get(id(code))
+            if mine is None:
+                self._codes.append(code)
+                mine = is_user[id(code)] = is_user_file(code.co_filename)
+            if mine:
+                chain.append((id(code), frame.f_lasti))
+        key = tuple(chain)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.names)
+            lines = [f for f in frames_of(task.get_coro()) if is_user_file(f.f_code.co_filename)]
+            self.names.append(" ".join(f"{bare_function(f.f_code.co_qualname)}:{f.f_lineno}" for f in lines))
+        return number
+
+
 def is_user_file(filename: str) -> bool:
     """Whether code of this file is the user's own: not the standard library, not installed, not this package."""
     if filename.startswith("<"):

@@ -188,7 +188,7 @@ class AnyOrder:
         options = min(len(front), WINDOW)
         is_overdue = options > 0 and self._hold is not None and self._turn - front[0][1] > self._hold
         total = options + bool(rest)
-        answer = 0 if total == 1 or is_overdue else self._choose(total)
+        answer = 0 if total == 1 or is_overdue else self._answer(options, total)
         if answer < options:
             entry, _ = front[answer]
             del front[answer]
@@ -197,6 +197,36 @@ class AnyOrder:
         while rest and not is_callback(rest[0]):
             front.append((rest.popleft(), self._turn))
         return entry
+
+    def _answer(self, options: int, total: int) -> int:
+        return self._choose(total)
+
+
+Look = Callable[[list[Entry]], int]
+"""Answers which of these steps, oldest first, goes next."""
+Keep = Callable[[int, int], None]
+"""Records an answer and how many there were."""
+
+
+class LookingOrder(AnyOrder):
+    """Order `any` for a decider that looks at what is ready instead of counting it.
+
+    A plain callback that waits goes first: it is plumbing, and no choice. What is answered is recorded as the order `any`
+    would have asked it, so that the run can be had again without looking.
+    """
+
+    def __init__(self, queue: ReadyQueue, look: Look, keep: Keep) -> None:
+        super().__init__(queue, lambda _: 0, hold=None)
+        self._look = look
+        self._keep = keep
+
+    def _answer(self, options: int, total: int) -> int:
+        if total > options:
+            answer = options
+        else:
+            answer = self._look([self._front[i][0] for i in range(options)])
+        self._keep(answer, total)
+        return answer
 
 
 Ordering = FifoOrder | AnyOrder

@@ -17,11 +17,15 @@ class RecordedChoices:
     def choose(self, options: int, /) -> int:
         """The decider's answer, kept."""
         answer = self._choose(options)
+        self.keep(answer, options)
+        return answer
+
+    def keep(self, answer: int, options: int, /) -> None:
+        """Record an answer that was given elsewhere."""
         assert 0 <= answer < options, (answer, options)
         if answer:
             self._picks.append((self._count, answer, options))
         self._count += 1
-        return answer
 
     def recorded(self) -> Choices:
         """What was asked and answered so far."""

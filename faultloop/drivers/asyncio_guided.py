@@ -1,0 +1,121 @@
+"""Runs under a decider that looks: it sees which tasks are ready and where each goes on from, and what a step touched.
+
+The order is `any` without a bound. Slower than a fast run, faster than a traced one: no names, no events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from faultloop.deciders.calm import Calm
+from faultloop.drivers.asyncio_footprints import record_touches
+from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio_run import Facts, Scenario, Settings, drive
+from faultloop.drivers.frames import ChainTable
+from faultloop.drivers.ready import Entry, LookingOrder
+from faultloop.engine.choices import RecordedChoices
+from faultloop.model.trace import Choices
+
+
+class Guide(Protocol):
+    """A decider that looks (see faultloop.deciders.looking)."""
+
+    def made(self, task: int, /) -> None:
+        """A task was made."""
+        ...
+
+    def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
+        """Which of the ready tasks goes next."""
+        ...
+
+    def ran(self, task: int, site: int, touched: Sequence[tuple[int, bool]], /) -> None:
+        """A task's step is over."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guided:
+    """What a guided run came to.
+
+    choices: its answers, as order `any` with no bound asks for them.   schedule: ordinals of the tasks, step by step.
+    """
+
+    facts: Facts
+    choices: Choices
+    schedule: tuple[int, ...]
+
+
+class GuidedLoop(Loop):
+    """A loop that tells its guide of every task made."""
+
+    guide: Guide
+
+    def create_task(self, coro: Any, *, name: str | None = None, context: Any = None, **extra: Any) -> Any:
+        """A task of ours, made known to the guide."""
+        task = super().create_task(coro, name=name, context=context, **extra)
+        self.guide.made(getattr(task, "ordinal", 0))
+        return task
+
+
+class _Watcher:
+    """Tells the guide what each step did."""
+
+    def __init__(self, loop: Loop, guide: Guide, sites: ChainTable, touched: list[tuple[int, bool]]) -> None:
+        self.next_stop = 0
+        self.schedule: list[int] = []
+        self._ran = guide.ran
+        self._sites = sites
+        self._at: dict[int, int] = {}
+        self._touched = touched
+        loop.watcher = self
+
+    def look(self, guide: Guide, entries: list[Entry]) -> int:
+        tasks = [getattr(entry[1].__self__, "ordinal", 0) for entry in entries]  # type: ignore[attr-defined]
+        return guide.pick(tasks, [self._at.get(task, 0) for task in tasks])
+
+    def before_step(self, task: Any, argument: Any, entry: Entry) -> Any:
+        """Nothing is delivered here."""
+        self._touched.clear()
+        return argument
+
+    def after_step(self, task: Any) -> None:
+        """Tell the guide, and note where the task waits now."""
+        ordinal = getattr(task, "ordinal", 0)
+        self.schedule.append(ordinal)
+        self._ran(ordinal, self._at.get(ordinal, 0), self._touched)
+        if not task.done():
+            self._at[ordinal] = self._sites.number(task)
+
+    def after_callback(self, runner: Any) -> None:
+        """Callbacks are plumbing."""
+
+    def time_moved(self) -> None:
+        """Time is not the guide's business."""
+
+    def checkpoint(self) -> None:
+        """Nothing to keep within limits."""
+
+
+def execute_guided(
+    scenario: Scenario, settings: Settings, guide: Guide, *, sites: ChainTable, footprints: bool = False
+) -> Guided:
+    """Run a scenario with every order question answered by a guide.
+
+    sites: shared by the runs of one exploration, so that numbers mean the same in all of them.
+    footprints: whether the guide is told what steps touch.
+    """
+    touched: list[tuple[int, bool]] = []
+    kept = RecordedChoices(Calm())
+    loop = GuidedLoop(choose=kept.choose, threads=settings.threads, limits=settings.limits)
+    loop.guide = guide
+    watcher = _Watcher(loop, guide, sites, touched)
+    loop.ordering = LookingOrder(loop.queue, lambda entries: watcher.look(guide, entries), kept.keep)
+    if footprints:
+        record_touches(lambda number, is_write: touched.append((number, is_write)))
+    try:
+        facts = drive(loop, scenario)
+    finally:
+        record_touches(None)
+    return Guided(facts, kept.recorded(), tuple(watcher.schedule))
