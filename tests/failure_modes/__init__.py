@@ -1,0 +1,1 @@
+"""Each failure mode: reproduced, prevented, repaired."""
