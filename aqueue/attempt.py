@@ -5,6 +5,8 @@ It writes nothing itself, apart from what the handler writes through its Context
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -81,6 +83,12 @@ class Attempt:
                 return self._succeed(returned)
         except Exception as error:
             return self._answer(task, error)
+        except anyio.get_cancelled_exc_class():
+            if _is_cancelled_from_outside():
+                raise
+            # Something the handler awaited was cancelled, and nobody asked for that here: an error like any other,
+            # which must not look like a shutdown to the worker.
+            return self._fail(task, "CancelledError: the handler was cancelled by something it waited for")
         finally:
             handler_hub.reset(token)
         return self._stopped(task, self._running.reason_of_deadline(anyio.current_time()))
@@ -148,6 +156,16 @@ class Attempt:
         self, step: Settlement, *, error: str | None = None, result: bytes | None = None, delay_ms: int = 0
     ) -> Settle:
         return Settle(self._job.id, self._worker_id, step, delay_ms=delay_ms, error=error, result=result)
+
+
+def _is_cancelled_from_outside() -> bool:
+    if anyio.current_effective_deadline() == -math.inf:
+        return True
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # not on asyncio
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 def _told(error: Exception) -> str:

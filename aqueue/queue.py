@@ -154,6 +154,7 @@ class Queue:
         """Run a worker beside the body. On leaving, it claims nothing more and drains; on an error it releases.
 
         All but concurrency in seconds; worker.WorkerPolicy says what each is.
+        Raises WorkerStopped, having cancelled the body, if something ended the worker but leaving.
         """
         policy = WorkerPolicy(concurrency, lease, self._hub.poll_seconds, sweep, drain, settle_timeout, grace)
         self._workers_started += 1
@@ -162,13 +163,20 @@ class Queue:
         self._workers.append(worker)
         try:
             async with anyio.create_task_group() as tasks:
-                await tasks.start(worker.run, name=worker.name)
+                tasks.start_soon(_run_beside, worker, tasks.cancel_scope, name=worker.name)
                 try:
                     yield worker
                 except Exception as error:  # raised again below, so that the task group does not wrap it in a group
                     failure = error
                     tasks.cancel_scope.cancel()
                 worker.drain()
+            # Reached without a failure and without draining: the body was cancelled, and not by anybody outside.
+            if failure is None and not worker.is_draining:
+                failure = WorkerStopped(
+                    f"{worker.name} ended before it was left",
+                    expected="it to run for as long as the body",
+                    advice="look at what cancelled its task; another worker finishes what it released",
+                )
         finally:
             self._workers.remove(worker)
         if failure is not None:
@@ -181,31 +189,34 @@ class Queue:
         Raises StillBusy at the limit, WorkerStopped if something ended the worker.
         """
         at_least("limit", limit, 0, above=True)
-        async with self.worker(concurrency=concurrency, lease=lease) as worker:
+        async with self.worker(concurrency=concurrency, lease=lease):
             with anyio.move_on_after(limit):
-                await self._until_idle(worker)
+                await self._until_idle()
                 return
             counts = await self.counts()
-        raise StillBusy(
-            f"after {limit} s {counts['pending']} jobs are pending and {counts['running']} are running",
-            expected="no live job",
-            advice="raise the limit, or look at what they wait for with job.info()",
-        )
+            raise StillBusy(
+                f"after {limit} s {counts['pending']} jobs are pending and {counts['running']} are running",
+                expected="no live job",
+                advice="raise the limit, or look at what they wait for with job.info()",
+            )
 
-    async def _until_idle(self, worker: Worker) -> None:
+    async def _until_idle(self) -> None:
         while True:
             settled = self._hub.next_settlement()  # subscribed before the look
             counts = await self.counts()
             if not counts["pending"] and not counts["running"]:
                 return
-            if worker.has_ended.is_set():
-                raise WorkerStopped(
-                    f"{worker.name} ended while {counts['pending']} jobs were pending",
-                    expected="it to run until the queue is idle",
-                    advice="look at what cancelled its task",
-                )
             with anyio.move_on_after(self._hub.poll_seconds):
                 await settled.wait()
+
+
+async def _run_beside(worker: Worker, body: anyio.CancelScope) -> None:
+    """Run the worker; if it ends while the body goes on, end the body: a queue without its worker only looks alive."""
+    try:
+        await worker.run()
+    finally:
+        if not worker.is_draining:
+            body.cancel()
 
 
 class TaskDecorator:

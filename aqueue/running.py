@@ -25,6 +25,7 @@ RENEWALS_PER_LEASE: Final = 3
 class Running:
     """A claimed job. All times are anyio.current_time(), seconds.
 
+    is_adopted: its task has taken its first step, and gives the job back or settles it whatever happens.
     claimed_at: taken before the claim was sent, so that the lease ends here no later than in the store.
     """
 
@@ -44,6 +45,11 @@ class Running:
     def __post_init__(self) -> None:
         """Start the lease at the claim."""
         self.renewed(self.claimed_at)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The job's number and the fencing token of this claim."""
+        return self.job.id, self.job.life.attempt
 
     @property
     def lease(self) -> Lease:

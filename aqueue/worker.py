@@ -72,18 +72,20 @@ class Worker:
         self.policy = policy
         self._hub = hub
         self._session = hub.session
-        self._slots = anyio.CapacityLimiter(policy.concurrency)
-        self._in_hand: dict[int, Running] = {}
+        # One entry per slot in use, by (job, attempt): taken when a job is claimed, freed when its task ends.
+        self._in_hand: dict[tuple[int, int], Running] = {}
         self._work = anyio.Event()
         self._renewal = anyio.Event()
-        self._is_draining = False
+        self.is_draining = False
         self._swept_at: tuple[int, float] | None = None
         self.has_ended = anyio.Event()
 
     @property
     def free_slots(self) -> int:
-        """How many more jobs it could run now."""
-        return 0 if self._is_draining or self.has_ended.is_set() else int(self._slots.available_tokens)
+        """How many more jobs it could run now: slots in use are counted, never kept in a counter (FM_012)."""
+        if self.is_draining or self.has_ended.is_set():
+            return 0
+        return self.policy.concurrency - len(self._in_hand)
 
     def wake(self) -> None:
         """Look for jobs now."""
@@ -97,10 +99,10 @@ class Worker:
 
     def drain(self) -> None:
         """Claim nothing more; end when the jobs in hand have ended, or their time is over."""
-        self._is_draining = True
+        self.is_draining = True
         self.wake()
 
-    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+    async def run(self) -> None:
         """Work until drained. Cancelled here: the jobs in hand are cancelled and released."""
         self._hub.workers.append(self)
         logger().debug("worker.started", worker=self.id, concurrency=self.policy.concurrency)
@@ -108,27 +110,28 @@ class Worker:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keep_renewing, name=f"{self.name}.renew")
                 tasks.start_soon(self._keep_sweeping, name=f"{self.name}.sweep")
-                task_status.started()
                 await self._keep_claiming(tasks)
                 with anyio.move_on_after(self.policy.drain):
                     await self._until_hands_are_empty()
                 tasks.cancel_scope.cancel()
         finally:
+            self._give_back_unstarted(list(self._in_hand.values()))
             self._hub.workers.remove(self)
             self.has_ended.set()
-            logger().debug("worker.ended", worker=self.id, drained=self._is_draining)
+            logger().debug("worker.ended", worker=self.id, drained=self.is_draining)
 
     # Claiming.
 
     async def _keep_claiming(self, tasks: anyio.abc.TaskGroup) -> None:
-        while not self._is_draining:
+        while not self.is_draining:
             self._work = anyio.Event()  # subscribed before the look, so that no hint falls between look and wait
+            self._drop_unstarted()
             wait_seconds = self._jittered(self.policy.poll)
             room = self.free_slots
             if room:
                 asked_at = anyio.current_time()
                 reply = await self._claim(room)
-                await self._hand_over(reply.jobs, asked_at, tasks)
+                self._hand_over(reply.jobs, asked_at, tasks)
                 if reply.jobs:
                     continue
                 if reply.wait_ms is not None:
@@ -161,18 +164,25 @@ class Worker:
         self._session.post(ReleaseClaim(nonce))
         return ClaimReply((), None)
 
-    async def _hand_over(self, jobs: tuple[JobRow, ...], asked_at: float, tasks: anyio.abc.TaskGroup) -> None:
-        """Start one task per job, and know that it has taken the job over."""
-        handed = [Running(job, self._lease_seconds(job), asked_at) for job in jobs]
-        try:
-            for running in handed:
-                # start, not start_soon: a task cancelled before its first step would drop the job unseen.
-                await tasks.start(self._run_job, running, name=f"{self.name}.job")
-        except BaseException:
-            for running in handed:
-                if not running.is_adopted:
-                    self._session.post(self._release_of(running, "not started"))
-            raise
+    def _hand_over(self, jobs: tuple[JobRow, ...], asked_at: float, tasks: anyio.abc.TaskGroup) -> None:
+        """Take a slot for each job and start its task; no await, so that nothing can come between."""
+        for job in jobs:
+            running = Running(job, self._lease_seconds(job), asked_at)
+            self._in_hand[running.key] = running
+            # Not start(): a task that is killed before its first step would never answer, and its parent would hang.
+            tasks.start_soon(self._run_job, running, name=f"{self.name}.job")
+
+    def _drop_unstarted(self) -> None:
+        """Free the slots of jobs whose task was killed before its first step: nobody renewed their lease."""
+        now = anyio.current_time()
+        unstarted = [r for r in self._in_hand.values() if not r.is_adopted and r.lease_ends <= now]
+        self._give_back_unstarted(unstarted)
+
+    def _give_back_unstarted(self, jobs: list[Running]) -> None:
+        for running in jobs:
+            if not running.is_adopted:
+                del self._in_hand[running.key]
+                self._session.post(self._release_of(running, "not started"))
 
     def _lease_seconds(self, job: JobRow) -> float:
         task = self._hub.tasks.get(job.task)
@@ -181,29 +191,20 @@ class Worker:
 
     # Running.
 
-    async def _run_job(
-        self, running: Running, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def _run_job(self, running: Running) -> None:
         """The whole life of a job in this worker; its slot is taken for exactly as long."""
-        try:
-            async with self._slots:
-                with self._holding(running):
-                    task_status.started()
-                    await self._try_and_settle(running)
-        finally:
-            self.wake()
+        with self._holding(running):
+            await self._try_and_settle(running)
 
     @contextmanager
     def _holding(self, running: Running) -> Generator[None]:
         running.is_adopted = True
-        self._in_hand[running.job.id] = running
         self._renewal.set()  # the renewing task may be waiting for a later lease than this one
         try:
             yield
         finally:
-            # A rescued job may have come back to this very worker: only its own entry is its to remove.
-            if self._in_hand.get(running.job.id) is running:
-                del self._in_hand[running.job.id]
+            del self._in_hand[running.key]
+            self.wake()
 
     async def _try_and_settle(self, running: Running) -> None:
         attempt = Attempt(self._hub, running, self.id, self.policy.settle, self._renew_now)
@@ -259,7 +260,7 @@ class Worker:
             await self._renew()
 
     def _renewable(self, now: float) -> list[Running]:
-        return [running for running in self._in_hand.values() if not running.is_stuck(now, self.policy.grace)]
+        return [r for r in self._in_hand.values() if r.is_adopted and not r.is_stuck(now, self.policy.grace)]
 
     async def _renew(self) -> None:
         """Extend the leases of all jobs in hand. Cancelled here: they may be extended, which harms nobody."""
@@ -276,7 +277,7 @@ class Worker:
         for running, renewal in zip(held, renewals, strict=True):
             if renewal.held:
                 running.renewed(asked_at)
-            elif self._in_hand.get(running.job.id) is running:  # else it was settled meanwhile, by ourselves
+            elif running.key in self._in_hand:  # else it was settled meanwhile, by ourselves
                 running.stop_for("lease lost", now)
             if renewal.cancel_requested:
                 running.stop_for("cancel requested", now)

@@ -94,7 +94,7 @@ class SqliteSession:
         self._failure: Exception | None = None
 
     async def until_open(self) -> None:
-        """Wait until the file is open. Raises what opening it raised. Cancelled here: it may be open; close() is due."""
+        """Wait until the file is open. Raises what opening it raised. Cancelled here: it may be; close() is due."""
         await self._has_tried.wait()
         if self._failure is not None:
             raise self._failure

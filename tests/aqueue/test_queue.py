@@ -82,7 +82,7 @@ async def test_a_failing_job_is_tried_again_and_then_dead_and_redriven(q: Queue)
     async with q:
         job = await flaky.enqueue()
         await q.run_until_idle()
-        with pytest.raises(JobDead, match="exhausted.*OSError: no"):
+        with pytest.raises(JobDead, match=r"exhausted.*OSError: no"):
             await job.result()
         assert calls == [False, False, True]
         (dead,) = await q.dead()
