@@ -173,10 +173,11 @@ class SqliteSession:
         operations = [waiting.operation for waiting in batch]
         try:
             replies = await self._unlocked(partial(_commit, connection, operations, self._clock.now_ms()))
-        except StoreUnavailable as error:
-            logger().warning("store.commit_failed", operations=len(batch), error=error.happened)
+        except Exception as error:  # of any kind: this task serves everybody, so it outlives every answer
+            unanswered = error if isinstance(error, StoreUnavailable) else _unanswered(repr(error))
+            logger().warning("store.commit_failed", operations=len(batch), error=unanswered.happened)
             for waiting in batch:
-                _wake(waiting, error)
+                _wake(waiting, unanswered)
             return
         for waiting, (reply, failure) in zip(batch, replies, strict=True):
             waiting.reply = reply
@@ -188,8 +189,7 @@ class SqliteSession:
             try:
                 return await self._in_thread(call)
             except sqlite3.OperationalError as error:
-                # The primary code is the low byte: SQLITE_BUSY_RECOVERY and SQLITE_BUSY_SNAPSHOT are locks too.
-                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                if not _is_locked(error):
                     raise _unanswered(f"{self._path}: {error}") from error
             except sqlite3.Error as error:
                 raise _unanswered(f"{self._path}: {error}") from error
@@ -203,6 +203,12 @@ class SqliteSession:
         self._is_closing = True
         while self._list:
             _wake(self._list.popleft(), _unanswered("the store was stopped"))
+
+
+def _is_locked(error: sqlite3.OperationalError) -> bool:
+    # The primary code is the low byte: SQLITE_BUSY_RECOVERY and SQLITE_BUSY_SNAPSHOT are locks too. An error that did
+    # not come from the library has no code.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _wake(waiting: _Waiting, error: Exception | None) -> None:
@@ -240,6 +246,8 @@ def _commit(
     """Run the operations in one transaction; one that raises is undone alone. Runs in a thread."""
     tables = SqliteTables(connection)
     replies: list[tuple[object, Exception | None]] = []
+    if connection.in_transaction:  # the last one could not even be rolled back: it was not committed
+        connection.execute("ROLLBACK")
     connection.execute("BEGIN IMMEDIATE")
     try:
         for operation in operations:

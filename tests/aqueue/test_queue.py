@@ -294,7 +294,7 @@ def test_mistakes_are_refused_where_they_are_made():
     async def greedy(one: Context, two: Context) -> None: ...
 
     with pytest.raises(BadHandler, match="not an async function"):
-        q.task()(not_async)  # type: ignore[type-var,arg-type]
+        q.task()(not_async)  # type: ignore[arg-type]
     with pytest.raises(BadHandler, match="2 parameters of type Context"):
         q.task()(greedy)
     with pytest.raises(BadHandler, match="'work' is taken"):

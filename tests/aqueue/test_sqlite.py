@@ -1,0 +1,253 @@
+"""What is SQLite's own: group commit, locks, durability, and what callers hear when the store dies."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from aqueue import LeaseLost, Queue, QueueClosed, SchemaMismatch, SqliteStore, StoreUnavailable
+from aqueue.lifecycle import Succeed
+from aqueue.store import sqlite
+from aqueue.store.operations import Claim, Enqueue, Settle
+from aqueue.store.questions import Census
+from tests.aqueue.support import ManualClock
+from tests.aqueue.walk import new_job
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "jobs.db")
+
+
+def open_store(path: str, **options: Any) -> Any:
+    return SqliteStore(path, durability="process", **options).open(clock=ManualClock(), random=Random(0))
+
+
+@pytest.fixture
+def commits(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The operations of each transaction, by name."""
+    seen: list[list[str]] = []
+    commit = sqlite._commit
+
+    def counted(connection: sqlite3.Connection, operations: list[Any], now: int) -> list[Any]:
+        seen.append([type(operation).__name__ for operation in operations])
+        return commit(connection, operations, now)
+
+    monkeypatch.setattr(sqlite, "_commit", counted)
+    return seen
+
+
+async def test_operations_that_wait_at_once_share_one_transaction(path: str, commits: list[list[str]]):
+    async with open_store(path) as session, anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(session.perform, Enqueue((new_job(f"n{number}"),)))
+    assert sum(map(len, commits)) == 20
+    assert len(commits) <= 2
+
+
+async def test_an_operation_that_fails_fails_alone(path: str, commits: list[list[str]]):
+    heard: list[object] = []
+
+    async def settle_what_is_not_there() -> None:
+        try:
+            await session.perform(Settle(99, "w", Succeed(1)))
+        except LeaseLost as error:
+            heard.append(error)
+
+    async with open_store(path) as session:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.perform, Enqueue((new_job("a"),)))
+            tasks.start_soon(settle_what_is_not_there)
+            tasks.start_soon(session.perform, Enqueue((new_job("b"),)))
+        assert (await session.perform(Census()))["pending"] == 2
+    assert len(heard) == 1
+    assert sorted(commits[-2]) == ["Enqueue", "Enqueue", "Settle"] or len(commits) > 2
+
+
+async def test_a_caller_who_is_cancelled_has_its_operation_carried_out(path: str):
+    async with open_store(path) as session:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await session.perform(Enqueue((new_job("a"),)))
+        assert scope.cancelled_caught
+        assert (await session.perform(Census()))["pending"] == 1
+
+
+async def test_what_is_posted_before_the_end_is_written(path: str):
+    async with open_store(path) as session:
+        session.post(Enqueue((new_job("a"),)))
+    session.post(Enqueue((new_job("b"),)))  # too late: dropped
+    with pytest.raises(QueueClosed):
+        await session.perform(Census())
+    async with open_store(path) as session:
+        assert (await session.perform(Census()))["pending"] == 1
+
+
+async def test_a_commit_that_fails_is_heard_by_every_caller_and_may_be_repeated(
+    path: str, monkeypatch: pytest.MonkeyPatch
+):
+    commit, broken = sqlite._commit, [True]
+
+    def failing(connection: sqlite3.Connection, operations: list[Any], now: int) -> list[Any]:
+        replies = commit(connection, operations, now)
+        if broken[0]:
+            raise sqlite3.OperationalError("disk I/O error")  # after the commit: it has happened
+        return replies
+
+    monkeypatch.setattr(sqlite, "_commit", failing)
+    async with open_store(path) as session:
+        with pytest.raises(StoreUnavailable, match=r"AQ011.*disk I/O error"):
+            await session.perform(Enqueue((new_job("a"),)))
+        with pytest.raises(StoreUnavailable):
+            await session.perform(Claim("w", "nonce", 1, lease_ms=1000))
+        broken[0] = False
+        (enqueued,) = await session.perform(Enqueue((new_job("a"),)))
+        (claimed,) = (await session.perform(Claim("w", "nonce", 1, lease_ms=1000))).jobs
+        assert (enqueued.job_id, claimed.id, claimed.life.attempt) == (1, 1, 1)
+        assert (await session.perform(Census())) == {
+            "pending": 0, "running": 1, "succeeded": 0, "dead": 0, "cancelled": 0
+        }  # fmt: skip
+
+
+async def test_a_file_that_another_process_has_locked_is_waited_for(path: str):
+    async with open_store(path) as session:
+        blocker = sqlite3.connect(path, isolation_level=None)
+        try:
+            blocker.execute("BEGIN IMMEDIATE")
+
+            async def unlock() -> None:
+                await anyio.lowlevel.checkpoint()
+                blocker.execute("COMMIT")
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(session.perform, Enqueue((new_job("a"),)))
+                tasks.start_soon(unlock)
+        finally:
+            blocker.close()
+        assert (await session.perform(Census()))["pending"] == 1
+
+
+async def test_a_file_that_is_no_database_or_of_another_version_is_refused(tmp_path: Path):
+    junk = tmp_path / "junk.db"
+    junk.write_bytes(b"no database, but long enough to be taken for one" * 50)
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        async with open_store(str(junk)):
+            pass
+    other = str(tmp_path / "other.db")
+    connection = sqlite3.connect(other)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(SchemaMismatch, match=r"AQ008.*version 99"):
+        async with open_store(other):
+            pass
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("power", 2), ("process", 1)])
+async def test_durability_is_what_sqlite_is_told(path: str, durability: Any, synchronous: int):
+    connection = sqlite._connect(path, SqliteStore(path, durability=durability)._synchronous)
+    try:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (synchronous,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_when_the_flusher_is_killed_every_caller_hears_it(path: str, monkeypatch: pytest.MonkeyPatch):
+    """asyncio's Task.cancel goes through anyio's shields: nobody may wait for a reply that cannot come."""
+    import asyncio
+
+    async def kill(*_: object) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await anyio.lowlevel.checkpoint()
+
+    heard: list[type[BaseException]] = []
+
+    async def call(session: Any) -> None:
+        try:
+            await session.perform(Census())
+        except BaseException as error:
+            heard.append(type(error))
+            raise
+
+    async def main() -> None:
+        async with open_store(path) as session:
+            monkeypatch.setattr(sqlite.SqliteSession, "_flush", kill)
+            with anyio.CancelScope(shield=True):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(call, session)
+                    tasks.start_soon(call, session)
+
+    with pytest.raises(BaseExceptionGroup):
+        await main()
+    assert StoreUnavailable in heard
+    assert all(issubclass(kind, StoreUnavailable | asyncio.CancelledError) for kind in heard)
+
+
+async def test_two_queues_on_one_file_share_the_work_and_double_nothing(path: str):
+    ran: list[int] = []
+
+    def make(seed: int) -> tuple[Queue, Any]:
+        q = Queue(f"sqlite:///{path}", durability="process", random=Random(seed))
+
+        @q.task()
+        async def work(number: int) -> None:
+            ran.append(number)
+
+        return q, work
+
+    (a, work), (b, _) = make(1), make(2)
+    async with a, b:
+        async with a.worker(concurrency=3), b.worker(concurrency=3):
+            jobs = await a.enqueue_many(work.job(number) for number in range(30))
+            for job in jobs:
+                await job.result(timeout=60)
+        assert await b.check(grace=60) == ()
+    assert sorted(ran) == list(range(30))
+
+
+CRASH = """
+import os, sys, anyio
+from aqueue import Queue
+
+async def main():
+    q = Queue(sys.argv[1])
+
+    @q.task()
+    async def work(number: int) -> int:
+        return number
+
+    async with q:
+        await work.enqueue(7)
+        os._exit(9)  # no finally, no except, no close
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_acknowledged_job_survives_the_death_of_its_process(path: str):
+    root = Path(__file__).parents[2]
+    crashed = await anyio.run_process(
+        [sys.executable, "-c", CRASH, f"sqlite:///{path}"], check=False, cwd=root, stderr=subprocess.STDOUT
+    )
+    assert (crashed.returncode, crashed.stdout) == (9, b"")
+    q = Queue(f"sqlite:///{path}")
+
+    @q.task()
+    async def work(number: int) -> int:
+        return number
+
+    async with q:
+        await q.run_until_idle()
+        assert await q.job(1).result() == 7
