@@ -35,6 +35,11 @@ class Options(argparse.Namespace):
     task: str = ""
     tasks: str = "*"
     faults: str = "cancel,expire"
+    where: str = "*"
+    strategy: str = "auto"
+    runs: int = 2_000
+    time: float | None = None
+    depth: int = 2
     around: int | None = None
     full: bool = False
 
@@ -93,12 +98,9 @@ def _parser() -> _Parser:
 
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+    from faultloop import __version__
 
-    try:
-        return version("faultloop")
-    except PackageNotFoundError:
-        return "(not installed)"
+    return __version__
 
 
 def _seed(text: str) -> int:
@@ -106,6 +108,13 @@ def _seed(text: str) -> int:
     if not 0 <= seed < 2**63:
         raise argparse.ArgumentTypeError("a seed is a number from 0 to 2**63 - 1")
     return seed
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text.removesuffix("s"))
+    if not 0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError("expected seconds, more than 0")
+    return seconds
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -139,6 +148,13 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
     _scenario(parser)
     parser.add_argument("--tasks", default="*", metavar="GLOB", help="only at awaits of these tasks")
     parser.add_argument("--faults", default="cancel,expire", metavar="LIST", help="cancel,expire,fail:OSError,delay:2s")
+    parser.add_argument("--where", default="*", metavar="GLOB", help="only at these awaits, by function or awaited")
+    parser.add_argument("--strategy", choices=("auto", "sweep", "schedules"), default="auto", help="what to search")
+    parser.add_argument("--order", choices=("fifo", "batch", "any"), default="batch", help="how far orders may go")
+    parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="faults in one run, at most")
+    parser.add_argument("--runs", type=int, default=2_000, metavar="N", help="stop after this many runs (2000)")
+    parser.add_argument("--time", type=_seconds, metavar="SECONDS", help="stop after this much real time")
+    parser.add_argument("--seed", type=_seed, metavar="N", help="seed of whatever is drawn (0)")
     parser.add_argument("--out", default="", metavar="DIR", help="where to write traces (.faultloop)")
 
 

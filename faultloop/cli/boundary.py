@@ -43,6 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if _wants_details(arguments):
             traceback.print_exception(error)
         return exit_code(error)
+    except OSError as error:
+        # Ours to report, but not our bug: a full disk, a closed terminal, a directory that went away.
+        if _wants_details(arguments):
+            traceback.print_exception(error)
+        _complain(f"faultloop: the system refused: {error}. [FL110]")
+        _drop_stdout()
+        return BAD_USAGE
     except Exception as error:
         if _wants_details(arguments):
             traceback.print_exception(error)

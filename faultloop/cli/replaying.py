@@ -23,7 +23,8 @@ from faultloop.search.target import Scenario, fingerprint, load_target
 from faultloop.search.tracefile import load_trace, newest_trace
 
 if TYPE_CHECKING:
-    from faultloop.search.replay import Divergence, Replay
+    from faultloop.engine.compare import Divergence
+    from faultloop.search.replay import Replay
 
 
 def replay_verb(options: Options, console: Console) -> int:

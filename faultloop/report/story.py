@@ -27,8 +27,7 @@ def story(trace: Trace, *, next_steps: Sequence[tuple[str, str]] = (), last: str
     Returns lines joined by newlines, without one at the end.
     """
     names = task_names(task.path for task in trace.tasks)
-    it = scenario_name(trace)
-    lines = [fit(headline(trace.outcome, subject(trace.faults, len(trace.choices.picks), names), it), width), ""]
+    lines = [fit(sentence(trace, names), width), ""]
     lines += _labelled("fault", _fault_lines(trace, names))
     lines += _labelled("broke", _broke_lines(trace.outcome, names))
     table = step_table(trace, trace.delivered[0], names, width) if trace.delivered else []
@@ -41,6 +40,13 @@ def story(trace: Trace, *, next_steps: Sequence[tuple[str, str]] = (), last: str
     tail = (["", *commands] if commands else []) + ([f"  {last}"] if last else [])
     body = [fit(line, width) for line in lines[: LINES_MAX - len(tail)]]
     return "\n".join([*body, *tail])
+
+
+def sentence(trace: Trace, names: dict[str, str]) -> str:
+    """The headline of a trace."""
+    landed = {delivered.plan for delivered in trace.delivered}
+    what = subject(trace.faults, len(trace.choices.picks), names)
+    return headline(trace.outcome, what, scenario_name(trace), missed=len(trace.faults) - len(landed))
 
 
 def scenario_name(trace: Trace) -> str:

@@ -18,7 +18,8 @@ class Tried:
     """An exploration in numbers.
 
     status: passed, violated or inconclusive.   reason: why, or empty.   points: await points of the calm run.
-    failures: groups of failures.   first_failure_run: from 1, or None.   not_tried: what was left out, each in words.
+    failures: groups of failures.   first_failure_run: from 1, or None.   schedules: different orders that were run.
+    exhausted: what was tried completely, and not_tried: what was left out; each in words.
     """
 
     scenario: str
@@ -31,6 +32,8 @@ class Tried:
     failures: int
     first_failure_run: int | None = None
     not_tried: tuple[str, ...] = ()
+    exhausted: tuple[str, ...] = ()
+    schedules: int = 1
 
 
 def summary(tried: Tried, stories: Sequence[str] = (), *, width: int = WIDTH) -> str:
@@ -38,6 +41,8 @@ def summary(tried: Tried, stories: Sequence[str] = (), *, width: int = WIDTH) ->
     lines = [_verdict(tried), f"  tried      {_tried(tried)}"]
     if tried.reason:
         lines.append(f"  because    {clean(tried.reason, 400)}")
+    for number, complete in enumerate(tried.exhausted):
+        lines.append(f"  {'' if number else 'complete':<10} {clean(complete, 200)}")
     for number, left_out in enumerate(tried.not_tried[:NOT_TRIED_SHOWN_MAX]):
         lines.append(f"  {'' if number else 'not tried':<10} {clean(left_out, 200)}")
     if len(tried.not_tried) > NOT_TRIED_SHOWN_MAX:
@@ -62,4 +67,6 @@ def _verdict(tried: Tried) -> str:
 
 def _tried(tried: Tried) -> str:
     runs = f"{tried.runs:,} run{'s' * (tried.runs != 1)}"
-    return f"{runs}: {', '.join(tried.faults)} at {tried.points:,} await points, {tried.wall_seconds:.2f} s"
+    orders = f", {tried.schedules:,} orders" if tried.schedules > 1 else ""
+    faults = ", ".join(tried.faults) or "no faults"
+    return f"{runs}: {faults} at {tried.points:,} await points{orders}, {tried.wall_seconds:.2f} s"

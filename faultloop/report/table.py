@@ -1,29 +1,19 @@
 """The steps around a fault, side by side: one column for each task that has a part in it.
 
 Rule 1: pure. It reads a trace's events; a trace that kept none has no table.
-Rule 2: few lines. What does not touch the fault's task, or the tasks that wake it, is left out.
+Rule 2: few lines. What does not touch the fault's task, a task that wakes it, or the scenario itself is left out.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from faultloop.model.trace import Delivered, Event, Trace
 from faultloop.report.words import clean, fit, seconds
 
 BEFORE, AFTER = 4, 4
 COLUMNS_MAX = 3
-_HEADS = len("   step   virtual  ")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line: the step, its virtual time, and what happened to which task."""
-
-    step: int
-    t: int
-    task: int
-    text: str
+_HEAD = "   step   virtual  "
+_ROOT = 0
+"""The first task of a trace is the scenario's own."""
 
 
 def step_table(trace: Trace, landed: Delivered, names: dict[str, str], width: int) -> list[str]:
@@ -32,19 +22,36 @@ def step_table(trace: Trace, landed: Delivered, names: dict[str, str], width: in
     if centre is None:
         return []
     columns = _columns(trace, centre)
-    around = [number for number, event in enumerate(trace.events) if _row(trace, event, names) and _in(event, columns)]
-    before = [number for number in around if number < centre][-BEFORE:]
-    after = [number for number in around if number > centre][:AFTER]
-    rows = [_row(trace, trace.events[number], names) for number in (*before, centre, *after)]
-    room = max((width - _HEADS) // len(columns), 16)
-    head = "".join(fit(names.get(trace.tasks[task].path, "?"), room - 2).ljust(room) for task in columns)
-    lines = [f"   step   virtual  {head}".rstrip()]
-    for row in rows:
-        if row is None:
-            continue
-        cells = "".join((fit(row.text, room - 2) if task == row.task else "").ljust(room) for task in columns)
-        lines.append(f"  {row.step:5}  {seconds(row.t):>8}  {cells}".rstrip())
+    rows = [number for number, event in enumerate(trace.events) if event.task in columns]
+    before = [number for number in rows if number < centre][-BEFORE:]
+    after = [number for number in rows if number > centre]
+    # However far away, the scenario's end belongs to what the fault did.
+    shown = [*before, centre, *after[:AFTER], *[n for n in after[AFTER:] if _ends_scenario(trace.events[n])]]
+    cells = [(number, columns.index(trace.events[number].task)) for number in shown]
+    texts = {number: event_words(trace, trace.events[number], names, short=True) for number in shown}
+    heads = [names.get(trace.tasks[task].path, "?") for task in columns]
+    natural = [max(len(head), *(len(texts[n]) for n, c in cells if c == at), 0) for at, head in enumerate(heads)]
+    room = _shrunk(natural, width - len(_HEAD) - 2 * len(columns))
+    lines = [_HEAD + "  ".join(fit(head, room[at]).ljust(room[at]) for at, head in enumerate(heads)).rstrip()]
+    for number, column in cells:
+        event = trace.events[number]
+        row = "  ".join(
+            (fit(texts[number], room[at]) if at == column else "").ljust(room[at]) for at in range(len(room))
+        )
+        lines.append(f"  {event.step:5}  {seconds(event.t):>8}  {row}".rstrip())
     return lines
+
+
+def _shrunk(widths: list[int], room: int) -> list[int]:
+    """Widths that fit into the room, taken from the widest column."""
+    widths = list(widths)
+    while sum(widths) > max(room, 12 * len(widths)):
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _ends_scenario(event: Event) -> bool:
+    return event.ev == "end" and event.task == _ROOT
 
 
 def _index_of_fault(trace: Trace, landed: Delivered) -> int | None:
@@ -59,38 +66,30 @@ def _path(trace: Trace, task: int) -> str:
 
 
 def _columns(trace: Trace, centre: int) -> list[int]:
-    """The fault's task last, before it those that woke it or were woken by it, the nearest first."""
+    """The fault's task last; before it those that woke it or that it woke, the nearest first; then the scenario."""
     victim = trace.events[centre].task
-    near = sorted(range(len(trace.events)), key=lambda number: abs(number - centre))
     partners: list[int] = []
-    for number in near:
+    for number in sorted(range(len(trace.events)), key=lambda number: abs(number - centre)):
         event = trace.events[number]
         other = event.by if event.task == victim else event.task if event.by == victim else -1
-        if other not in (-1, victim) and other not in partners:
+        if event.ev == "wake" and other not in (-1, victim, *partners):
             partners.append(other)
         if len(partners) == COLUMNS_MAX - 1:
             break
+    if len(partners) < COLUMNS_MAX - 1 and _ROOT not in (victim, *partners):
+        partners.append(_ROOT)
     return [*sorted(partners), victim]
 
 
-def _in(event: Event, columns: list[int]) -> bool:
-    return event.task in columns
-
-
-def _row(trace: Trace, event: Event, names: dict[str, str]) -> Row | None:
-    text = event_words(trace, event, names)
-    return Row(event.step, event.t, event.task, text) if text and event.task >= 0 else None
-
-
-def event_words(trace: Trace, event: Event, names: dict[str, str]) -> str:
-    """What an event says about its task; empty for the clock."""
+def event_words(trace: Trace, event: Event, names: dict[str, str], *, short: bool = False) -> str:
+    """What an event says about its task; empty for the clock. short: the place is only a line."""
     by = names.get(_path(trace, event.by), "") if event.by >= 0 else ""
     text = clean(event.text, 120)
     match event.ev:
         case "spawn":
             return f"made by {by}" if by else "begins"
         case "await":
-            return f"waits  {site_words(trace, event)}"
+            return f"waits {_site_words(trace, event, short=short)}"
         case "wake":
             return f"woken by {by}" if by else "woken"
         case "end":
@@ -105,9 +104,12 @@ def event_words(trace: Trace, event: Event, names: dict[str, str]) -> str:
             return ""
 
 
-def site_words(trace: Trace, event: Event) -> str:
-    """Where an event's task waits: `Pool.acquire #1  pool.py:20`."""
+def _site_words(trace: Trace, event: Event, *, short: bool) -> str:
+    """Where an event's task waits: `Pool.acquire #1  src/pool.py:20`, or in short `Pool.acquire, line 20`."""
     if event.site < 0:
         return "?"
     site = trace.sites[event.site]
-    return f"{clean(site.function, 60)} #{event.nth}  {clean(site.place, 80)}"
+    function = clean(site.function, 60)
+    if short:
+        return f"{function}, line {site.line}" if site.line > 0 else function
+    return f"{function} #{event.nth}  {clean(site.place, 80)}"

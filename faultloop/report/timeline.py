@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from faultloop.model.address import format_fault, task_matches
 from faultloop.model.trace import Event, Trace
-from faultloop.report.story import scenario_name
+from faultloop.report.story import sentence
 from faultloop.report.table import event_words
-from faultloop.report.words import WIDTH, clean, fit, headline, seconds, subject, task_names
+from faultloop.report.words import WIDTH, clean, fit, seconds, task_names
 
 LINES_MAX = 200
 STEPS_AROUND = 10
@@ -55,7 +55,7 @@ def timeline(trace: Trace, view: View | None = None, *, width: int = WIDTH) -> s
 
 
 def _head(trace: Trace, names: dict[str, str]) -> Iterator[str]:
-    yield headline(trace.outcome, subject(trace.faults, len(trace.choices.picks), names), scenario_name(trace))
+    yield sentence(trace, names)
     yield ""
     env = trace.env
     yield f"  target     {clean(trace.target.ref, 200) or '(a callable without a name)'}"

@@ -127,7 +127,12 @@ _SENTENCES: dict[Status, tuple[str, str]] = {
 }
 
 
-def headline(outcome: Outcome, what: str, scenario: str) -> str:
-    """The whole run in a sentence. what: the `subject`, empty for a run without deviations."""
+def headline(outcome: Outcome, what: str, scenario: str, *, missed: int = 0) -> str:
+    """The whole run in a sentence. what: the `subject`, empty for a run without deviations.
+
+    missed: how many planned faults never landed; then a run that is no failure proves nothing.
+    """
+    if missed and not outcome.status.is_failure:
+        return f"{scenario} {outcome.status}, but {missed} planned fault{'s' * (missed > 1)} never landed: cannot tell."
     deviating, calm = _SENTENCES[outcome.status]
     return deviating.format(what=what, it=scenario) if what else calm.format(it=scenario)

@@ -79,8 +79,12 @@ def locate(ref: str, *, root: Path, confined: bool) -> Place | None:
     if confined and not _is_inside(given, root):
         raise _refused(ref, root)
     if not os.path.isfile(given):
-        what = "is a directory, not a file" if os.path.isdir(given) else f"there is no such file in {root}"
-        raise TargetError(f'"{shown(ref)}": {shown(source)} {what}.')
+        what = (
+            f"{shown(source)} is a directory, not a file"
+            if os.path.isdir(given)
+            else f"there is no such file in {root}"
+        )
+        raise TargetError(f'"{shown(ref)}": {what}.')
     if given.suffix != ".py":
         raise TargetError(f'"{shown(ref)}": {shown(source)} is not a Python file (its name does not end in .py).')
     return _place_of_file(Path(os.path.realpath(given)), function, root)
@@ -148,6 +152,9 @@ def relative_ref(ref: str, *, cwd: Path, root: Path) -> str:
 
     A module found as a file under `cwd` but not from the root becomes a path, for its name means nothing elsewhere.
     """
+    if ":" not in ref and ref.endswith(".py"):
+        # Not a target yet: but of a file that is there, `load_target` can list the functions.
+        return relative_ref(ref + ":_", cwd=cwd, root=root).removesuffix(":_")
     source, function = split_ref(ref)
     cwd, root = Path(os.path.realpath(cwd)), Path(os.path.realpath(root))
     if not is_file_source(source):

@@ -70,7 +70,9 @@ def _require_function(ref: str, root: Path, *, confined: bool) -> None:
         tree = ast.parse((root / ref).read_bytes())
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return
-    names = [node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
+    functions = [node for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
+    # Those that could be a scenario first: the offer is meant to be pasted.
+    names = [node.name for node in sorted(functions, key=lambda node: bool(node.args.args or node.args.posonlyargs))]
     offer = f"It has {_listed(names)}: write {shown(ref)}:{names[0]}" if names else "It has no async function"
     raise TargetError(f'"{shown(ref)}" names no function. {offer}.')
 
@@ -179,6 +181,8 @@ def _checked(value: object, ref: str) -> Scenario:
         raise TargetError(f'"{shown(ref)}" is a coroutine that was already called: pass {name}, not {name}().')
     if not callable(value):
         raise TargetError(f'"{shown(ref)}" is of type {type(value).__name__}, not an async function.')
+    if inspect.isclass(value):
+        raise TargetError(f'"{shown(ref)}" is a class, not an async function.')
     if inspect.isasyncgenfunction(_innermost(value)):
         raise TargetError(f'"{shown(ref)}" is an async generator: it yields. A scenario is awaited; it may return.')
     if not _is_async(value):
@@ -204,7 +208,7 @@ def _innermost(value: object) -> object:
             return cast("object", inspect.unwrap(value))
         except ValueError:
             return value
-    if callable(value) and not inspect.isroutine(value) and not inspect.isclass(value):
+    if not (inspect.isroutine(value) or inspect.isclass(value)):
         return cast("object", getattr(type(value), "__call__", value))  # noqa: B004  (its class's, not its own)
     return value
 

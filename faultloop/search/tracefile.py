@@ -116,20 +116,25 @@ def _read(name: str) -> bytes:
         descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         raise TraceError(f"{name}: there is no such file.", code=UNREADABLE) from None
-    except IsADirectoryError:
-        raise TraceError(f"{name}: is a directory, not a trace file.", code=UNREADABLE) from None
     except (OSError, ValueError) as error:
         raise TraceError(f"{name!r}: cannot be read: {_reason(error)}.", code=UNREADABLE) from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise TraceError(f"{name}: is not a regular file, so not a trace file.", code=UNREADABLE)
-        if status.st_size > READ_BYTES_MAX:
-            raise _too_big(name, status.st_size)
-        try:
-            data = file.read(READ_BYTES_MAX + 1)
-        except OSError as error:
-            raise TraceError(f"{name}: cannot be read: {_reason(error)}.", code=UNREADABLE) from error
+    try:
+        return _read_regular(descriptor, name)
+    except OSError as error:
+        raise TraceError(f"{name}: cannot be read: {_reason(error)}.", code=UNREADABLE) from error
+    finally:
+        os.close(descriptor)
+
+
+def _read_regular(descriptor: int, name: str) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        what = "a directory, not a trace file" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise TraceError(f"{name}: is {what}.", code=UNREADABLE)
+    if status.st_size > READ_BYTES_MAX:
+        raise _too_big(name, status.st_size)
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        data = file.read(READ_BYTES_MAX + 1)
     if len(data) > READ_BYTES_MAX:
         raise _too_big(name, len(data))
     return data
