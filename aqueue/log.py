@@ -18,7 +18,7 @@ _STANDARD = cast(
     "FilteringBoundLogger",
     structlog.wrap_logger(
         logging.getLogger("aqueue"),
-        processors=[structlog.stdlib.filter_by_level, structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)],
+        processors=[structlog.stdlib.filter_by_level, structlog.processors.KeyValueRenderer(key_order=["event"])],
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     ),

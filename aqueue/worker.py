@@ -254,7 +254,7 @@ class Worker:
             now = anyio.current_time()
             next_renewal = min((running.renew_at for running in self._renewable(now)), default=math.inf)
             if next_renewal > now:
-                with anyio.move_on_at(next_renewal):
+                with anyio.CancelScope(deadline=next_renewal):
                     await self._renewal.wait()
                 continue
             await self._renew()

@@ -20,7 +20,11 @@ from tests.aqueue.walk import Walker, new_job
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("seed", range(40))
+# All seeds on asyncio; on trio, where only the waiting differs and no transition does, the first ten.
+WALKS = [*(("asyncio", seed) for seed in range(40)), *(("trio", seed) for seed in range(10))]
+
+
+@pytest.mark.parametrize(("anyio_backend", "seed"), WALKS)
 async def test_every_invariant_holds_along_a_random_walk(make_store: Callable[[], Store], seed: int):
     clock = ManualClock()
     async with make_store().open(clock=clock, random=Random(0)) as session:
