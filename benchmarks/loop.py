@@ -71,7 +71,7 @@ def _ours(order: str) -> Any:
 
     limits = Limits(steps=1 << 50, wall_seconds=3600)
     loop = Loop(order=order, choose=None if order == "fifo" else Uniform(1).choose, limits=limits)  # type: ignore[arg-type]
-    Sweeper(loop, Strike(Cancel(), Phase.PARKED, 1 << 60, 1 << 60))
+    Sweeper(loop, (Strike(Cancel(), Phase.PARKED, 1 << 60, 1 << 60),))
     return loop
 
 
@@ -155,7 +155,7 @@ def _one_sweep_run() -> Callable[[], None]:
 
     def once() -> None:
         settings = Settings("batch", Uniform(1).choose)
-        assert not judge(execute(workloads.small, settings, strike=strike), checks).status.is_failure
+        assert not judge(execute(workloads.small, settings, strikes=(strike,)), checks).status.is_failure
 
     return once
 

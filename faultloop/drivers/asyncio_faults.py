@@ -198,6 +198,12 @@ def deadline_of(loop: Loop, task: Any) -> Timer | None:
     return next((timer for _, timer in loop.agenda.live() if _covers(timer, task, scopes)), None)
 
 
+def has_deadline(loop: Loop, task: Any) -> bool:
+    """Whether some pending deadline covers a task."""
+    scopes = _scopes_around(task)
+    return any(_covers(timer, task, scopes) for timer in loop.agenda.handles())
+
+
 def _scopes_around(task: Any) -> list[Any]:
     backend: Any = sys.modules.get("anyio._backends._asyncio")
     states = getattr(backend, "_task_states", None)

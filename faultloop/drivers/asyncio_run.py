@@ -79,13 +79,13 @@ class Facts:
     untidy: str = ""
 
 
-def execute(scenario: Scenario, settings: Settings, *, strike: Strike | None = None) -> Facts:
-    """Run a scenario at full speed. strike: a fault at known step numbers."""
+def execute(scenario: Scenario, settings: Settings, *, strikes: tuple[Strike, ...] = ()) -> Facts:
+    """Run a scenario at full speed. strikes: faults at known step numbers, in their order."""
     loop = _make(Loop, settings)
-    sweeper = Sweeper(loop, strike) if strike is not None else None
+    sweeper = Sweeper(loop, strikes) if strikes else None
     facts = _run(loop, scenario, sweeper.injector if sweeper is not None else None, None, None)
     if sweeper is not None:
-        facts.obstacle, facts.has_landed = sweeper.obstacle, sweeper.has_landed
+        facts.obstacle, facts.has_landed = sweeper.obstacle, sweeper.landed == len(strikes)
         facts.injected = tuple(sweeper.injector.injected)
     return facts
 

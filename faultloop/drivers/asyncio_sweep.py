@@ -30,28 +30,39 @@ class Strike:
     parked: int
     at: int
 
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """The steps that have to be seen."""
+        return (self.at,) if self.phase is Phase.WOKEN else (self.parked, self.at)
+
 
 class Sweeper:
-    """The watcher of a swept run: sees the one or two turns that matter, and what a fault drags behind it."""
+    """The watcher of a swept run: sees the few turns that matter, and what a fault drags behind it.
 
-    def __init__(self, loop: Loop, strike: Strike) -> None:
+    strikes: faults in the order of their steps; each is aimed at the run that the earlier ones lead to.
+    """
+
+    def __init__(self, loop: Loop, strikes: tuple[Strike, ...]) -> None:
         self.injector = Injector(loop)
-        self.next_stop = strike.at if strike.phase is Phase.WOKEN else strike.parked
-        self.has_landed = False
+        self.next_stop = 0
+        self.landed = 0
         self.obstacle = ""
         self._loop = loop
-        self._strike = strike
-        self._victim: Any = None
+        self._open = list(strikes)
+        self._victims: dict[int, Any] = {}
+        self._look_ahead()
         loop.watcher = self
 
     def before_step(self, task: Any, argument: Any, entry: Entry) -> Any:
         """Strike the woken victim, or the one that races this step."""
-        strike = self._strike
-        if self._loop.step == strike.at and not self.has_landed and not self.obstacle:
+        step = self._loop.step
+        for strike in self._open[:]:
+            if strike.at != step or strike.phase is Phase.PARKED:
+                continue
             if strike.phase is Phase.WOKEN:
-                argument = self._land(task, argument, is_woken=True)
-            elif strike.phase is Phase.RACING and self._victim is not None:
-                self._land(self._victim, argument)
+                argument = self._land(strike, task, argument, is_woken=True)
+            elif (victim := self._victims.get(strike.parked)) is not None:
+                self._land(strike, victim, argument)
         if self.injector.is_busy:
             argument = self.injector.before_step(task, argument, entry)
             if argument is not HELD:
@@ -62,14 +73,13 @@ class Sweeper:
         """Strike the victim as it parks, or remember it."""
         if self.injector.is_busy:
             self.injector.release_due()
-            self._look_ahead()
-        if self._loop.step != self._strike.parked or self._victim is not None:
-            return
-        self._victim = task
-        if self._strike.phase is Phase.PARKED:
-            self._land(task, None)
-        else:
-            self.next_stop = self._strike.at
+        step = self._loop.step
+        for strike in self._open[:]:
+            if strike.parked == step and strike.phase is Phase.PARKED:
+                self._land(strike, task, None)
+            elif strike.parked == step:
+                self._victims[step] = task
+        self._look_ahead()
 
     def after_callback(self, runner: Any) -> None:
         """Let go what a deadline held."""
@@ -82,12 +92,19 @@ class Sweeper:
     def checkpoint(self) -> None:
         """Nothing to keep within limits."""
 
-    def _land(self, task: Any, argument: Any, *, is_woken: bool = False) -> Any:
-        changed, self.obstacle = self.injector.strike(self._strike.fault, task, argument, is_woken=is_woken)
-        self.has_landed = not self.obstacle
+    def _land(self, strike: Strike, task: Any, argument: Any, *, is_woken: bool = False) -> Any:
+        self._open.remove(strike)
+        changed, obstacle = self.injector.strike(strike.fault, task, argument, is_woken=is_woken)
+        self.obstacle = self.obstacle or obstacle
+        self.landed += not obstacle
         self._look_ahead()
         return changed if is_woken else argument
 
     def _look_ahead(self) -> None:
-        if self.has_landed or self.obstacle:
-            self.next_stop = 0 if self.injector.is_busy else NO_STOP
+        """The next step to see: where a strike's victim parks, and where it is struck."""
+        if self.injector.is_busy:
+            self.next_stop = 0
+            return
+        step = self._loop.step
+        waiting = [stop for s in self._open for stop in s.stops if stop > step]
+        self.next_stop = min(waiting, default=NO_STOP)

@@ -9,7 +9,7 @@ from asyncio import tasks as asyncio_tasks
 from dataclasses import dataclass
 from typing import Any
 
-from faultloop.drivers.asyncio_faults import Injector, deadline_of
+from faultloop.drivers.asyncio_faults import Injector, has_deadline
 from faultloop.drivers.asyncio_handles import WAKERS, BuiltinMethod, StepCallback, Task
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_turns import HELD
@@ -224,9 +224,7 @@ class Tracer:
         self._log((loop.step, loop.now, "await", node.index, -1, number, nth, ""))
         if self.waits is not None:
             is_bare = task._fut_waiter is None
-            state.wait = Wait(
-                node, number, nth, loop.step, is_bare=is_bare, has_deadline=deadline_of(loop, task) is not None
-            )
+            state.wait = Wait(node, number, nth, loop.step, is_bare=is_bare, has_deadline=has_deadline(loop, task))
             self.waits.append(state.wait)
         if self._plan is not None:
             state.due = due = self._plan.waits(node, task.get_name(), *key)

@@ -76,6 +76,10 @@ class Agenda(Generic[T]):
             if not handle._cancelled
         )
 
+    def handles(self) -> Iterator[T]:
+        """All live handles, in no order."""
+        return (handle for _, _, handle in self._heap if not handle._cancelled)
+
     def clear(self) -> None:
         """Forget everything."""
         self._heap.clear()

@@ -1,8 +1,9 @@
-"""Finding a failure without being told where: every single fault at every await point of the calm run.
+"""Finding a failure without being told where.
 
-The calm run is made twice (it must pass, and be the same), then each of its waits is hit once per fault kind and phase.
-Runs are fast ones, by step numbers; one that fails is made again with its fault by address and everything recorded, and
-counts only if that run fails as well.
+In this order, within the budget: the calm run twice (it must pass, and be the same) · every single fault at every await
+of the calm run · pairs of faults, waits that only the first one reached first · orders of ready tasks at level `batch`,
+alone and with single faults · level `any` with its bound, only when asked for. Runs are fast ones, by step numbers; one
+that fails is made again with its faults by address and everything recorded, and counts only if that run fails as well.
 """
 
 from __future__ import annotations
@@ -10,158 +11,132 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
 from typing import Literal
 
 from faultloop.checks.standard import Checks, judge
 from faultloop.deciders.calm import Calm
+from faultloop.deciders.protocol import Decider
+from faultloop.deciders.uniform import Uniform
 from faultloop.drivers.asyncio_run import Scenario, Settings, execute
-from faultloop.drivers.asyncio_sweep import Strike
+from faultloop.engine.choices import RecordedChoices
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import UsageError
-from faultloop.model.address import parse_kind, task_matches
-from faultloop.model.faults import Address, Cancel, Delay, Expire, Fail, Fault, PlannedFault, Step
+from faultloop.model.address import parse_kind
+from faultloop.model.faults import Fault, PlannedFault
 from faultloop.model.limits import Limits
-from faultloop.model.outcome import Outcome
-from faultloop.model.points import Phase
-from faultloop.model.trace import Trace
+from faultloop.model.trace import Order
+from faultloop.search.findings import Exploration, NotTried, Tally
 from faultloop.search.run import Observed, Run, Threads, describe_target, run_with
+from faultloop.search.sweep import Scope, Trial, first_seen, identity, trials
 
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
-RIVALS_MAX = 64
-"""How many other steps a wait is raced against at most: evenly spread when it lasts longer."""
+DEFAULT_RUNS = 2_000
+SATURATED_RUNS = 200
+"""Orders are no longer drawn once this many in a row were seen before."""
+TRIALS_PER_ORDER = 6
+"""How many faults are tried on each order drawn: the order is traced once for all of them."""
+
+LEVELS: dict[Order, tuple[Order, ...]] = {"fifo": (), "batch": ("batch",), "any": ("batch", "any")}
+"""Which levels are drawn from when this is the highest one."""
+
+Strategy = Literal["auto", "sweep", "schedules"]
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """One cause of failure: the runs that failed alike, told by the first of them.
+class _Search:
+    """What every stage of one exploration needs."""
 
-    kind: the outcome's status.   fault: the deviation as text.   count: how many runs failed like it.
-    """
+    scenario: Scenario
+    scope: Scope
+    limits: Limits
+    threads: Threads
+    checks: Checks
+    target: str
+    tally: Tally
 
-    trace: Trace
-    kind: str
-    message: str
-    fault: str
-    run: Run
-    deviations: int = 1
-    order: str = "fifo"
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class NotTried:
-    """Faults that could not be tried, for one reason, and how many."""
-
-    reason: str
-    count: int
-
-    def __str__(self) -> str:
-        return f"{self.count} x {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class Exploration:
-    """What an exploration came to.
-
-    status: `violated` as soon as one failure was found; `inconclusive`, with a reason, when nothing can be said.
-    points: await points seen.   tried: faults tried.   not_tried: what could not be tried, and why.
-    exhausted: what was tried completely, or nothing.
-    """
-
-    status: Literal["passed", "violated", "inconclusive"]
-    calm: Run
-    reason: str = ""
-    runs: int = 0
-    seconds: float = 0.0
-    points: int = 0
-    tried: int = 0
-    first_failure_run: int | None = None
-    failures: tuple[Failure, ...] = ()
-    not_tried: tuple[NotTried, ...] = ()
-    exhausted: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    strike: Strike
-    planned: PlannedFault
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What the sweep has seen so far."""
-
-    runs: int = 0
-    tried: int = 0
-    first: int | None = None
-    failures: dict[tuple[str, ...], Failure] = field(default_factory=dict)
-    not_tried: dict[str, int] = field(default_factory=dict)
-
-    def skip(self, why: str) -> None:
-        self.not_tried[why] = self.not_tried.get(why, 0) + 1
+    def traced(
+        self,
+        planned: tuple[PlannedFault, ...] = (),
+        *,
+        seed: int | None = None,
+        order: Order = "fifo",
+        collect: bool = False,
+    ) -> Observed:
+        """A run with everything recorded. seed: None is calm."""
+        decider: Decider = Calm() if seed is None else Uniform(seed)
+        return run_with(
+            self.scenario,
+            decider,
+            faults=planned,
+            seed=seed,
+            order=order,
+            limits=self.limits,
+            threads=self.threads,
+            checks=self.checks,
+            target=self.target,
+            collect=collect,
+        )
 
 
 def explore(
     scenario: Scenario,
     *,
+    strategy: Strategy = "auto",
+    runs: int = DEFAULT_RUNS,
+    time_limit: float | None = None,
+    seed: int = 0,
+    order: Order | None = None,
     faults: Sequence[str | Fault] = DEFAULT_FAULTS,
     tasks: str = "*",
+    where: str = "*",
+    depth: Literal[1, 2] = 2,
     limits: Limits | None = None,
     threads: Threads = "inline",
     checks: Checks | None = None,
     target: str = "",
-    runs: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Exploration:
-    """Hit every await point of the calm run with every single fault, in every phase.
+    """Search a scenario for failures.
 
-    faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values.   tasks: pattern of the victims.
-    runs: stop after this many.   on_progress: called with runs made and runs planned.
+    strategy: `auto` is all stages; `sweep` stops after the single faults; `schedules` draws orders only.
+    runs, time_limit: the budget, in runs and in seconds of real time.   seed: of whatever is drawn.
+    order: the highest level of reordering: `batch` by default, `fifo` draws none, `any` goes on to its bound.
+    faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone.
+    tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
+    on_progress: called with the runs made and the runs allowed.
     Never raises for the program's own errors.
     """
+    _require(strategy, runs, depth, order)
     began = time.perf_counter()
+    end = began + time_limit if time_limit is not None else float("inf")
+    tally = Tally(lambda: True)
+
+    def may_run() -> bool:
+        if on_progress is not None:
+            on_progress(tally.runs, runs)
+        return tally.runs < runs and time.perf_counter() < end
+
+    tally.may_run = may_run
     kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in faults)
-    if not kinds:
-        raise UsageError("explore needs at least one fault kind", code="FL509")
-    weights = checks if checks is not None else Checks()
-    budget = limits if limits is not None else Limits()
-    named = target or describe_target(scenario)
-
-    def traced(planned: tuple[PlannedFault, ...] = (), *, collect: bool = False) -> Observed:
-        return run_with(
-            scenario,
-            Calm(),
-            faults=planned,
-            limits=budget,
-            threads=threads,
-            checks=weights,
-            target=named,
-            collect=collect,
-        )
-
-    calm, again = traced(collect=True), traced()
+    search = _Search(
+        scenario,
+        Scope(kinds, tasks, where),
+        limits if limits is not None else Limits(),
+        threads,
+        checks if checks is not None else Checks(),
+        target or describe_target(scenario),
+        tally,
+    )
+    calm, again = search.traced(collect=True), search.traced()
+    tally.runs = 2
     if (objection := _objection(calm.run, again.run)) is not None:
-        status: Literal["violated", "inconclusive"] = "violated" if calm.run.status.is_failure else "inconclusive"
-        failures = (_failure(calm.run, ""),) if status == "violated" else ()
-        seconds = time.perf_counter() - began
-        return Exploration(
-            status, calm.run, objection, 2, seconds, len(calm.waits), 0, 1 if failures else None, failures
-        )
-    tally = _Tally(runs=2)
-    trials = list(_trials(calm, kinds, tasks, tally))
-    settings = Settings(limits=budget, threads=threads)
-    is_complete = True
+        return _refused(calm.run, objection, tally, time.perf_counter() - began)
     with _collector_at_rest():
-        for trial in trials:
-            if runs is not None and tally.runs >= runs:
-                is_complete = False
-                break
-            _try(scenario, trial, settings, weights, traced, tally)
-            if on_progress is not None:
-                on_progress(tally.runs, len(trials) + 2)
-    names = ", ".join(kind if isinstance(kind, str) else type(kind).__name__.lower() for kind in faults)
+        _stages(search, calm, strategy, seed, order, depth)
     return Exploration(
         status="violated" if tally.failures else "passed",
         calm=calm.run,
@@ -171,15 +146,27 @@ def explore(
         tried=tally.tried,
         first_failure_run=tally.first,
         failures=tuple(tally.failures.values()),
-        not_tried=tuple(NotTried(*row) for row in sorted(tally.not_tried.items())),
-        exhausted=f"every single fault ({names}) at every await point of the calm run" if is_complete else "",
+        not_tried=tuple(NotTried(*row) for row in sorted(tally.skipped.items())),
+        schedules=1 + len(tally.schedules),
+        exhausted=tuple(tally.exhausted),
     )
 
 
+def _require(strategy: str, runs: int, depth: int, order: str | None) -> None:
+    if strategy not in ("auto", "sweep", "schedules"):
+        raise UsageError(f'there is no strategy "{strategy}"; there are auto, sweep and schedules', code="FL510")
+    if runs < 1:
+        raise UsageError(f"runs must be at least 1, got {runs}", code="FL511")
+    if order is not None and order not in LEVELS:
+        raise UsageError(f'there is no order "{order}"; there are "fifo", "batch" and "any"', code="FL507")
+    if depth not in (1, 2):
+        raise UsageError(f"depth is 1 or 2, not {depth}", code="FL512")
+
+
 def _objection(calm: Run, again: Run) -> str | None:
-    """Why a sweep would say nothing: the calm run fails, or is not the same twice."""
+    """Why a search would say nothing: the calm run fails, or is not the same twice."""
     if calm.status.is_failure:
-        return "the scenario fails without any fault, so nothing was swept"
+        return "the scenario fails without any fault, so nothing was explored"
     if calm.trace.digest != again.trace.digest:
         difference = divergence(calm.trace, again.trace) or Divergence(0, calm.trace.digest, again.trace.digest)
         return f"not deterministic: {difference}"
@@ -188,111 +175,126 @@ def _objection(calm: Run, again: Run) -> str | None:
     return None
 
 
-def _try(
-    scenario: Scenario,
-    trial: _Trial,
-    settings: Settings,
-    checks: Checks,
-    traced: Callable[[tuple[PlannedFault, ...]], Observed],
-    tally: _Tally,
+def _refused(calm: Run, objection: str, tally: Tally, seconds: float) -> Exploration:
+    if not calm.status.is_failure:
+        return Exploration("inconclusive", calm, objection, tally.runs, seconds)
+    tally.note(calm, (), at_run=1)
+    failures = tuple(tally.failures.values())
+    return Exploration("violated", calm, objection, tally.runs, seconds, first_failure_run=1, failures=failures)
+
+
+# Stages
+
+
+def _stages(
+    search: _Search, calm: Observed, strategy: Strategy, seed: int, order: Order | None, depth: Literal[1, 2]
 ) -> None:
-    facts = execute(scenario, settings, strike=trial.strike)
+    named = ", ".join(sorted({type(kind).__name__.lower() for kind in search.scope.kinds}))
+    if strategy != "schedules" and search.scope.kinds:
+        if _sweep(search, calm, None, "fifo"):
+            search.tally.exhausted.append(f"every single fault ({named}) at every await of the calm run")
+        if strategy == "sweep":
+            return
+        if depth == 2:
+            _pairs(search, calm)
+    for level in LEVELS[order or "batch"]:
+        _schedules(search, level, seed, with_faults=strategy == "auto")
+
+
+def _sweep(search: _Search, parent: Observed, seed: int | None, order: Order) -> bool:
+    """Every single fault of one run. Returns whether all of them were tried."""
+    for trial in trials(parent, search.scope, search.tally.skip):
+        if not search.tally.may_run():
+            return False
+        _try(search, (trial,), seed, order)
+    return True
+
+
+def _pairs(search: _Search, calm: Observed) -> None:
+    """A second fault at waits that only the first one reached: cleanup code, and whatever else a failure leads to."""
+    known = {identity(calm, wait) for wait in calm.waits}
+    for first in list(trials(calm, search.scope, lambda _: None)):
+        if not search.tally.may_run():
+            return
+        parent = search.traced((first.planned,), collect=True)
+        search.tally.runs += 1
+        if parent.run.status.is_failure or parent.run.not_reached:
+            continue
+        fresh = first_seen(parent, known, after=first.strike.at)
+        known |= {identity(parent, wait) for wait in parent.waits}
+        for second in trials(parent, search.scope, lambda _: None, only=fresh):
+            if not search.tally.may_run():
+                return
+            _try(search, (first, second), None, "fifo")
+
+
+def _schedules(search: _Search, order: Order, seed: int, *, with_faults: bool) -> None:
+    """Orders drawn at random, each with some of its single faults. Ends when hardly anything new is drawn."""
+    tally, random = search.tally, Random(seed)
+    stale = 0
+    while tally.may_run() and stale < SATURATED_RUNS:
+        drawn = random.getrandbits(32)
+        answers = RecordedChoices(Uniform(drawn))
+        facts = execute(search.scenario, Settings(order, answers.choose, 2, search.threads, search.limits))
+        tally.runs += 1
+        choices = answers.recorded()
+        if choices.count == 0:
+            tally.exhausted.append(f"every order at level {order}: no two steps were ever ready in one turn")
+            return
+        mark = hash((order, choices.count, choices.picks))
+        stale = stale + 1 if mark in tally.schedules else 0
+        tally.schedules.add(mark)
+        if judge(facts, search.checks).status.is_failure:
+            _confirm(search, (), drawn, order, tally.runs)
+        elif with_faults and search.scope.kinds and not stale and tally.may_run():
+            _faults_on(search, drawn, order, random)
+    if stale >= SATURATED_RUNS:
+        tally.exhausted.append(
+            f"orders at level {order}, as far as drawing goes: the last {stale} had all been seen before"
+        )
+
+
+def _faults_on(search: _Search, seed: int, order: Order, random: Random) -> None:
+    parent = search.traced(seed=seed, order=order, collect=True)
+    search.tally.runs += 1
+    possible = list(trials(parent, search.scope, lambda _: None))
+    for trial in random.sample(possible, min(TRIALS_PER_ORDER, len(possible))):
+        if not search.tally.may_run():
+            return
+        _try(search, (trial,), seed, order)
+
+
+def _try(search: _Search, struck: tuple[Trial, ...], seed: int | None, order: Order) -> None:
+    """A fast run with faults by step numbers; if it fails, the run that counts."""
+    tally = search.tally
+    choose = None if seed is None else Uniform(seed).choose
+    settings = Settings(order, choose, 2, search.threads, search.limits)
+    facts = execute(search.scenario, settings, strikes=tuple(trial.strike for trial in struck))
     tally.runs += 1
     if not facts.has_landed:
         tally.skip(facts.obstacle or "the await was not reached")
         return
     tally.tried += 1
-    outcome = judge(facts, checks, (trial.planned,))
-    if not outcome.status.is_failure:
-        return
-    run = traced((trial.planned,)).run
-    if not run.status.is_failure:
-        tally.skip("a fast run failed and the recorded one did not (not deterministic?)")
-        return
-    tally.first = tally.first or tally.runs
-    cause = _cause(run.trace.outcome, trial.planned)
-    known = tally.failures.get(cause)
-    if known is None:
-        tally.failures[cause] = _failure(run, str(trial.planned))
+    planned = tuple(trial.planned for trial in struck)
+    if judge(facts, search.checks, planned).status.is_failure:
+        _confirm(search, planned, seed, order, tally.runs)
+
+
+def _confirm(search: _Search, planned: tuple[PlannedFault, ...], seed: int | None, order: Order, at_run: int) -> None:
+    """Make a run that failed again, by address and recorded. Only if it fails again is anything claimed."""
+    run = search.traced(planned, seed=seed, order=order).run
+    if run.status.is_failure:
+        search.tally.note(run, planned, at_run=at_run)
     else:
-        tally.failures[cause] = Failure(
-            known.trace, known.kind, known.message, known.fault, known.run, count=known.count + 1
-        )
+        search.tally.skip("a fast run failed and the recorded one did not: not deterministic?")
 
 
-def _failure(run: Run, fault: str) -> Failure:
-    outcome = run.trace.outcome
-    return Failure(run.trace, outcome.status.value, outcome.message, fault, run, run.trace.deviations)
-
-
-def _cause(outcome: Outcome, planned: PlannedFault) -> tuple[str, ...]:
-    """What makes two failures one: the site and phase they were hit at, and how and where they failed."""
-    raised = outcome.raised
-    how = (raised.type, raised.place) if raised is not None else (outcome.status.value, "")
-    return (planned.at.where, planned.at.phase.value, type(planned.fault).__name__, *how)
-
-
-def _trials(calm: Observed, kinds: tuple[Fault, ...], tasks: str, tally: _Tally) -> Iterator[_Trial]:
-    """Every single fault of the calm run: parked everywhere, then woken, then racing."""
-    waits = [wait for wait in calm.waits if task_matches(tasks, wait.node.path)]
-    for phase in (Phase.PARKED, Phase.WOKEN, Phase.RACING):
-        for wait in waits:
-            for kind in kinds:
-                yield from _trials_of(calm, kind, phase, calm.waits.index(wait), tally)
-
-
-def _trials_of(calm: Observed, kind: Fault, phase: Phase, index: int, tally: _Tally) -> Iterator[_Trial]:
-    wait = calm.waits[index]
-    site = calm.sites.sites[wait.site]
-    where = f"{site.function}>{site.awaited}"
-    if isinstance(kind, Expire) and not wait.has_deadline:
-        if phase is Phase.PARKED:
-            tally.skip("expire: no deadline covers the await")
-        return
-    if isinstance(kind, Fail) and wait.is_bare:
-        if phase is Phase.PARKED:
-            tally.skip("fail: a bare yield (sleep(0)) cannot fail")
-        return
-    if isinstance(kind, Expire | Delay) and phase is not Phase.WOKEN:
-        return  # both act on the wake-up: one phase says it all
-    address = Address(wait.node.path, where, wait.nth, phase)
-    match phase:
-        case Phase.PARKED:
-            yield _Trial(Strike(kind, phase, wait.parked, wait.parked), PlannedFault(kind, address))
-        case Phase.WOKEN if wait.woken and not (wait.is_bare and isinstance(kind, Cancel)):
-            yield _Trial(Strike(kind, phase, wait.parked, wait.woken), PlannedFault(kind, address))
-        case Phase.RACING if not wait.is_bare:
-            for step, rival in _rivals(calm, index):
-                planned = PlannedFault(kind, Address(wait.node.path, where, wait.nth, phase, rival))
-                yield _Trial(Strike(kind, phase, wait.parked, step), planned)
-        case _:
-            return
-
-
-def _rivals(calm: Observed, index: int) -> list[tuple[int, Step]]:
-    """The steps of other tasks that a wait lasts through, each named by the wait it goes on from.
-
-    The step right after the wait began is left out: being hit before it is being hit while parked.
-    """
-    wait = calm.waits[index]
-    end = wait.woken or (1 << 62)
-    rivals: list[tuple[int, Step]] = []
-    for other in calm.waits:
-        if other is not wait and wait.parked + 1 < other.woken < end:
-            site = calm.sites.sites[other.site]
-            rivals.append((other.woken, Step(other.node.path, f"{site.function}>{site.awaited}", other.nth)))
-    rivals.sort(key=lambda row: row[0])
-    if len(rivals) <= RIVALS_MAX:
-        return rivals
-    return [rivals[i * len(rivals) // RIVALS_MAX] for i in range(RIVALS_MAX)]
-
-
-class _collector_at_rest:
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
     """Keep the garbage collector from walking over what was there before, run after run."""
-
-    def __enter__(self) -> None:
-        gc.collect()
-        gc.freeze()
-
-    def __exit__(self, *_: object) -> None:
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
         gc.unfreeze()

@@ -52,7 +52,9 @@ def test_a_repair_stopped_at_any_await_is_finished_by_the_next():
         await reconcile(bank)
         assert_paid_once(bank)
 
-    found = faultloop.explore(stopped_and_repaired, tasks="first repair", faults=["cancel", "fail:ConnectionError"])
+    found = faultloop.explore(
+        stopped_and_repaired, tasks="first repair", faults=["cancel", "fail:ConnectionError"], strategy="sweep"
+    )
     assert [failure.fault for failure in found.failures] == []
     assert found.tried >= 20
 

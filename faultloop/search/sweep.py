@@ -1,0 +1,121 @@
+"""Every single fault of one run: which there are, as step numbers for a fast run and as addresses for a trace.
+
+A sweep stands on a *parent*: a traced run of which every wait is known. Up to the fault, a run that gives the parent's
+answers is the parent, so its step numbers hold; and the parent's waits say what the address of each is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from faultloop.drivers.asyncio_sweep import Strike
+from faultloop.drivers.asyncio_trace import Wait
+from faultloop.model.address import task_matches, where_matches
+from faultloop.model.faults import Address, Cancel, Delay, Expire, Fail, Fault, PlannedFault, Step
+from faultloop.model.points import Phase
+from faultloop.search.run import Observed
+
+RIVALS_MAX = 64
+"""How many other steps a wait is raced against at most: evenly spread when it lasts longer."""
+
+Skip = Callable[[str], None]
+"""Told why a fault cannot be tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One fault of a parent run, both ways."""
+
+    strike: Strike
+    planned: PlannedFault
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a sweep is to hit. kinds: the faults.   tasks, where: patterns of the victims and of their waits."""
+
+    kinds: tuple[Fault, ...]
+    tasks: str = "*"
+    where: str = "*"
+
+    def covers(self, parent: Observed, wait: Wait) -> bool:
+        """Whether this wait is to be hit."""
+        site = parent.sites.sites[wait.site]
+        return task_matches(self.tasks, wait.node.path) and where_matches(self.where, site.function, site.awaited)
+
+
+def trials(parent: Observed, scope: Scope, skip: Skip, *, only: set[int] | None = None) -> Iterator[Trial]:
+    """Every fault of the parent run: at `parked` everywhere first, then `woken`, then `racing`.
+
+    only: waits that began at one of these steps; None for all.
+    """
+    waits = [wait for wait in parent.waits if (only is None or wait.parked in only) and scope.covers(parent, wait)]
+    for phase in (Phase.PARKED, Phase.WOKEN, Phase.RACING):
+        for wait in waits:
+            for kind in scope.kinds:
+                yield from _trials_at(parent, wait, kind, phase, skip)
+
+
+def first_seen(parent: Observed, known: set[tuple[str, str, int]], *, after: int) -> set[int]:
+    """The steps from `after` on at which waits began that are not among the known ones.
+
+    These are waits of code that only an earlier fault has reached: cleaning up, and whatever else it led to.
+    """
+    return {wait.parked for wait in parent.waits if wait.parked >= after and identity(parent, wait) not in known}
+
+
+def identity(parent: Observed, wait: Wait) -> tuple[str, str, int]:
+    """What makes a wait the same in two runs: its task's path, its site, and which time."""
+    site = parent.sites.sites[wait.site]
+    return (wait.node.path, f"{site.function}>{site.awaited}", wait.nth)
+
+
+def _trials_at(parent: Observed, wait: Wait, kind: Fault, phase: Phase, skip: Skip) -> Iterator[Trial]:
+    obstacle = _obstacle(wait, kind)
+    if obstacle:
+        if phase is Phase.PARKED:
+            skip(obstacle)
+        return
+    if isinstance(kind, Expire | Delay) and phase is not Phase.WOKEN:
+        return  # both act on the wake-up: one phase says it all
+    path, where, nth = identity(parent, wait)
+    match phase:
+        case Phase.PARKED:
+            strike = Strike(kind, phase, wait.parked, wait.parked)
+            yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase)))
+        case Phase.WOKEN:
+            # After a bare yield the task is ready at once: parked and woken are the same moment.
+            if wait.woken and not (wait.is_bare and isinstance(kind, Cancel)):
+                strike = Strike(kind, phase, wait.parked, wait.woken)
+                yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase)))
+        case Phase.RACING:
+            if not wait.is_bare:
+                for step, rival in _rivals(parent, wait):
+                    strike = Strike(kind, phase, wait.parked, step)
+                    yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase, rival)))
+
+
+def _obstacle(wait: Wait, kind: Fault) -> str:
+    if isinstance(kind, Expire) and not wait.has_deadline:
+        return "expire: no deadline covers the await"
+    if isinstance(kind, Fail) and wait.is_bare:
+        return "fail: a bare yield (sleep(0)) cannot fail"
+    return ""
+
+
+def _rivals(parent: Observed, wait: Wait) -> list[tuple[int, Step]]:
+    """The steps of other tasks that a wait lasts through, each named by the wait it goes on from.
+
+    The step right after the wait began is left out: being hit before it is being hit while parked.
+    """
+    end = wait.woken or (1 << 62)
+    rivals: list[tuple[int, Step]] = []
+    for other in parent.waits:
+        if other is not wait and wait.parked + 1 < other.woken < end:
+            path, where, nth = identity(parent, other)
+            rivals.append((other.woken, Step(path, where, nth)))
+    rivals.sort(key=lambda row: row[0])
+    if len(rivals) <= RIVALS_MAX:
+        return rivals
+    return [rivals[i * len(rivals) // RIVALS_MAX] for i in range(RIVALS_MAX)]
