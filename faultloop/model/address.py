@@ -23,6 +23,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _NUMBER = re.compile(r"[0-9]+")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h)")
 _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": NANOSECONDS, "m": 60 * NANOSECONDS, "h": 3600 * NANOSECONDS}
+DELAY_NS_MAX = 1 << 62
 _ERROR = re.compile(r"[A-Za-z_][\w.]*")
 
 
@@ -166,9 +167,9 @@ class _Reader:
         return Delay(self.duration(argument, start))
 
     def duration(self, argument: str, start: int) -> int:
-        found = _DURATION.fullmatch(argument)
+        found = _DURATION.fullmatch(argument) if len(argument) <= 20 else None
         nanoseconds = round(float(found[1]) * _UNITS[found[2]]) if found else 0
-        if nanoseconds <= 0:
+        if not 0 < nanoseconds <= DELAY_NS_MAX:
             self.fail("delay needs a duration of more than nothing, such as delay:250ms or delay:2s", start)
         return nanoseconds
 
@@ -195,7 +196,7 @@ class _Reader:
             return 1
         self.at += 1
         digits = self.match(_NUMBER)
-        if not digits or int(digits) < 1 or len(digits) > 9:
+        if not digits or len(digits) > 9 or int(digits) < 1:
             self.fail("expected a number from 1 after #", self.at - len(digits))
         return int(digits)
 
