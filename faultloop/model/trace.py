@@ -1,7 +1,7 @@
 """The trace: a run's deviations, what is needed to run it again, and its outcome. Version 1.
 
-Everything a replay needs is in `target`, `order`, `choices`, `faults`, `limits` and `env`; the rest is for people and for
-naming the first difference. Reading and writing files is `faultloop.search.tracefile`; this module knows the types.
+Everything a replay needs is in `target`, `order`, `choices`, `faults`, `limits` and `env`; the rest is for people and to
+name the first difference. Reading and writing files is `faultloop.search.tracefile`; this module knows the types.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from faultloop.model.outcome import Outcome
 from faultloop.model.points import AwaitPoint, Site
 
 VERSION = 1
-FORMAT = "faultloop-trace"
+FORMAT: Literal["faultloop-trace"] = "faultloop-trace"
 Order = Literal["fifo", "batch", "any"]
 """How freely ready tasks may overtake each other; `fifo` is asyncio's own promise."""
 
@@ -72,9 +72,10 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that happened.
 
     step: the number of the step it belongs to, from 1; t: virtual nanoseconds from 0.
-    ev: `spawn` a task was made (by) · `await` a step ended in a wait at `site`, the task's nth there · `wake` the wait of
-    the task is over (by) · `end` the task ended (text: result, cancelled, or the exception's type) · `time` the clock
-    moved · `fault` a planned fault landed (text: its kind) · `hold` a wake-up was held back · `note` what the program said.
+    ev: `spawn` a task was made (by) · `await` a step ended in a wait at `site`, the task's nth there · `wake` the wait
+    of the task is over (by) · `end` the task ended (text: result, cancelled, or the exception's type) · `time` the
+    clock moved · `fault` a planned fault landed (text: its kind) · `hold` a wake-up was held back · `note` what the
+    program said.
     task, by: index into `Trace.tasks`, -1 for none.   site: index into `Trace.sites`, -1 for none.
     """
 
@@ -108,7 +109,10 @@ class Stats(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """A recorded run. Unknown keys are ignored when one is read; a higher `version` is refused."""
+    """A recorded run. Unknown keys are ignored when one is read; a higher `version` is refused.
+
+    hold: for order `any`, for how many turns a ready task could be held back; None is without end.
+    """
 
     env: Environment
     outcome: Outcome
@@ -118,6 +122,7 @@ class Trace(msgspec.Struct, frozen=True):
     target: Target = Target()
     seed: int | None = None
     order: Order = "fifo"
+    hold: Annotated[int, msgspec.Meta(ge=1)] | None = 2
     threads: Literal["inline", "real"] = "inline"
     faults: tuple[PlannedFault, ...] = ()
     choices: Choices = Choices()

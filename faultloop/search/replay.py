@@ -56,8 +56,8 @@ def replay(
     """Run a trace's scenario again with its answers.
 
     trace: a trace, or the path of its file.   scenario: instead of the one the trace names.
-    follow: `choices` gives every answer again and compares step for step; `faults` delivers the faults at their addresses
-    and leaves the order calm, to see whether a fix holds.
+    follow: `choices` gives every answer again and compares step for step; `faults` delivers the faults at their
+    addresses and leaves the order calm, to see whether a fix holds.
     root: the project, under which the scenario must lie.   allow_import: trust the trace to name one elsewhere.
     Raises TraceError, TargetError and ImportRefused.
     """
@@ -75,6 +75,7 @@ def replay(
         faults=recorded.faults,
         seed=recorded.seed,
         order=recorded.order if follow == "choices" else "fifo",
+        hold=recorded.hold,
         limits=recorded.limits,
         threads=recorded.threads,
         checks=checks if checks is not None else Checks(),

@@ -139,6 +139,7 @@ def run_with(
     faults: tuple[PlannedFault, ...] = (),
     seed: int | None = None,
     order: Order = "fifo",
+    hold: int | None = 2,
     limits: Limits,
     threads: Threads = "inline",
     checks: Checks,
@@ -152,7 +153,7 @@ def run_with(
     recorder = Recorder(limits.events)
     sites = SiteTable(str(root))
     plan = Plan(faults) if faults else None
-    settings = Settings(order, None if isinstance(decider, Calm) else answers.choose, 2, threads, limits)
+    settings = Settings(order, None if isinstance(decider, Calm) else answers.choose, hold, threads, limits)
     facts, tracer = execute_traced(scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect)
     landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
     outcome = judge(facts, checks, landed)
@@ -165,6 +166,7 @@ def run_with(
         target=Target(target, fingerprint(target, root=root)) if target else Target(),
         seed=seed,
         order=order,
+        hold=hold,
         threads=threads,
         faults=faults,
         choices=choices,
@@ -189,7 +191,7 @@ def run_with(
 
 
 def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...]:
-    """Planned faults from text and values alike. Raises AddressError, or UsageError for an error that does not exist."""
+    """Planned faults from text and values alike. Raises AddressError, or UsageError for an unknown error."""
     if isinstance(faults, str):
         raise UsageError(f'faults is a sequence: faults=["{faults}"]', code="FL508")
     planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in faults)
