@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 from typing import NoReturn
 
 from faultloop.errors import UsageError
@@ -78,6 +79,7 @@ def parse_limits(given: list[str]) -> Limits:
         raise UsageError(f"--limit: {error}.") from None
 
 
+@functools.cache
 def _parser() -> _Parser:
     parser = _Parser(
         prog="faultloop",

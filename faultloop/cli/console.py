@@ -14,13 +14,15 @@ from typing import TextIO
 import msgspec
 
 from faultloop.report.words import for_encoding
-from faultloop.search.tracefile import write_atomically
+from faultloop.search.tracefile import require_folder, write_atomically
 
 
 class Console:
     """Output of one command. json_file: empty for none, `-` for standard output."""
 
     def __init__(self, *, json_file: str = "", verbose: int = 0, quiet: bool = False) -> None:
+        if json_file not in ("", "-"):
+            require_folder(json_file)
         self.json_file = json_file
         self.verbose = verbose
         self.quiet = quiet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from faultloop.cli.arguments import Options, parse_limits
 from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
@@ -20,7 +20,9 @@ from faultloop.search.target import Scenario
 from faultloop.search.tracefile import save_trace
 
 if TYPE_CHECKING:
-    from faultloop.search.explore import Exploration
+    from faultloop.model.trace import Order
+    from faultloop.search.explore import Strategy
+    from faultloop.search.findings import Exploration
 
 STORIES_SHOWN_MAX = 5
 _CODES = {"violated": FOUND_FAILURE, "passed": FOUND_NOTHING}
@@ -36,8 +38,15 @@ def explore_verb(options: Options, console: Console) -> int:
     with console.program_output():
         found = explore(
             scenario,
+            strategy=cast("Strategy", options.strategy),
+            runs=options.runs,
+            time_limit=options.time,
+            seed=options.seed or 0,
+            order=cast("Order", options.order),
             faults=kinds,
             tasks=options.tasks,
+            where=options.where,
+            depth=1 if options.depth == 1 else 2,
             limits=limits,
             threads=the_threads(options),
             target=ref,
@@ -58,6 +67,8 @@ def explore_verb(options: Options, console: Console) -> int:
         failures=len(found.failures),
         first_failure_run=found.first_failure_run,
         not_tried=tuple(str(left_out) for left_out in found.not_tried),
+        exhausted=found.exhausted,
+        schedules=found.schedules,
     )
     console.say(summary(tried, stories))
     console.result(_result(found, paths))
@@ -67,7 +78,9 @@ def explore_verb(options: Options, console: Console) -> int:
 def _kinds(text: str) -> tuple[str, ...]:
     kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())
     if not kinds:
-        raise UsageError("--faults: name at least one of cancel, expire, fail:ERROR, delay:TIME.")
+        raise UsageError("--faults: name at least one of cancel, expire, fail:ERROR, delay:TIME; or none.")
+    if kinds == ("none",):
+        return ()
     for kind in kinds:
         parse_kind(kind)
     return kinds
@@ -107,5 +120,11 @@ def _result(found: Exploration, paths: list[Path]) -> dict[str, object]:
             }
             for failure, path in zip(found.failures, paths, strict=True)
         ],
-        "coverage": {"points": found.points, "not_tried": [str(left_out) for left_out in found.not_tried]},
+        "coverage": {
+            "points": found.points,
+            "faults": found.tried,
+            "orders": found.schedules,
+            "exhausted": list(found.exhausted),
+            "not_tried": [str(left_out) for left_out in found.not_tried],
+        },
     }

@@ -19,7 +19,7 @@ from faultloop.model.outcome import Status
 from faultloop.report.story import story
 from faultloop.report.words import clean
 from faultloop.search.target import Scenario, load_target, relative_ref
-from faultloop.search.tracefile import save_trace
+from faultloop.search.tracefile import require_folder, save_trace
 
 if TYPE_CHECKING:
     from faultloop.model.trace import Order, Trace
@@ -32,6 +32,8 @@ def run_verb(options: Options, console: Console) -> int:
 
     faults = [parse_fault(text) for text in options.fault]
     limits = parse_limits(options.limit)
+    if options.out:
+        require_folder(options.out)
     ref, root, scenario = the_scenario(options, console)
     with console.program_output():
         result = run(

@@ -74,7 +74,8 @@ def _fault_lines(trace: Trace, names: dict[str, str]) -> list[str]:
 
 def _one_fault(trace: Trace, planned: PlannedFault, landed: Delivered | None, names: dict[str, str]) -> Iterator[str]:
     if landed is None:
-        yield f"{clean(format_fault(planned), 200)}: its address was never reached"
+        yield clean(format_fault(planned), 200)
+        yield "its address was never reached"
         return
     point = landed.point
     task = names.get(point.task, clean(point.task, 80))

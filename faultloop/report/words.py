@@ -111,7 +111,7 @@ def subject(faults: tuple[PlannedFault, ...], picks: int, names: dict[str, str])
         words = fault_words(faults[0].fault, names.get(task, clean(task, 80)))
         return words + (", with ready tasks in another order," if picks else "")
     if faults:
-        return f"{len(faults)} faults together" + (", with ready tasks in another order," if picks else "")
+        return f"A combination of {len(faults)} faults" + (", with ready tasks in another order," if picks else "")
     return f"Another order of ready tasks ({picks} choice{'s' * (picks != 1)})" if picks else ""
 
 

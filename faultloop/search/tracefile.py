@@ -39,7 +39,7 @@ UNWRITABLE = "FL110"
 
 # What a person wants to see first stands first; what can be long stands last, one item to a line.
 _KEYS: tuple[str, ...] = (
-    *("format", "version", "faultloop", "env", "target", "seed", "order", "threads", "limits", "faults", "delivered"),
+    *("format", "version", "faultloop", "env", "target", "seed", "order", "hold", "threads", "limits", "faults", "delivered"),
     *("outcome", "stats", "digest", "choices", "tasks", "sites", "events"),
 )
 _LISTS = frozenset({"faults", "delivered", "tasks", "sites", "events"})
@@ -263,6 +263,13 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         _replace(os.fspath(path), data)
     except (OSError, ValueError) as error:
         raise TraceError(f"{os.fspath(path)}: cannot be written: {_reason(error)}.", code=UNWRITABLE) from error
+
+
+def require_folder(path: str | os.PathLike[str]) -> None:
+    """Complain now, not after a long search, of a file that will have no folder. Raises TraceError (FL110)."""
+    name = os.fspath(path)
+    if "\0" in name or not os.path.isdir(os.path.dirname(name) or "."):
+        raise TraceError(f"{name!r}: cannot be written: No such file or directory.", code=UNWRITABLE)
 
 
 def _replace(name: str, data: bytes) -> None:
