@@ -29,7 +29,8 @@ def main() -> int:
     )
     for title, expected, command in steps:
         print(f"\n=== {title}\n$ python -m faultloop {command}\n", flush=True)
-        code = subprocess.run([sys.executable, "-m", "faultloop", *shlex.split(command)], cwd=ROOT, check=False).returncode
+        typed = [sys.executable, "-m", "faultloop", *shlex.split(command)]
+        code = subprocess.run(typed, cwd=ROOT, check=False).returncode
         if code != expected:
             print(f"\ndemo: this step should have ended with exit code {expected}, not {code}.", file=sys.stderr)
             return 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
@@ -112,15 +112,7 @@ def explore(
     """
     _require(strategy, runs, depth, order)
     began = time.perf_counter()
-    end = began + time_limit if time_limit is not None else float("inf")
-    tally = Tally(lambda: True)
-
-    def may_run() -> bool:
-        if on_progress is not None:
-            on_progress(tally.runs, runs)
-        return tally.runs < runs and time.perf_counter() < end
-
-    tally.may_run = may_run
+    tally = Tally(runs, began + time_limit if time_limit is not None else float("inf"), on_progress)
     kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in faults)
     search = _Search(
         scenario,
@@ -137,19 +129,7 @@ def explore(
         return _refused(calm.run, objection, tally, time.perf_counter() - began)
     with _collector_at_rest():
         _stages(search, calm, strategy, seed, order, depth)
-    return Exploration(
-        status="violated" if tally.failures else "passed",
-        calm=calm.run,
-        runs=tally.runs,
-        seconds=time.perf_counter() - began,
-        points=len(calm.waits),
-        tried=tally.tried,
-        first_failure_run=tally.first,
-        failures=tuple(tally.failures.values()),
-        not_tried=tuple(NotTried(*row) for row in sorted(tally.skipped.items())),
-        schedules=1 + len(tally.schedules),
-        exhausted=tuple(tally.exhausted),
-    )
+    return _told(calm, tally, time.perf_counter() - began)
 
 
 def _require(strategy: str, runs: int, depth: int, order: str | None) -> None:
@@ -161,6 +141,22 @@ def _require(strategy: str, runs: int, depth: int, order: str | None) -> None:
         raise UsageError(f'there is no order "{order}"; there are "fifo", "batch" and "any"', code="FL507")
     if depth not in (1, 2):
         raise UsageError(f"depth is 1 or 2, not {depth}", code="FL512")
+
+
+def _told(calm: Observed, tally: Tally, seconds: float) -> Exploration:
+    return Exploration(
+        status="violated" if tally.failures else "passed",
+        calm=calm.run,
+        runs=tally.runs,
+        seconds=seconds,
+        points=len(calm.waits),
+        tried=tally.tried,
+        first_failure_run=tally.first,
+        failures=tuple(tally.failures.values()),
+        not_tried=tuple(NotTried(*row) for row in sorted(tally.skipped.items())),
+        schedules=1 + len(tally.schedules),
+        exhausted=tuple(tally.exhausted),
+    )
 
 
 def _objection(calm: Run, again: Run) -> str | None:
@@ -197,8 +193,11 @@ def _stages(
             return
         if depth == 2:
             _pairs(search, calm)
-    for level in LEVELS[order or "batch"]:
-        _schedules(search, level, seed, with_faults=strategy == "auto")
+    levels = LEVELS[order or "batch"]
+    for number, level in enumerate(levels):
+        # Each level has its part: most programs have more orders at the first one than any budget has runs.
+        share = search.tally.share(len(levels) - number)
+        _schedules(search, level, seed, share, with_faults=strategy == "auto")
 
 
 def _sweep(search: _Search, parent: Observed, seed: int | None, order: Order) -> bool:
@@ -228,11 +227,11 @@ def _pairs(search: _Search, calm: Observed) -> None:
             _try(search, (first, second), None, "fifo")
 
 
-def _schedules(search: _Search, order: Order, seed: int, *, with_faults: bool) -> None:
+def _schedules(search: _Search, order: Order, seed: int, may_run: Callable[[], bool], *, with_faults: bool) -> None:
     """Orders drawn at random, each with some of its single faults. Ends when hardly anything new is drawn."""
     tally, random = search.tally, Random(seed)
     stale = 0
-    while tally.may_run() and stale < SATURATED_RUNS:
+    while may_run() and stale < SATURATED_RUNS:
         drawn = random.getrandbits(32)
         answers = RecordedChoices(Uniform(drawn))
         facts = execute(search.scenario, Settings(order, answers.choose, 2, search.threads, search.limits))
@@ -246,7 +245,7 @@ def _schedules(search: _Search, order: Order, seed: int, *, with_faults: bool) -
         tally.schedules.add(mark)
         if judge(facts, search.checks).status.is_failure:
             _confirm(search, (), drawn, order, tally.runs)
-        elif with_faults and search.scope.kinds and not stale and tally.may_run():
+        elif with_faults and search.scope.kinds and not stale and may_run():
             _faults_on(search, drawn, order, random)
     if stale >= SATURATED_RUNS:
         tally.exhausted.append(
@@ -290,7 +289,7 @@ def _confirm(search: _Search, planned: tuple[PlannedFault, ...], seed: int | Non
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
+def _collector_at_rest() -> Generator[None, None, None]:
     """Keep the garbage collector from walking over what was there before, run after run."""
     gc.collect()
     gc.freeze()

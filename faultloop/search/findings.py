@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -67,17 +68,32 @@ class Exploration:
 class Tally:
     """What a search has seen so far, and whether it may go on.
 
-    may_run: asked before every run.
+    runs_max, end: the budget, in runs and as an instant of the process's own clock.   on_progress: as for `explore`.
     """
 
-    may_run: Callable[[], bool]
+    runs_max: int
+    end: float = float("inf")
+    on_progress: Callable[[int, int], None] | None = None
     runs: int = 0
     tried: int = 0
     first: int | None = None
-    failures: dict[tuple[str, ...], Failure] = field(default_factory=dict)
-    skipped: dict[str, int] = field(default_factory=dict)
-    schedules: set[int] = field(default_factory=set)
-    exhausted: list[str] = field(default_factory=list)
+    failures: dict[tuple[str, ...], Failure] = field(default_factory=dict[tuple[str, ...], Failure])
+    skipped: dict[str, int] = field(default_factory=dict[str, int])
+    schedules: set[int] = field(default_factory=set[int])
+    exhausted: list[str] = field(default_factory=list[str])
+
+    def may_run(self) -> bool:
+        """Whether the budget allows one more run. Asked before every one."""
+        if self.on_progress is not None:
+            self.on_progress(self.runs, self.runs_max)
+        return self.runs < self.runs_max and time.perf_counter() < self.end
+
+    def share(self, parts: int) -> Callable[[], bool]:
+        """Whether one of so many equal parts of what is left of the budget allows one more run."""
+        now = time.perf_counter()
+        runs_max = self.runs + (self.runs_max - self.runs) // parts
+        end = now + (self.end - now) / parts
+        return lambda: self.may_run() and self.runs < runs_max and time.perf_counter() < end
 
     def skip(self, why: str) -> None:
         """Note that a fault could not be tried."""
@@ -102,8 +118,8 @@ class Tally:
 def causes_of(run: Run, planned: tuple[PlannedFault, ...]) -> list[tuple[str, ...]]:
     """What makes two failures one: where and when their faults hit, and how and where they failed.
 
-    The last one is the cause itself. Those before it leave out faults: if one of them is known, a single fault is enough
-    to explain this failure, and the other faults are only in the way.
+    The last one is the cause itself. Those before it leave out faults: if one of them is known, a single fault is
+    enough to explain this failure, and the other faults are only in the way.
     """
     outcome = run.trace.outcome
     counted = next((finding.check for finding in outcome.findings if finding.counts), "")
