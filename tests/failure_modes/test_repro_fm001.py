@@ -44,8 +44,7 @@ def test_a_fault_before_the_effect_is_harmless():
 
 def test_the_recorded_failure_replays():
     replayed = faultloop.replay(TRACE, broken)
+    assert replayed.divergence is None
+    assert replayed.same_digest
     assert replayed.run.status == "violated"
     assert replayed.run.trace.outcome.message == replayed.trace.outcome.message
-    assert [str(fault) for fault in replayed.trace.faults] == [
-        str(delivered) for delivered in replayed.run.trace.faults
-    ]

@@ -1,0 +1,1 @@
+"""What the tool comes out with: the found case itself is the claim."""
