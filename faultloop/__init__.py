@@ -1,7 +1,7 @@
 """faultloop: a fault-injection harness for async Python.
 
-An event loop of ours owns who runs next and what time it is, so a scenario can be cancelled, timed out, failed or delayed
-at one exact await, and the same run can be had again from a trace.
+An event loop of ours owns who runs next and what time it is, so a scenario can be cancelled, timed out, failed or
+delayed at one exact await, and the same run can be had again from a trace.
 """
 
 from faultloop.checks.standard import Checks

@@ -1,7 +1,7 @@
 """The standard checks, and the outcome of a run.
 
-Nothing here is written by the user: a deadlock, a livelock or an error nobody looked at is wrong in any program. Whether
-a finding makes the run a violation, is only noted, or is not looked for is the user's to say.
+Nothing here is written by the user: a deadlock, a livelock or an error nobody looked at is wrong in any program.
+Whether a finding makes the run a violation, is only noted, or is not looked for is the user's to say.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, cast
 
 from faultloop.drivers.asyncio_run import Facts
 from faultloop.errors import Deadlock, Livelock, UsageError
@@ -113,9 +113,9 @@ def _findings(facts: Facts, checks: Checks) -> Iterator[Finding]:
             yield Finding("unretrieved", clean(message), checks.unretrieved == "violation")
     if facts.alive and checks.leaked_tasks != "off":
         named = ", ".join(facts.alive[:5]) + (", …" if len(facts.alive) > 5 else "")
-        count = len(facts.alive)
+        first, count = next(iter(facts.alive)), len(facts.alive)
         message = f"{count} task{'s' * (count > 1)} left alive when the scenario ended: {named}"
-        yield Finding("leaked_tasks", message, checks.leaked_tasks == "violation", facts.alive[0])
+        yield Finding("leaked_tasks", message, checks.leaked_tasks == "violation", first)
     if checks.swallowed_cancel != "off":
         for path in facts.swallowed:
             message = f"{path} was cancelled and ended as if it had not been"
@@ -130,7 +130,8 @@ def _findings(facts: Facts, checks: Checks) -> Iterator[Finding]:
 def leaves(error: BaseException) -> list[BaseException]:
     """The errors inside a group, or the error itself."""
     if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in leaves(part)]
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return [leaf for part in group.exceptions for leaf in leaves(part)]
     return [error]
 
 

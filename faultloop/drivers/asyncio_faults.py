@@ -131,7 +131,7 @@ class Injector:
     def _failed(self, error: BaseException) -> Any:
         if error not in self.injected:
             self.injected.append(error)
-        future: Any = CFuture(loop=cast(AbstractEventLoop, self._loop))
+        future: CFuture[Any] = CFuture(loop=cast(AbstractEventLoop, self._loop))
         future.set_exception(error)
         return future
 
@@ -166,7 +166,7 @@ def make_error(fault: Fail) -> BaseException:
 def own_scope(task: Any) -> Any:
     """The cancel scope around this whole task and nothing else, or None.
 
-    anyio gives every task of a group one since it has task handles; `TaskHandle.cancel()` is its way to cancel one task.
+    anyio gives every task of a group one since it has task handles; `TaskHandle.cancel()` is its way to cancel one.
     """
     coroutine = task.get_coro()
     frame = getattr(coroutine, "cr_frame", None)

@@ -45,7 +45,8 @@ def touch(key: Hashable, is_write: bool) -> None:
 def record_touches(recorder: Callable[[int, bool], None] | None) -> None:
     """Send what is touched to this recorder from now on; None stops it. A touch is an object's number and is_write.
 
-    Numbers of primitives are even and follow their creation in the run; those of names are odd and hold for the process.
+    Numbers of primitives are even and follow their creation in the run; those of names are odd and hold for the
+    process.
     """
     global _recorder
     if recorder is not None:

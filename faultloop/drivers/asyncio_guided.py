@@ -52,7 +52,7 @@ class GuidedLoop(Loop):
 
     guide: Guide
 
-    def create_task(self, coro: Any, *, name: str | None = None, context: Any = None, **extra: Any) -> Any:
+    def create_task(self, coro: Any, *, name: object = None, context: Any = None, **extra: Any) -> Any:
         """A task of ours, made known to the guide."""
         task = super().create_task(coro, name=name, context=context, **extra)
         self.guide.made(getattr(task, "ordinal", 0))

@@ -12,7 +12,7 @@ import contextvars
 import types
 from asyncio import events
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_loop import Loop
@@ -82,7 +82,6 @@ class Callback(events.Handle):
     _cancelled: bool
     _context: contextvars.Context
     _loop: Any
-    _run: Callable[[], None]
 
     def __init__(
         self, callback: Any, args: tuple[Any, ...], loop: Loop, context: contextvars.Context | None = None
@@ -217,11 +216,11 @@ def is_wakeup(callback: object, argument: object) -> bool:
     )
 
 
-def make_task(loop: Loop, coro: Any, *, name: str | None, context: contextvars.Context | None, **extra: Any) -> Task:
+def make_task(loop: Loop, coro: Any, *, name: object, context: contextvars.Context | None, **extra: Any) -> Task:
     """A task of ours. extra: what newer asyncio passes on (`eager_start`)."""
     task = Task.__new__(Task)
     loop._task_ordinal = task.ordinal = loop._task_ordinal + 1
     if name is not None:
         task.label = str(name)
-    Task.__init__(task, coro, loop=loop, name=name, context=context, **extra)
+    Task.__init__(task, coro, loop=loop, name=cast(Any, name), context=context, **extra)
     return task

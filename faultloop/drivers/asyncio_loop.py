@@ -20,7 +20,8 @@ import time
 import weakref
 from asyncio import events
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from contextvars import Context
+from typing import Any, Literal, TypeVarTuple, cast
 
 from faultloop.drivers import asyncio_ordering, asyncio_threads, asyncio_turns
 from faultloop.drivers.asyncio_handles import (
@@ -45,6 +46,7 @@ from faultloop.model.trace import Order
 
 _IO_ATTRIBUTES = frozenset(("_selector", "_ssock", "_csock", "_transports"))
 _FOREVER_SECONDS = 1e15
+_Ts = TypeVarTuple("_Ts")
 
 
 class _ForPrimitives:
@@ -53,7 +55,7 @@ class _ForPrimitives:
     __slots__ = ("create_future",)
 
     def __init__(self, loop: Loop) -> None:
-        self.create_future = functools.partial(CFuture, loop=loop)
+        self.create_future: Callable[[], CFuture[Any]] = functools.partial(CFuture, loop=loop)
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -143,9 +145,12 @@ class Loop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made."""
         return self.now / NANOSECONDS
 
-    def call_soon(self, callback: Any, arg: Any = ABSENT, /, *more: Any, context: Any = None) -> Any:
+    # Typeshed names the callback and ties its arguments to it. Positional and untied, a step is told by two checks.
+    def call_soon(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, callback: Any, arg: Any = ABSENT, /, *more: Any, context: Any = None
+    ) -> Any:
         """Queue a callback. Steps of tasks, which nobody can cancel, go without a handle."""
-        kind = type(callback)
+        kind: Any = type(callback)  # pyright: ignore[reportUnknownVariableType]
         if kind is StepCallback or (kind is BuiltinMethod and type(arg) in WAKERS and type(callback.__self__) is Task):
             self._push((context, callback, arg))
             return None
@@ -174,7 +179,9 @@ class Loop(asyncio.SelectorEventLoop):
         if not handle._cancelled:
             self.push_handle(handle)
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_soon_threadsafe(
+        self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> Any:
         """Queue a callback from any thread; another thread's is taken when the loop is idle."""
         if threading.get_ident() == (self._thread_id or self._home_thread):
             return self._call_soon_plain(callback, args, context)
@@ -183,17 +190,21 @@ class Loop(asyncio.SelectorEventLoop):
         asyncio_threads.post(self, handle)
         return handle
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_later(
+        self, delay: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> Any:
         """Queue a callback for a later virtual time. delay: seconds."""
-        if delay is None:
+        if cast(object, delay) is None:
             raise TypeError("delay must not be None")
         return self._at(
             self.now + round(delay * NANOSECONDS) if delay < _FOREVER_SECONDS else NEVER, callback, args, context
         )
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_at(
+        self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> Any:
         """Queue a callback for an absolute virtual time. when: seconds on the loop's clock."""
-        if when is None:
+        if cast(object, when) is None:
             raise TypeError("when cannot be None")
         return self._at(_instant(when), callback, args, context)
 
@@ -219,7 +230,7 @@ class Loop(asyncio.SelectorEventLoop):
         """A future of ours."""
         return Future(loop=self)
 
-    def create_task(self, coro: Any, *, name: str | None = None, context: Any = None, **extra: Any) -> Any:
+    def create_task(self, coro: Any, *, name: object = None, context: Context | None = None, **extra: Any) -> Any:
         """A task of ours, also under asyncio's eager factory. Another factory's tasks run, but bear no ordinal."""
         self._check_closed()
         factory = self._task_factory
@@ -248,7 +259,7 @@ class Loop(asyncio.SelectorEventLoop):
 
     # Threads, processes, the network
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Callable[[*_Ts], Any], *args: *_Ts) -> Any:
         """Run a job for a thread: inline at a scheduled step, or in a real thread if the run says so."""
         self._check_closed()
         if self._debug:
@@ -270,14 +281,14 @@ class Loop(asyncio.SelectorEventLoop):
     def _job_done(self, _: Any) -> None:
         self.jobs_running -= 1
 
-    async def getaddrinfo(self, host: Any, port: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    async def getaddrinfo(self, host: Any, port: Any, **kwargs: Any) -> Any:
         """Resolve a name of this machine; any other is refused."""
         _refuse_foreign_host(host)
         return await super().getaddrinfo(host, port, **kwargs)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect to this machine; any other is refused."""
-        if isinstance(address, tuple):
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
             _refuse_foreign_host(address[0])
         await super().sock_connect(sock, address)
 
@@ -343,10 +354,14 @@ class Loop(asyncio.SelectorEventLoop):
         finally:
             asyncio_ordering.return_future_name(named_future)
             self._stopping = False
-            self._thread_id = None
+            cast(Any, self)._thread_id = None
             events._set_running_loop(None)
             cast(Any, self)._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*hooks)
+
+    def stop_after(self, _: object) -> None:
+        """Stop; as the callback of a future."""
+        self.stop()
 
     def close(self) -> None:
         """Close the loop; its queue takes nothing more."""

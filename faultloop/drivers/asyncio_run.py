@@ -9,7 +9,7 @@ import threading
 import time
 from asyncio import events
 from asyncio import tasks as asyncio_tasks
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -134,7 +134,7 @@ def _run(
     with _surroundings(loop):
         try:
             root = loop.create_task(_call(scenario))
-            root.add_done_callback(lambda _: loop.stop())
+            root.add_done_callback(loop.stop_after)
             _drive(loop, root, facts, sites)
             facts.steps, facts.now = loop.step, loop.now
             _look_around(loop, root, facts, tracer, sites)
@@ -160,7 +160,7 @@ def _call(scenario: Scenario) -> Coroutine[Any, Any, Any]:
 
 
 @contextmanager
-def _surroundings(loop: Loop) -> Iterator[None]:
+def _surroundings(loop: Loop) -> Generator[None, None, None]:
     """No running loop, no automatic garbage collection, and a limit on real time; put back afterwards."""
     outer = events._get_running_loop()
     events._set_running_loop(None)
@@ -237,7 +237,7 @@ def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sit
             task._log_traceback = False
             complaints.append(Complaint("Task exception was never retrieved", task._exception))
     facts.complaints = tuple(complaints)
-    open_now = sorted(generator.__qualname__ for generator in list(loop._asyncgens))  # type: ignore[attr-defined]
+    open_now = sorted(generator.__qualname__ for generator in list(loop._asyncgens))
     facts.open_generators = tuple(bare_function(name) for name in (*loop.open_generators, *open_now))
     if facts.halted is not None and tracer is not None and sites is not None:
         facts.waiting = waiting_tasks([task for task in known if not task.done()], tracer, sites)

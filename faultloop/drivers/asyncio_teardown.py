@@ -31,7 +31,7 @@ def tear_down(loop: Loop, *, is_clean: bool = False) -> str:
 
     is_clean: no task is left, as is known already.
     """
-    if is_clean and not loop._asyncgens and loop._default_executor is None:  # type: ignore[attr-defined]
+    if is_clean and not loop._asyncgens and loop._default_executor is None:
         loop.close()
         return ""
     untidy = ""
@@ -47,9 +47,9 @@ def tear_down(loop: Loop, *, is_clean: bool = False) -> str:
             for task in left:
                 task.cancel()
             untidy = _run_until(loop, asyncio.gather(*left, return_exceptions=True), limits)
-        if loop._asyncgens:  # type: ignore[attr-defined]
+        if loop._asyncgens:
             untidy = _run_until(loop, loop.create_task(loop.shutdown_asyncgens()), limits) or untidy
-        executor: Any = loop._default_executor  # type: ignore[attr-defined]
+        executor: Any = loop._default_executor
         if executor is not None:
             executor.shutdown(wait=False)
     finally:
@@ -78,7 +78,7 @@ def _run_until(loop: Loop, future: Any, limits: Limits) -> str:
     loop.limit(allowed)
     loop.next_check = allowed.steps
     loop._stopping = False  # a stop() that the end of the run overtook
-    future.add_done_callback(lambda _: loop.stop())
+    future.add_done_callback(loop.stop_after)
     try:
         loop.run_forever()
     except (Deadlock, Livelock, OverLimit, OutOfTime) as halted:

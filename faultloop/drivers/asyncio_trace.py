@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from asyncio import tasks as asyncio_tasks
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from faultloop.drivers.asyncio_faults import Injector, has_deadline
 from faultloop.drivers.asyncio_handles import WAKERS, BuiltinMethod, StepCallback, Task
@@ -59,18 +59,21 @@ class TracedLoop(Loop):
 
     tracer: Tracer
 
-    def create_task(self, coro: Any, *, name: str | None = None, context: Any = None, **extra: Any) -> Any:
+    def create_task(self, coro: Any, *, name: object = None, context: Any = None, **extra: Any) -> Any:
         """A task of ours, made known to the tracer."""
         task = super().create_task(coro, name=name, context=context, **extra)
         self.tracer.made(task)
         return task
 
-    def call_soon(self, callback: Any, arg: Any = ABSENT, /, *more: Any, context: Any = None) -> Any:
+    def call_soon(  # type: ignore[override]  # as Loop.call_soon
+        self, callback: Any, arg: Any = ABSENT, /, *more: Any, context: Any = None
+    ) -> Any:
         """Queue a callback; a wake-up is told to the tracer, with who caused it."""
-        if type(callback) is StepCallback:
+        kind: Any = type(callback)  # pyright: ignore[reportUnknownVariableType]
+        if kind is StepCallback:
             self._push((context, callback, arg))
             return None
-        if type(callback) is BuiltinMethod and type(arg) in WAKERS and type(callback.__self__) is Task:
+        if kind is BuiltinMethod and type(arg) in WAKERS and type(callback.__self__) is Task:
             self.tracer.woken(callback.__self__)
             self._push((context, callback, arg))
             return None
@@ -158,8 +161,8 @@ class Tracer:
 
     def before_step(self, task: Any, argument: Any, entry: Entry) -> Any:
         """Deliver what is due right before this step, to this task or to one that races it."""
-        node = task.node if type(task) is Task else self.node_of(task)
-        state = node.scratch
+        node: TaskNode = task.node if type(task) is Task else self.node_of(task)
+        state: _State = cast(Any, node).scratch
         if not state.is_started:
             self._starts(task, node, state)
         if self._plan is not None:
@@ -174,7 +177,8 @@ class Tracer:
 
     def _starts(self, task: Any, node: TaskNode, state: _State) -> None:
         state.is_started = True
-        if (label := getattr(task, "label", "")) and not is_default_name(label):
+        label = getattr(task, "label", "") if type(task) is Task else task.get_name()
+        if label and not is_default_name(label):
             node.rename(label)
         node.settle()
         if self._plan is not None:
@@ -208,8 +212,8 @@ class Tracer:
 
     def _settled(self, task: Any) -> None:
         loop = self._loop
-        node = task.node if type(task) is Task else self.node_of(task)
-        state: _State = node.scratch
+        node: TaskNode = task.node if type(task) is Task else self.node_of(task)
+        state: _State = cast(Any, node).scratch
         if task.done():
             state.site = -1
             self._ended(task, node)
@@ -223,7 +227,7 @@ class Tracer:
         state.nth = nth
         self._log((loop.step, loop.now, "await", node.index, -1, number, nth, ""))
         if self.waits is not None:
-            is_bare = task._fut_waiter is None
+            is_bare = cast(Any, task)._fut_waiter is None
             state.wait = Wait(node, number, nth, loop.step, is_bare=is_bare, has_deadline=has_deadline(loop, task))
             self.waits.append(state.wait)
         if self._plan is not None:

@@ -1,4 +1,4 @@
-"""Who waits for whom: one line per suspended task, with what would let it go on and who holds it, where that is known."""
+"""Who waits for whom: one line per suspended task, with what would let it go on and who holds it, where known."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from faultloop.drivers.frames import SiteTable, frames_of
 from faultloop.model.outcome import Waiting
 
 MAX_LINES = 30
+TASK: type[Any] = asyncio.Task
 _NEEDS = {
     "Queue.get": "put()",
     "Queue.put": "get()",
@@ -35,15 +36,15 @@ def waiting_tasks(tasks: Iterable[Any], tracer: Tracer, sites: SiteTable) -> tup
 def _line(task: Any, tracer: Tracer, sites: SiteTable) -> Waiting:
     site = sites.sites[sites.number(task)]
     waiter = task._fut_waiter
-    owner = _owner_of_lock(task)
+    owner: Any = _owner_of_lock(task)
     needs = _NEEDS.get(site.awaited, "")
-    if isinstance(waiter, asyncio.Task):
+    if isinstance(waiter, TASK):
         owner, needs = waiter, "its end"
     elif isinstance(getattr(waiter, "_children", None), list):
         unfinished = [child for child in waiter._children if not child.done()]
-        owner = next((child for child in unfinished if isinstance(child, asyncio.Task)), None)
+        owner = next((child for child in unfinished if isinstance(child, TASK)), None)
         needs = f"the end of {len(unfinished)} task{'s' * (len(unfinished) != 1)}"
-    path = tracer.node_of(owner).path if isinstance(owner, asyncio.Task) else ""
+    path = tracer.node_of(owner).path if isinstance(owner, TASK) else ""
     return Waiting(tracer.node_of(task).path, f"{site.function}>{site.awaited}", site.place, needs, path)
 
 

@@ -12,7 +12,7 @@ import sys
 import sysconfig
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from faultloop.engine.paths import bare_function
 from faultloop.model.points import Site
@@ -24,6 +24,7 @@ _STDLIB = tuple(
 )
 _SITE_MARKS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _AWAITED_TYPES = {"BareFuture": "Future", "NoneType": "yield", "_GatheringFuture": "gather"}
+_ASYNC_GENERATOR: type[object] = types.AsyncGeneratorType
 _OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
 
 
@@ -50,11 +51,11 @@ class SiteTable:
         is_user = self._is_user
         coroutine: Any = task.get_coro()
         owner: Any = None
-        below: object = None
+        below: Any = None
         is_protocol = False  # `async with lock` waits in Lock.acquire, whatever protocol method stands between
         current = coroutine
         for _ in range(MAX_DEPTH):
-            kind = type(current)
+            kind: Any = type(current)  # pyright: ignore[reportUnknownVariableType]
             if kind is types.CoroutineType:
                 code, awaiting = current.cr_code, current.cr_await
             elif kind is types.GeneratorType:
@@ -80,8 +81,10 @@ class SiteTable:
             owner = coroutine
         frame = _frame_of(owner)
         if type(below) is type:  # no frame below the user's: told by what it awaits, not by the iterator over that
-            below = type(task._fut_waiter)
-        key = (id(frame.f_code), frame.f_lasti, id(below)) if frame is not None else (id(type(owner)), -1, id(below))
+            below = cast(object, type(task._fut_waiter))
+        key = (
+            (id(frame.f_code), frame.f_lasti, id(below)) if frame is not None else (id(owner.__class__), -1, id(below))
+        )
         number = self._numbers.get(key)
         if number is None:
             number = self._add(key, frame, owner, below, coroutine)
@@ -232,7 +235,8 @@ def _generator_behind(awaitable: Any) -> Any:
     """The async generator that an `asend()` or `athrow()` object drives; only the collector knows it."""
     if type(awaitable).__name__ not in ("async_generator_asend", "async_generator_athrow", "anext_awaitable"):
         return None
-    return next((r for r in gc.get_referents(awaitable) if isinstance(r, types.AsyncGeneratorType)), None)
+    referents: list[Any] = gc.get_referents(awaitable)
+    return next((r for r in referents if type(r) is _ASYNC_GENERATOR), None)
 
 
 def locals_of(frame: types.FrameType) -> dict[str, Any]:

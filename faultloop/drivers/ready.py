@@ -22,8 +22,9 @@ WINDOW = 1_000
 class Runner(Protocol):
     """What runs an entry: a task's context, or the handle of a plain callback."""
 
-    def run(self, callback: Callable[..., object], /, *args: Any) -> object:
-        """Run the callback."""
+    @property
+    def run(self) -> Callable[..., object]:
+        """Runs the callback."""
         ...
 
 
@@ -211,8 +212,8 @@ Keep = Callable[[int, int], None]
 class LookingOrder(AnyOrder):
     """Order `any` for a decider that looks at what is ready instead of counting it.
 
-    A plain callback that waits goes first: it is plumbing, and no choice. What is answered is recorded as the order `any`
-    would have asked it, so that the run can be had again without looking.
+    A plain callback that waits goes first: it is plumbing, and no choice. What is answered is recorded as the order
+    `any` would have asked it, so that the run can be had again without looking.
     """
 
     def __init__(self, queue: ReadyQueue, look: Look, keep: Keep) -> None:
@@ -221,10 +222,8 @@ class LookingOrder(AnyOrder):
         self._keep = keep
 
     def _answer(self, options: int, total: int) -> int:
-        if total > options:
-            answer = options
-        else:
-            answer = self._look([self._front[i][0] for i in range(options)])
+        is_plumbing = total > options
+        answer = options if is_plumbing else self._look([self._front[i][0] for i in range(options)])
         self._keep(answer, total)
         return answer
 

@@ -66,5 +66,5 @@ def is_default_name(name: str) -> bool:
 
 
 def bare_function(qualname: str) -> str:
-    """A function's qualified name without the functions it is defined in: `f.<locals>.Pool.acquire` is `Pool.acquire`."""
+    """A function's qualified name without those it is defined in: `f.<locals>.Pool.acquire` is `Pool.acquire`."""
     return qualname.rpartition("<locals>.")[2]

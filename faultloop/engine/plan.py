@@ -35,8 +35,8 @@ class _Item:
 
     number: int
     planned: PlannedFault
-    counts: dict[int, int] = field(default_factory=dict)
-    rival_counts: dict[int, int] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict[int, int])
+    rival_counts: dict[int, int] = field(default_factory=dict[int, int])
     delivered: bool = False
     obstacle: str = ""
 

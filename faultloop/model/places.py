@@ -78,6 +78,7 @@ def step(task: str, where: str = "start", nth: int = 1) -> Step:
 
 
 def _name_of(error: type[Exception]) -> str:
-    if getattr(builtins, error.__name__, None) is error:
-        return error.__name__
+    name: str = error.__name__
+    if getattr(builtins, name, None) is error:
+        return name
     return f"{error.__module__}.{error.__qualname__}"

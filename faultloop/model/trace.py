@@ -1,7 +1,7 @@
 """The trace: a run's deviations, what is needed to run it again, and its outcome. Version 1.
 
-Everything a replay needs is in `target`, `order`, `choices`, `faults`, `limits` and `env`; the rest is for people and to
-name the first difference. Reading and writing files is `faultloop.search.tracefile`; this module knows the types.
+Everything a replay needs is in `target`, `order`, `choices`, `faults`, `limits` and `env`; the rest is for people and
+to name the first difference. Reading and writing files is `faultloop.search.tracefile`; this module knows the types.
 """
 
 from __future__ import annotations
