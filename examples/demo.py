@@ -42,7 +42,7 @@ def main() -> int:
 
 def explore(variant: str) -> str:
     """The command that explores a variant's jobs."""
-    return f"explore {SCENARIO}:{variant} --tasks '*.job*' --faults cancel --out {OUT}"
+    return f"explore {SCENARIO}:{variant} --tasks '*.job*' --faults cancel --strategy sweep --out {OUT}"
 
 
 if __name__ == "__main__":
