@@ -10,6 +10,7 @@ It knows nothing of runs: what a trace means is `faultloop.model.trace`, what it
 from __future__ import annotations
 
 import codecs
+import inspect
 import os
 import stat
 from collections.abc import Iterable
@@ -39,7 +40,20 @@ UNWRITABLE = "FL110"
 
 # What a person wants to see first stands first; what can be long stands last, one item to a line.
 _KEYS: tuple[str, ...] = (
-    *("format", "version", "faultloop", "env", "target", "seed", "order", "hold", "threads", "limits", "faults", "delivered"),
+    *(
+        "format",
+        "version",
+        "faultloop",
+        "env",
+        "target",
+        "seed",
+        "order",
+        "hold",
+        "threads",
+        "limits",
+        "faults",
+        "delivered",
+    ),
     *("outcome", "stats", "digest", "choices", "tasks", "sites", "events"),
 )
 _LISTS = frozenset({"faults", "delivered", "tasks", "sites", "events"})
@@ -301,5 +315,9 @@ def _replace(name: str, data: bytes) -> None:
 
 def trace_schema() -> dict[str, object]:
     """The JSON Schema of a trace file, generated from the types."""
-    schema = cast("dict[str, object]", msgspec.json.schema(Trace))
+    schema = cast("dict[str, dict[str, object]]", msgspec.json.schema(Trace))
+    for definition in cast("dict[str, dict[str, object]]", schema["$defs"]).values():
+        if isinstance(text := definition.get("description"), str):
+            # Python 3.13 takes the indentation out of docstrings, older ones leave it in.
+            definition["description"] = inspect.cleandoc(text)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "faultloop trace, version 1", **schema}
