@@ -14,9 +14,21 @@ from faultloop.model.faults import PlannedFault
 from faultloop.model.outcome import Finding, Outcome, Status, Waiting
 from faultloop.model.trace import Delivered, Trace
 from faultloop.report.table import step_table
-from faultloop.report.words import WIDTH, clean, fit, headline, phase_words, seconds, subject, task_names, verb_words
+from faultloop.report.words import (
+    WIDTH,
+    clean,
+    fit,
+    headline,
+    phase_words,
+    seconds,
+    subject,
+    task_names,
+    verb_words,
+    wrap,
+)
 
 LINES_MAX = 35
+_LABEL_WIDTH = 10
 _FAULTS_SHOWN, _FINDINGS_SHOWN, _WAITING_SHOWN = 3, 3, 6
 
 
@@ -28,13 +40,13 @@ def story(trace: Trace, *, next_steps: Sequence[tuple[str, str]] = (), last: str
     """
     names = task_names(task.path for task in trace.tasks)
     lines = [fit(sentence(trace, names), width), ""]
-    lines += _labelled("fault", _fault_lines(trace, names))
-    lines += _labelled("broke", _broke_lines(trace.outcome, names))
+    lines += _labelled("fault", _fault_lines(trace, names), width)
+    lines += _labelled("broke", _broke_lines(trace.outcome, names), width)
     table = step_table(trace, trace.delivered[0], names, width) if trace.delivered else []
     lines += ["", *table] if table else []
-    stuck = _labelled("stuck", _stuck_lines(trace.outcome.waiting, names))
+    stuck = _labelled("stuck", _stuck_lines(trace.outcome.waiting, names), width)
     lines += ["", *stuck] if stuck else []
-    also = _labelled("also", _also_lines(trace.outcome, names))
+    also = _labelled("also", _also_lines(trace.outcome, names), width)
     lines += ["", *also] if also else []
     commands = [line for label, command in next_steps for line in _labelled(label, [command])]
     tail = (["", *commands] if commands else []) + ([f"  {last}"] if last else [])
@@ -54,8 +66,11 @@ def scenario_name(trace: Trace) -> str:
     return clean(trace.target.ref.rpartition(":")[2], 60) or "it"
 
 
-def _labelled(label: str, lines: Sequence[str]) -> list[str]:
-    return [f"  {label if number == 0 else '':<10} {line}" for number, line in enumerate(lines)]
+def _labelled(label: str, lines: Sequence[str], width: int | None = None) -> list[str]:
+    """The lines behind their label. width: where they are broken; None leaves commands whole, to be copied."""
+    room = _LABEL_WIDTH + 3
+    wrapped = [part for line in lines for part in (wrap(line, width - room, indent=2) if width else [line])]
+    return [f"  {label if number == 0 else '':<{_LABEL_WIDTH}} {line}" for number, line in enumerate(wrapped)]
 
 
 def _fault_lines(trace: Trace, names: dict[str, str]) -> list[str]:

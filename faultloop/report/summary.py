@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from faultloop.report.words import WIDTH, clean, fit
+from faultloop.report.words import WIDTH, clean, wrap
 
+LABEL_WIDTH = 13
 NOT_TRIED_SHOWN_MAX = 3
 
 
@@ -47,7 +48,7 @@ def summary(tried: Tried, stories: Sequence[str] = (), *, width: int = WIDTH) ->
         lines.append(f"  {'' if number else 'not tried':<10} {clean(left_out, 200)}")
     if len(tried.not_tried) > NOT_TRIED_SHOWN_MAX:
         lines.append(f"  {'':<10} … and {len(tried.not_tried) - NOT_TRIED_SHOWN_MAX} more")
-    blocks = ["\n".join(fit(line, width) for line in lines)]
+    blocks = ["\n".join(part for line in lines for part in wrap(line, width, indent=LABEL_WIDTH))]
     for number, story in enumerate(stories, start=1):
         blocks.append(f"{f'── {number} of {len(stories)} ':─<{width}}\n{story}")
     return "\n\n".join(blocks)

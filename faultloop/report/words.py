@@ -5,6 +5,7 @@ Rule 1: pure. Rule 2: names come from programs and files, so control characters 
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable
 
@@ -46,6 +47,16 @@ def clean(text: str, limit: int = 500) -> str:
 def fit(text: str, width: int) -> str:
     """Text that is at most `width` characters long, with … where it was cut."""
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def wrap(text: str, width: int, *, indent: int, lines_max: int = 3) -> list[str]:
+    """A line broken between words into lines of at most `width` characters, all but the first one indented."""
+    broken = textwrap.wrap(
+        text, width, subsequent_indent=" " * indent, break_long_words=True, break_on_hyphens=False, drop_whitespace=True
+    ) or [""]
+    if len(broken) > lines_max:
+        broken[lines_max - 1 :] = [fit(broken[lines_max - 1] + " …", width)]
+    return broken
 
 
 def for_encoding(text: str, encoding: str | None) -> str:
