@@ -1,8 +1,8 @@
 """Ten thousand damaged traces: a sentence for each, and nothing executed from outside the root.
 
 Method: traces of real runs are damaged as bytes and as JSON, with a fixed seed, and given to the real commands in
-this process: `replay` on the real runner, every eighth time `show`. An audit hook sees every file that is opened, every code object that is executed and
-every process that is started, whoever does it.
+this process: `replay` on the real runner, every eighth time `show`. An audit hook sees every file that is opened,
+every code object that is executed and every process that is started, whoever does it.
 """
 
 import io
