@@ -37,12 +37,12 @@ def run_inline(loop: Loop, function: Callable[..., Any], args: tuple[Any, ...]) 
         try:
             result, error = function(*args), None
         except (SystemExit, KeyboardInterrupt):
-            raise
+            raise  # the job's name stays: it is what the run ended in
         except BaseException as raised:
             result, error = None, raised
         finally:
-            loop.inline_job = ""
             events._set_running_loop(loop)
+        loop.inline_job = ""
         if future.done():
             return
         if isinstance(error, StopIteration):

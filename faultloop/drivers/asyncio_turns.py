@@ -15,7 +15,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from faultloop.drivers import asyncio_threads
-from faultloop.drivers.ready import ABSENT, AnyOrder, Entry
+from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Entry
 from faultloop.drivers.timers import NEVER
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
@@ -162,18 +162,23 @@ def _check_limits(loop: Loop) -> None:
 
 def _queue_due(loop: Loop) -> None:
     due, loop.due = loop.due, []
+    if len(due) > 1:
+        due.sort(key=lambda timer: timer._when)  # as asyncio's heap: call_at(past) before call_later(0)
     for timer in due:
+        timer._scheduled = False
         loop.push_handle(timer)
 
 
 def idle(loop: Loop) -> None:
     """Nothing is ready: take what came from outside, else let time move. Raises Deadlock if nothing ever will be."""
-    if loop.inbox and asyncio_threads.drain(loop):
+    is_awaited = loop.jobs_running or loop.subprocesses or asyncio_threads.has_foreign_threads(loop)
+    # While some thread may still post, its posts are taken once all threads rest: never half of them.
+    if loop.inbox and not is_awaited and asyncio_threads.drain(loop):
         return
     has_io = loop.has_io
     if has_io and loop.poll():
         return
-    if loop.jobs_running or loop.subprocesses or asyncio_threads.has_foreign_threads(loop):
+    if is_awaited:
         if asyncio_threads.settle(loop) or loop.queue.entries:
             return
         if (loop.jobs_running or loop.subprocesses) and _wait_for_work(loop):
@@ -203,7 +208,8 @@ def _leave_instant(loop: Loop) -> None:
         return
     if loop.turns_at_instant > loop.limits.livelock_turns:
         raise Livelock(
-            f"livelock at {loop.now / NANOSECONDS:.3f} s: {loop.turns_at_instant} turns at one instant, and no timer is pending"
+            f"livelock at {loop.now / NANOSECONDS:.3f} s: {loop.turns_at_instant} turns at one instant, "
+            "and no timer is pending"
         )
 
 
@@ -221,16 +227,43 @@ def _advance(loop: Loop) -> bool:
     loop.now = instant
     loop.turns_at_instant = 0
     push = loop.queue.push_callback
-    for timer in due if len(due) == 1 or loop.choose is None else _in_any_order(due, loop.choose):
+    for timer in due if len(due) == 1 or loop.choose is None else _in_any_order(loop, due, loop.choose):
         push((timer, timer._callback, ABSENT))
     if loop.watcher is not None:
         loop.watcher.time_moved()
     return True
 
 
-def _in_any_order(due: list[Timer], choose: Any) -> Iterator[Timer]:
-    """Timers of one instant have no promised order: asyncio's heap gives them out in none in particular."""
+def _in_any_order(loop: Loop, due: list[Timer], choose: Any) -> Iterator[Timer]:
+    """Timers of one instant, in an order that is drawn, and perhaps not all of them in this turn.
+
+    asyncio's heap promises no order among them; and two that are equal here are microseconds apart on a real clock,
+    where steps may well run in between. The last option is that the rest comes one turn later.
+    """
     due.reverse()
-    while len(due) > 1:
-        yield due.pop(~choose(min(len(due), 1_000)))
-    yield due.pop()
+    yield due.pop(~choose(min(len(due), WINDOW)))
+    while due:
+        options = min(len(due), WINDOW)
+        answer = choose(options + 1)
+        if answer == options:
+            due.reverse()
+            later = _Later(loop, due)
+            loop.queue.push_callback((later, later.run, ABSENT))
+            return
+        yield due.pop(~answer)
+
+
+class _Later:
+    """Timers that come one turn later than others of their instant. Until then they count as scheduled."""
+
+    __slots__ = ("_due", "_loop")
+
+    def __init__(self, loop: Loop, due: list[Timer]) -> None:
+        self._loop = loop
+        self._due = due
+        for timer in due:
+            timer._scheduled = True
+
+    def run(self, callback: object, /) -> None:
+        """Let them come at the next turn, behind what this one makes ready. callback: unused."""
+        self._loop.due.extend(self._due)

@@ -146,7 +146,7 @@ def test_the_answer_0_everywhere_is_fifo(name: str, batches: list[str]):
 @PROPERTY
 @given(batches, st.integers())
 def test_batch_keeps_turns_apart(batches: list[str], seed: int):
-    """What is queued during a turn waits for the next one, so a task is passed only by those that were ready with it."""
+    """What is queued during a turn waits for the next: a task is passed only by those that were ready with it."""
     queues = ReadyQueue(), ReadyQueue()
     drawn = run_through(queues[0], BatchOrder(queues[0], drawing(seed)), batches)
     plain = run_through(queues[1], FifoOrder(queues[1]), batches)
