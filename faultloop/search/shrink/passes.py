@@ -1,0 +1,182 @@
+"""The ways in which a schedule is made simpler, each a pass over the best run so far.
+
+All edits are made on what the best run really did, not on what it was asked to do. Each pass starts coarse and halves,
+so that what does not matter goes in few attempts, however long the schedule is.
+
+Sources: the blocks of SimTrace (N. Jalbert, K. Sen, «A Trace Simplification Technique for Effective Debugging of
+Concurrent Programs», FSE 2010); delta debugging (A. Zeller, R. Hildebrandt, TSE 2002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from faultloop.search.shrink.attempts import Attempts
+from faultloop.search.shrink.edits import (
+    advanced,
+    chunks,
+    gathered,
+    merged,
+    next_run,
+    pulled_up,
+    pushed_back,
+    swapped,
+    without,
+)
+from faultloop.search.shrink.faults import drop_faults, simplify_faults
+from faultloop.search.shrink.script import Before, Block, Listing, Orders, blocks_of, steps_of
+
+Pass = Callable[[Attempts], None]
+RENAMES_MAX = 2
+"""How many other tasks are tried in the place of one."""
+
+
+def cut_tail(attempts: Attempts) -> None:
+    """Depart only up to some place, and let the base do the rest: bisect for the earliest."""
+    if attempts.improves(Listing()):
+        return
+    too_few, enough = 0, len(attempts.best.attempt.departures)
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        best = attempts.best.attempt
+        if attempts.improves(Listing(best.schedule[: best.departures[middle - 1].at + 1])):
+            enough = min(len(attempts.best.attempt.departures), middle)
+        else:
+            too_few = middle
+
+
+def drop_tasks(attempts: Attempts) -> None:
+    """Do not list whole tasks: many at once, then one by one."""
+    for start, stop in chunks(lambda: len(_tasks(attempts))):
+        attempts.improves(Listing(without(_schedule(attempts), set(_tasks(attempts)[start:stop]))))
+
+
+def move_tasks(attempts: Attempts) -> None:
+    """Run a task's steps in one go, after all the others or before them."""
+    for task in _tasks(attempts):
+        schedule = _schedule(attempts)
+        if not attempts.improves(Listing(pushed_back(schedule, task))):
+            attempts.improves(Listing(pulled_up(schedule, task)))
+
+
+def gather_blocks(attempts: Attempts) -> None:
+    """Run the blocks of a stretch task by task: the whole schedule, halves, down to four blocks."""
+    for start, stop in chunks(lambda: len(_blocks(attempts)), smallest=4):
+        blocks = _blocks(attempts)
+        for at_last in (False, True):
+            row = gathered(blocks[start:stop], at_last=at_last)
+            if row != blocks[start:stop] and attempts.improves(
+                Listing(steps_of((*blocks[:start], *row, *blocks[stop:])))
+            ):
+                break
+
+
+def merge_blocks(attempts: Attempts) -> None:
+    """Join a block with the next one of its task, at the place of the one or of the other."""
+    index = 0
+    while index < len(_blocks(attempts)):
+        if not any(attempts.improves(Listing(edit)) for edit in merged(_blocks(attempts), index)):
+            index += 1
+
+
+def drop_blocks(attempts: Attempts) -> None:
+    """Do not list some blocks: half of them at once, down to one."""
+    for start, stop in chunks(lambda: len(_blocks(attempts))):
+        blocks = _blocks(attempts)
+        attempts.improves(Listing(steps_of((*blocks[:start], *blocks[stop:]))))
+
+
+def undo_departures(attempts: Attempts) -> None:
+    """Let the task that had to wait go first after all, for all that it ran when it ran next, or a little less.
+
+    Less, because a task that comes first gets further in as many steps: it finds free what it found taken. Then the rest
+    as it was, or as the base has it.
+    """
+    index = 0
+    while index < len(attempts.best.attempt.departures):
+        departure = attempts.best.attempt.departures[index]
+        schedule, (first, then) = _schedule(attempts), departure.order
+        steps = next_run(schedule, departure.at, then.task)
+        lengths = [length for length in dict.fromkeys((steps, steps - 1, steps - 2, 1)) if length > 0]
+        edits = [advanced(schedule, departure.at, then.task, length) for length in lengths]
+        edits += [(*schedule[: departure.at], *(then.task,) * length, first.task) for length in lengths]
+        if not any(attempts.improves(Listing(edit)) for edit in edits):
+            index += 1
+
+
+def rename_tasks(attempts: Attempts) -> None:
+    """Let an older task that is not involved do what a younger one does: the base would have taken the older one."""
+    for task in _tasks(attempts):
+        schedule = _schedule(attempts)
+        uninvolved = [older for older in range(task) if older not in schedule and older > min(schedule)]
+        for older in uninvolved[:RENAMES_MAX]:
+            if attempts.improves(Listing(swapped(schedule, task, older))):
+                break
+
+
+def trim_listing(attempts: Attempts) -> None:
+    """List nothing that the base does by itself: this must be the same run again."""
+    best = attempts.best.attempt
+    enough = best.departures[-1].at + 1 if best.departures else 0
+    attempts.confirms(Listing(best.schedule[:enough]))
+
+
+def cut_orders(attempts: Attempts) -> None:
+    """Keep only the first orders: bisect for how many."""
+    if attempts.improves(Orders()):
+        return
+    too_few, enough = 0, len(_orders(attempts))
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        if attempts.improves(Orders(_orders(attempts)[:middle])):
+            enough = min(len(_orders(attempts)), middle)
+        else:
+            too_few = middle
+
+
+def drop_orders(attempts: Attempts) -> None:
+    """Leave orders out: half of them at once, down to one."""
+    for start, stop in chunks(lambda: len(_orders(attempts))):
+        orders = _orders(attempts)
+        attempts.improves(Orders(orders[:start] + orders[stop:]))
+
+
+def trim_orders(attempts: Attempts) -> None:
+    """Say no order that made no difference: this must be the same run again."""
+    departed = {departure.order for departure in attempts.best.attempt.departures}
+    attempts.confirms(Orders(tuple(order for order in _orders(attempts) if order in departed)))
+
+
+BLOCK_PASSES: Sequence[Pass] = (
+    drop_faults,
+    simplify_faults,
+    cut_tail,
+    drop_tasks,
+    gather_blocks,
+    move_tasks,
+    merge_blocks,
+    drop_blocks,
+    undo_departures,
+    rename_tasks,
+    trim_listing,
+)
+ORDER_PASSES: Sequence[Pass] = (drop_faults, simplify_faults, cut_orders, drop_orders, trim_orders)
+
+
+def _schedule(attempts: Attempts) -> tuple[int, ...]:
+    return attempts.best.attempt.schedule
+
+
+def _blocks(attempts: Attempts) -> tuple[Block, ...]:
+    return blocks_of(_schedule(attempts))
+
+
+def _tasks(attempts: Attempts) -> tuple[int, ...]:
+    """The tasks of the schedule, in the order of their first steps."""
+    return tuple(dict.fromkeys(_schedule(attempts)))
+
+
+def _orders(attempts: Attempts) -> tuple[Before, ...]:
+    script = attempts.best.script
+    assert isinstance(script, Orders), script
+    return script.orders
