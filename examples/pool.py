@@ -2,8 +2,8 @@
 
     python -m faultloop explore examples/pool.py:scenario --tasks 'worker-*'
 
-A waiter that is cancelled while it waits never got a slot, and nothing is lost. A waiter that is cancelled when its slot has
-been handed to it, but before it runs again, takes the slot with it.
+A waiter that is cancelled while it waits never got a slot, and nothing is lost. A waiter that is cancelled when its slot
+has been handed to it, but before it runs again, takes the slot with it.
 """
 
 from __future__ import annotations
