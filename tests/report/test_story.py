@@ -185,3 +185,15 @@ def test_a_terminal_that_knows_only_ascii_gets_ascii():
 def test_a_name_cannot_write_to_the_terminal():
     assert clean("\x1b[2Jevil\r\nname\x07") == "\\x1b[2Jevil name\\x07"
     assert clean("a" * 900, 10) == "a" * 9 + "…"
+
+
+def test_a_long_finding_is_broken_between_words_and_not_cut():
+    message = " ".join(f"word{n}" for n in range(25))
+    told = story(but(outcome=Outcome(Status.VIOLATED, findings=(Finding("rule", message, counts=True),))))
+    assert " ".join(told.split()).find(message) > 0
+    assert all(len(line) <= WIDTH for line in told.split("\n"))
+
+
+def test_a_command_is_never_broken():
+    command = "python -m faultloop replay " + "folder/" * 30 + "t.json"
+    assert command in story(TRACE, next_steps=[("replay", command)])
