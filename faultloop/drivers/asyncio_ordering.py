@@ -25,7 +25,7 @@ from typing import Any, cast
 from faultloop.drivers.asyncio_handles import CFuture, Future
 
 _ANYIO_BACKEND = "anyio._backends._asyncio"
-_PRIMITIVES = (locks.Lock, locks.Event, locks.Condition, locks.Semaphore, queues.Queue)
+_PRIMITIVES = (locks.Lock, locks.Event, locks.Condition, locks.Semaphore, locks.Barrier, queues.Queue)
 _on_anyio: list[Callable[[ModuleType], None]] = []
 
 
@@ -44,6 +44,7 @@ def install() -> None:
     _give_primitives_ordinals()
     _give_primitives_plain_futures()
     _order_as_completed()
+    _give_gathers_ordinals()
     on_anyio_backend(_order_child_scopes)
     if _ANYIO_BACKEND not in sys.modules:
         sys.meta_path.insert(0, _AnyioFinder())
@@ -165,6 +166,13 @@ def _order_as_completed() -> None:
     tasks.as_completed = as_completed
     if asyncio.as_completed is original:
         asyncio.as_completed = as_completed
+
+
+def _give_gathers_ordinals() -> None:
+    """What `gather` returns is a future of a class of its own; several of them are often waited for as a set."""
+    gathering: Any = getattr(tasks, "_GatheringFuture", None)
+    if gathering is not None:
+        gathering.__hash__ = Future.__hash__
 
 
 class OrderedSet(dict[Any, None]):
