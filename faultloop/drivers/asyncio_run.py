@@ -226,7 +226,7 @@ def _out_of_time(loop: Loop) -> OverLimit:
 def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sites: SiteTable | None) -> None:
     """Collect what the standard checks judge, before anything is torn down."""
     known = _tasks_of(loop)
-    left = [task for task in known if not task.done() and task is not root]
+    left = [task for task in known if not task.done() and task is not root and not _closes_generator(task)]
     if tracer is not None:
         facts.alive = tuple(tracer.node_of(task).path for task in left)
     elif left:
@@ -243,11 +243,16 @@ def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sit
         facts.waiting = waiting_tasks([task for task in known if not task.done()], tracer, sites)
 
 
+def _closes_generator(task: Any) -> bool:
+    """Whether asyncio made this task to close an async generator that the program left open: a finding of its own."""
+    return type(task.get_coro()).__name__ == "async_generator_athrow"
+
+
 def _tasks_of(loop: Loop) -> list[Any]:
     """Every task of this loop that still exists, ended or not, by order of creation."""
     known: list[Any] = [
         task
-        for name in ("_scheduled_tasks", "_eager_tasks")
+        for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks")  # 3.11 has the first, 3.12 the others
         for task in list(getattr(asyncio_tasks, name, ()))
         if task.get_loop() is loop
     ]
