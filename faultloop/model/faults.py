@@ -14,6 +14,9 @@ from faultloop.model.points import Phase
 NANOSECONDS = 1_000_000_000
 """Virtual time is counted in integer nanoseconds; seconds exist only at the surface."""
 
+INJECTED = "injected by faultloop"
+"""What an error says that was raised by a fault and given no words of its own."""
+
 
 class Cancel(msgspec.Struct, frozen=True, tag_field="kind", tag="cancel", omit_defaults=True):
     """The task is cancelled, the way real cancellations come.
@@ -37,7 +40,12 @@ class Fail(msgspec.Struct, frozen=True, tag_field="kind", tag="fail", omit_defau
     """
 
     error: str
-    message: str = "injected by faultloop"
+    message: str = INJECTED
+
+    def __post_init__(self) -> None:
+        # msgspec leaves out a default by identity: without this, equal faults could be encoded, and digested, differently.
+        if self.message == INJECTED:
+            msgspec.structs.force_setattr(self, "message", INJECTED)
 
 
 class Delay(msgspec.Struct, frozen=True, tag_field="kind", tag="delay", omit_defaults=True):
@@ -79,6 +87,12 @@ class Address(msgspec.Struct, frozen=True, omit_defaults=True):
     nth: int = 1
     phase: Phase = Phase.PARKED
     racing: Step | None = None
+
+    def __post_init__(self) -> None:
+        if self.nth < 1:
+            raise ValueError(f"nth counts from 1, got {self.nth}")
+        if (self.phase is Phase.RACING) != (self.racing is not None):
+            raise ValueError("racing names the other step if and only if the phase is racing")
 
     def __str__(self) -> str:
         from faultloop.model.address import format_address

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from faultloop.errors import AddressError
-from faultloop.model.faults import NANOSECONDS, Address, Cancel, Delay, Expire, Fail, Fault, PlannedFault, Step
+from faultloop.model.faults import (
+    INJECTED,
+    NANOSECONDS,
+    Address,
+    Cancel,
+    Delay,
+    Expire,
+    Fail,
+    Fault,
+    PlannedFault,
+    Step,
+)
 from faultloop.model.points import Phase
 
 
@@ -29,7 +40,7 @@ class Place:
         """Let the deadline that covers the task win there."""
         return self._of_wake_up(Expire())
 
-    def fail(self, error: str | type[Exception] = "OSError", message: str = "injected by faultloop") -> PlannedFault:
+    def fail(self, error: str | type[Exception] = "OSError", message: str = INJECTED) -> PlannedFault:
         """Let the await raise. error: the exception, or its name."""
         name = error if isinstance(error, str) else _name_of(error)
         return PlannedFault(Fail(name, message), self.address)

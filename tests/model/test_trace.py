@@ -4,6 +4,8 @@ import msgspec
 import pytest
 from hypothesis import given
 
+from faultloop.model.address import parse_kind
+from faultloop.model.faults import Fail
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Outcome, Status
 from faultloop.model.trace import Choices, Environment, Trace, digest_of
@@ -56,3 +58,10 @@ def test_picks_out_of_order_or_range_are_refused(picks: tuple[tuple[int, int, in
 def test_a_limit_of_nothing_is_refused(name: str):
     with pytest.raises(ValueError, match=f"limit {name} must be more than 0"):
         Limits(**{name: 0})
+
+
+def test_equal_faults_are_encoded_alike_however_they_were_made():
+    written = Fail("OSError", " ".join(("injected", "by", "faultloop")))  # an equal string, and another object
+    assert msgspec.json.encode(written) == msgspec.json.encode(parse_kind("fail:OSError"))
+    decoded = msgspec.json.decode(b'{"kind":"fail","error":"OSError","message":"injected by faultloop"}', type=Fail)
+    assert msgspec.json.encode(decoded) == msgspec.json.encode(written)
