@@ -43,7 +43,7 @@ class Fail(msgspec.Struct, frozen=True, tag_field="kind", tag="fail", omit_defau
     message: str = INJECTED
 
     def __post_init__(self) -> None:
-        # msgspec leaves out a default by identity: without this, equal faults could be encoded, and digested, differently.
+        # msgspec leaves out a default by identity: else equal faults could be encoded and digested differently.
         if self.message == INJECTED:
             msgspec.structs.force_setattr(self, "message", INJECTED)
 

@@ -1,0 +1,315 @@
+"""Exploring: what is found, what is said to have been tried, and when nothing can be said."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from itertools import count
+from typing import Any
+
+import pytest
+
+from faultloop import Checks, Exploration, Limits, Status, explore, replay
+from faultloop.errors import UsageError
+from faultloop.model.faults import Cancel
+
+Scenario = Callable[[], Coroutine[Any, Any, object]]
+EVERY_SINGLE = "every single fault (cancel) at every await of the calm run"
+
+
+def faults_of(found: Exploration) -> list[str]:
+    return [failure.fault for failure in found.failures]
+
+
+async def two_workers() -> None:
+    """Correct: two workers and a queue, and whatever is cancelled cleans up after itself."""
+    queue = asyncio.Queue[int]()
+
+    async def worker() -> None:
+        while True:
+            await queue.get()
+            try:
+                await asyncio.sleep(0.1)
+            finally:
+                queue.task_done()
+
+    workers = [asyncio.create_task(worker(), name=f"worker-{n}") for n in (1, 2)]
+    for number in range(4):
+        queue.put_nowait(number)
+    done, _ = await asyncio.wait([asyncio.ensure_future(queue.join()), *workers], return_when=asyncio.FIRST_COMPLETED)
+    for task in (*workers, *done):
+        task.cancel()
+    await asyncio.gather(*workers, *done, return_exceptions=True)
+
+
+def leaky(*, says_goodbye: bool = True) -> Scenario:
+    """A resource that is given back in a cleanup with an await of its own, before the giving back."""
+
+    async def scenario() -> None:
+        held = 0
+
+        async def user() -> None:
+            nonlocal held
+            held += 1
+            try:
+                await asyncio.sleep(1)
+            finally:
+                if says_goodbye:
+                    await asyncio.sleep(0.5)  # whoever is cancelled here keeps the resource
+                held -= 1
+
+        await asyncio.gather(asyncio.create_task(user(), name="user"), return_exceptions=True)
+        assert held == 0, "the resource is still held"
+
+    return scenario
+
+
+def rolls_back() -> Scenario:
+    """Commits without an await; only rolling back has one. One fault alone is always borne."""
+
+    async def scenario() -> None:
+        is_open = False
+
+        async def transaction() -> None:
+            nonlocal is_open
+            is_open = True
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0.5)  # the rollback travels: a second cancellation here leaves it open
+                is_open = False
+                raise
+            is_open = False
+
+        await asyncio.gather(asyncio.create_task(transaction(), name="transaction"), return_exceptions=True)
+        assert not is_open, "the transaction is still open"
+
+    return scenario
+
+
+async def needs_an_order() -> None:
+    """Wrong unless the two start in the order in which they were made."""
+    said: list[str] = []
+
+    async def say(word: str) -> None:
+        said.append(word)
+
+    await asyncio.gather(say("first"), say("second"))
+    assert said == ["first", "second"], said
+
+
+async def alone() -> None:
+    await asyncio.sleep(1)
+
+
+# When nothing can be said
+
+
+async def fails_anyway() -> None:
+    await asyncio.sleep(1)
+    raise AssertionError("fails anyway")
+
+
+def test_a_calm_run_that_fails_is_the_only_thing_told():
+    found = explore(fails_anyway)
+    assert found.status == "violated"
+    assert found.reason == "the scenario fails without any fault, so nothing was explored"
+    assert (found.runs, found.tried, found.first_failure_run) == (2, 0, 1)
+    (failure,) = found.failures
+    assert (failure.fault, failure.message, failure.deviations) == ("", "AssertionError: fails anyway", 0)
+
+
+def test_a_scenario_that_is_not_deterministic_is_inconclusive_and_the_step_is_named():
+    runs = count(1)
+
+    async def unsteady() -> None:
+        await asyncio.sleep(next(runs))
+
+    found = explore(unsteady)
+    assert (found.status, found.failures, found.runs) == ("inconclusive", (), 2)
+    assert found.reason.startswith("not deterministic: the runs differ at step 1: expected step 1, 1.000 s: time moves")
+    assert "2.000 s" in found.reason
+
+
+def test_a_calm_run_over_its_limit_is_inconclusive():
+    found = explore(alone, limits=Limits(virtual_seconds=0.5))
+    assert found.status == "inconclusive"
+    assert found.reason.startswith("the calm run ended as «over limit»")
+
+
+# Single faults
+
+
+def test_every_single_fault_is_tried_and_the_sentence_says_so():
+    found = explore(two_workers, strategy="sweep", faults=["cancel"])
+    assert (found.status, found.failures) == ("passed", ())
+    assert found.exhausted == (EVERY_SINGLE,)
+    assert found.tried == found.runs - 2 > found.points > 0
+    assert found.schedules == 1
+
+
+def test_a_single_fault_is_found_by_its_address_and_replays():
+    found = explore(leaky(), strategy="sweep", faults=["cancel"], tasks="user")
+    assert found.status == "violated"
+    assert "cancel scenario/user @ user>sleep #2 parked" in faults_of(found)
+    failure = found.failures[0]
+    assert (failure.kind, failure.order, failure.deviations) == ("violated", "fifo", 1)
+    assert failure.message.startswith("AssertionError: the resource is still held")
+    assert replay(failure.trace, leaky()).same_digest
+    assert replay(failure.trace, leaky(says_goodbye=False), follow="faults").run.status is Status.PASSED
+
+
+def test_a_fault_may_be_given_as_a_value():
+    assert faults_of(explore(leaky(), faults=[Cancel()], depth=1, order="fifo")) == faults_of(
+        explore(leaky(), faults=["cancel"], depth=1, order="fifo")
+    )
+
+
+def test_only_the_tasks_and_places_asked_for_are_hit():
+    assert explore(leaky(), strategy="sweep", tasks="nobody").tried == 0
+    assert explore(leaky(), strategy="sweep", where="Queue.*").tried == 0
+    assert explore(leaky(), strategy="sweep", tasks="user", where="sleep").tried > 0
+
+
+def test_what_cannot_be_tried_is_told_with_its_reason():
+    found = explore(two_workers, strategy="sweep", faults=["expire"])
+    assert found.tried == 0
+    assert [str(reason) for reason in found.not_tried] == [f"{found.points} x expire: no deadline covers the await"]
+
+
+def test_the_same_cause_is_one_failure_however_often_it_shows():
+    found = explore(leaky(), strategy="sweep", faults=["cancel"], tasks="user")
+    assert all(failure.count >= 1 for failure in found.failures)
+    causes = {(f.trace.delivered[0].point, f.trace.faults[0].at.phase) for f in found.failures}
+    assert len(causes) == len(found.failures)
+
+
+# Pairs
+
+
+def test_a_bug_in_cleaning_up_takes_a_pair_of_faults():
+    asked: dict[str, Any] = {"faults": ["cancel"], "tasks": "transaction", "order": "fifo"}
+    assert explore(rolls_back(), depth=1, **asked).status == "passed"
+    found = explore(rolls_back(), depth=2, **asked)
+    assert found.status == "violated"
+    first = "cancel scenario/transaction @ transaction>sleep #1 parked"
+    assert f"{first}; cancel scenario/transaction @ transaction>sleep #2 parked" in faults_of(found)
+    assert found.failures[0].deviations == 2
+
+
+# Orders
+
+
+def test_an_order_bug_is_found_without_any_fault():
+    found = explore(needs_an_order, faults=())
+    assert found.status == "violated"
+    (failure,) = found.failures
+    assert (failure.fault, failure.order, failure.deviations) == ("", "batch", 1)
+    assert failure.message.startswith("AssertionError: ['second', 'first']")
+
+
+def test_strategy_schedules_draws_orders_and_tries_no_fault():
+    found = explore(needs_an_order, strategy="schedules", runs=50)
+    assert (found.status, found.tried) == ("violated", 0)
+
+
+def test_order_fifo_draws_no_orders():
+    found = explore(needs_an_order, faults=["cancel"], order="fifo")
+    assert (found.status, found.schedules, found.exhausted) == ("passed", 1, (EVERY_SINGLE,))
+
+
+def test_drawing_ends_when_nothing_new_is_drawn_and_says_so():
+    found = explore(needs_an_order, strategy="schedules")
+    assert found.exhausted == ("orders at level batch, as far as drawing goes: the last 200 had all been seen before",)
+    assert found.schedules == 3  # calm, and both orders
+
+
+def test_a_scenario_without_choices_is_exhausted_at_once():
+    found = explore(alone, faults=())
+    assert (found.status, found.runs, found.points) == ("passed", 3, 1)
+    assert found.exhausted == ("every order at level batch: no two steps were ever ready in one turn",)
+
+
+def test_a_scenario_without_an_await_has_nothing_to_hit():
+    async def at_once() -> int:
+        return 1
+
+    found = explore(at_once)
+    assert (found.status, found.points, found.tried) == ("passed", 0, 0)
+
+
+def test_the_level_any_has_its_part_of_the_budget_however_many_orders_batch_has():
+    async def one_turn_early() -> None:
+        turns = list[str]()
+
+        async def twice() -> None:
+            turns.append("first")
+            await asyncio.sleep(0)
+            turns.append("second")
+
+        await asyncio.gather(*(twice() for _ in range(9)))
+        assert turns == ["first"] * 9 + ["second"] * 9, "somebody was held back a turn"
+
+    assert explore(one_turn_early, faults=(), runs=100).status == "passed"
+    found = explore(one_turn_early, faults=(), runs=100, order="any")
+    assert (found.runs, {failure.order for failure in found.failures}) == (100, {"any"})
+
+
+# The budget
+
+
+@pytest.mark.parametrize("runs", [1, 3, 10, 57])
+def test_the_budget_in_runs_is_kept(runs: int):
+    found = explore(two_workers, runs=runs)
+    assert found.runs <= max(runs, 2)
+
+
+def test_a_budget_that_ends_early_claims_nothing_complete():
+    assert explore(two_workers, runs=5, faults=["cancel"]).exhausted == ()
+
+
+def test_the_time_limit_is_kept():
+    began = time.perf_counter()
+    found = explore(two_workers, runs=10**9, time_limit=0.2)
+    assert time.perf_counter() - began < 5
+    assert found.runs < 10**9
+
+
+def test_progress_is_told_before_every_run():
+    told: list[tuple[int, int]] = []
+    found = explore(leaky(), strategy="sweep", on_progress=lambda done, allowed: told.append((done, allowed)))
+    assert {allowed for _, allowed in told} == {2_000}
+    assert [done for done, _ in told] == list(range(2, found.runs)) or told[-1][0] <= found.runs
+
+
+def test_the_same_seed_finds_the_same():
+    one, two = explore(two_workers, runs=150, seed=4), explore(two_workers, runs=150, seed=4)
+    assert (one.runs, one.tried, one.schedules, one.exhausted) == (two.runs, two.tried, two.schedules, two.exhausted)
+
+
+def test_a_check_that_is_off_finds_nothing():
+    async def forgets() -> None:
+        async def breaks() -> None:
+            await asyncio.sleep(1)
+            raise OSError
+
+        asyncio.create_task(breaks())  # noqa: RUF006
+        await asyncio.sleep(2)
+
+    assert explore(forgets).reason != ""
+    assert explore(forgets, checks=Checks(unretrieved="off"), faults=["cancel"], runs=100).reason == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"strategy": "luck"}, "FL510"),
+        ({"runs": 0}, "FL511"),
+        ({"order": "chaos"}, "FL507"),
+        ({"depth": 3}, "FL512"),
+        ({"faults": ["explode"]}, "FL500"),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused_with_a_code(asked: dict[str, Any], code: str):
+    with pytest.raises(UsageError) as caught:
+        explore(alone, **asked)
+    assert caught.value.code == code
