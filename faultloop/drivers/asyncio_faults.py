@@ -3,14 +3,15 @@
 Cancel    the way real cancellations come: a task that anyio runs through its own cancel scope where anyio gives it one,
           else through that of its group (ADR 001); any other by Task.cancel().
 Fail      a wake-up's future is swapped for a finished one that carries the error, which the C task then raises at
-          exactly that await. While the task is still parked, it is cancelled first, so that whatever it waits for is
-          cleaned up, and the wake-up that comes of it is swapped.
+          exactly that await. While the task is still parked, what it waits for is cancelled first, so that it cleans
+          up, and the wake-up that comes of it is swapped. The task itself is never cancelled: `cancelling()` stays 0.
 Delay     its next wake-up is taken out of the ready queue and put back later.
 Expire    its next wake-up is taken out until the innermost deadline that covers the task has fired.
 """
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import sys
 from asyncio import AbstractEventLoop
@@ -19,6 +20,7 @@ from typing import Any, assert_never, cast
 from faultloop.drivers.asyncio_handles import CFuture, Timer
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_turns import HELD
+from faultloop.drivers.frames import frames_of
 from faultloop.drivers.ready import ABSENT, Entry
 from faultloop.errors import UsageError
 from faultloop.model.faults import NANOSECONDS, Cancel, Delay, Expire, Fail, Fault
@@ -56,11 +58,7 @@ class Injector:
                 self._holds[task] = nanoseconds
                 return argument, ""
             case Expire():
-                deadline = deadline_of(self._loop, task)
-                if deadline is None:
-                    return argument, "no deadline covers the task at this await, so none can expire"
-                self._holds[task] = deadline
-                return argument, ""
+                return argument, self._expire(task)
             case _:
                 assert_never(fault)
 
@@ -70,9 +68,8 @@ class Injector:
             return self._hold(self._holds.pop(task), (entry[0], entry[1], argument))
         if task in self._swaps:
             error = self._swaps.pop(task)
-            if argument is not ABSENT and argument.cancelled():
-                task.uncancel()
-                return self._failed(error)
+            if argument is not ABSENT and not task._must_cancel:  # a cancellation of the program's own comes first
+                return self._failed(error, argument)
         return argument
 
     def release_due(self) -> None:
@@ -116,19 +113,36 @@ class Injector:
         task.cancel(CANCEL_MESSAGE)
         return ""
 
+    def _expire(self, task: Any) -> str:
+        deadline = deadline_of(self._loop, task)
+        if deadline is None and (inner := inner_of_wait_for(task)) is not None:
+            if inner.done() or not isinstance(inner, asyncio.Task):
+                return "wait_for of this Python lets a result win over its deadline: expire the task it waits for"
+            task, deadline = inner, deadline_of(self._loop, inner)
+        if deadline is None:
+            return "no deadline covers the task at this await, so none can expire"
+        self._holds[task] = deadline
+        return ""
+
     def _fail(self, fault: Fail, task: Any, argument: Any, *, is_woken: bool) -> tuple[Any, str]:
         error = make_error(fault)
         bare = "the task gave way with a bare yield (sleep(0)), where nothing can fail: it can be cancelled or delayed"
         if is_woken:
-            return (argument, bare) if argument is ABSENT else (self._failed(error), "")
-        if task._fut_waiter is None:
+            return (argument, bare) if argument is ABSENT else (self._failed(error, argument), "")
+        waiter = task._fut_waiter
+        if waiter is None:
             return argument, bare
         self._swaps[task] = error
         self.injected.append(error)
-        task.cancel(CANCEL_MESSAGE)
+        waiter.cancel(
+            msg=CANCEL_MESSAGE
+        )  # refused if it is done: then the wake-up is on its way, and is swapped as well
         return argument, ""
 
-    def _failed(self, error: BaseException) -> Any:
+    def _failed(self, error: BaseException, instead_of: Any) -> Any:
+        """A future that carries the error. instead_of: the one the task waited for; nobody will look at it now."""
+        if instead_of.done() and not instead_of.cancelled():
+            instead_of.exception()
         if error not in self.injected:
             self.injected.append(error)
         future: CFuture[Any] = CFuture(loop=cast(AbstractEventLoop, self._loop))
@@ -225,9 +239,16 @@ def _covers(timer: Timer, task: Any, scopes: list[Any]) -> bool:
         return True
     if any(argument is task for argument in arguments):
         return True
-    waiter = task._fut_waiter
-    return (
-        waiter is not None
-        and any(argument is waiter for argument in arguments)
-        and "release" in str(getattr(timer._callback, "__name__", ""))
-    )
+    if getattr(timer._callback, "__name__", "") != "_release_waiter":
+        return False
+    # wait_for up to 3.11 makes a task of what it waits for; the deadline and that task's end release the same waiter.
+    ends = [getattr(callback, "args", ()) for callback, _ in task._callbacks or ()]
+    return any(arguments[:1] == end[:1] for end in ends)
+
+
+def inner_of_wait_for(task: Any) -> Any:
+    """What `wait_for` waits for in a task of its own, when this task waits there and Python is 3.11; else None."""
+    for frame in frames_of(task.get_coro()):
+        if frame.f_code.co_name == "wait_for" and frame.f_globals is vars(asyncio.tasks):
+            return frame.f_locals.get("fut")
+    return None

@@ -26,7 +26,7 @@ from faultloop.drivers.ready import Choose
 from faultloop.engine.paths import bare_function
 from faultloop.engine.plan import Plan
 from faultloop.engine.recorder import Recorder
-from faultloop.errors import Deadlock, Livelock, OverLimit, TargetError
+from faultloop.errors import Deadlock, Livelock, OverLimit, TargetError, UsageError
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Waiting
 from faultloop.model.trace import Order
@@ -198,7 +198,7 @@ def _drive(loop: Loop, root: Any, facts: Facts, sites: SiteTable | None) -> None
     except OutOfTime:
         facts.halted = _out_of_time(loop)
         return
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, UsageError):  # the latter is about a fault that cannot be made: the caller's business
         raise
     except BaseException as error:  # SystemExit, which tasks raise through the loop
         if not root.done():
@@ -232,15 +232,26 @@ def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sit
     elif left:
         facts.alive = tuple(bare_function(getattr(task.get_coro(), "__qualname__", "?")) for task in left)
     complaints = [Complaint(str(c.get("message", "")), c.get("exception")) for c in loop.complaints or ()]
-    for task in known:
-        if task is not root and task.done() and task._log_traceback:
-            task._log_traceback = False
+    unseen = [task for task in known if task is not root and task.done() and task._log_traceback]
+    looked_at = _about_to_be_seen(loop) if unseen else set[int]()
+    for task in unseen:
+        task._log_traceback = False
+        if id(task) not in looked_at:
             complaints.append(Complaint("Task exception was never retrieved", task._exception))
     facts.complaints = tuple(complaints)
     open_now = sorted(generator.__qualname__ for generator in list(loop._asyncgens))
     facts.open_generators = tuple(bare_function(name) for name in (*loop.open_generators, *open_now))
     if facts.halted is not None and tracer is not None and sites is not None:
         facts.waiting = waiting_tasks([task for task in known if not task.done()], tracer, sites)
+
+
+def _about_to_be_seen(loop: Loop) -> set[int]:
+    """By id, the tasks whose end somebody was about to be told of when the scenario ended: a gather, a group, a waiter."""
+    told: set[int] = set()
+    for runner, _, argument in loop.ordering.queued():
+        told.add(id(argument))
+        told.update(id(argument) for argument in getattr(runner, "_args", None) or ())
+    return told
 
 
 def _closes_generator(task: Any) -> bool:

@@ -1,7 +1,8 @@
 """The order of a program on our loop, calm, is asyncio's own: fifo is asyncio's promise.
 
-Generated programs of tasks that sleep, wait, lock, queue, cancel and time out run on both; every step they log must come
-in the same order and at the same time. Instants are multiples of 1/8 s, so that the reference's float clock is exact.
+Generated programs of tasks that sleep, wait, lock, queue, cancel and time out run on both; every step they log must
+come in the same order and at the same time. Instants are multiples of 1/16 s, so that the reference's float clock is
+exact.
 """
 
 import asyncio
@@ -172,7 +173,7 @@ class World:
 
     async def do_wait_first(self, i: int, k: int) -> None:
         children = [self.spawn(i, n) for n in range(k + 1)]
-        done, pending = await asyncio.wait(children, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(children, return_when=asyncio.FIRST_COMPLETED)
         self.note(i, len(done))
         for child in children:
             child.cancel()
