@@ -246,7 +246,7 @@ def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sit
 
 
 def _about_to_be_seen(loop: Loop) -> set[int]:
-    """By id, the tasks whose end somebody was about to be told of when the scenario ended: a gather, a group, a waiter."""
+    """By id, the tasks whose end somebody was about to hear of when the scenario ended: a gather, a group, a waiter."""
     told: set[int] = set()
     for runner, _, argument in loop.ordering.queued():
         told.add(id(argument))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import Context
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, Protocol
 
 WINDOW = 1_000
@@ -98,6 +98,10 @@ class FifoOrder:
         """Return what a turn that was broken off has not given out to the front of the queue."""
         self._queue.put_back(list(turn))
 
+    def queued(self) -> Iterator[Entry]:
+        """Everything that is ready and has not been given out."""
+        return iter(self._queue.entries)
+
 
 class BatchOrder(FifoOrder):
     """Tasks that became ready in the same turn run in any order: what trio does, and what anyio code must bear.
@@ -173,6 +177,10 @@ class AnyOrder:
 
     def put_back(self, turn: Iterator[Entry]) -> None:
         """Nothing was taken that has not been given out."""
+
+    def queued(self) -> Iterator[Entry]:
+        """Everything that is ready and has not been given out."""
+        return chain((entry for entry, _ in self._front), self._rest, self._queue.entries)
 
     def _absorb(self) -> None:
         entries = self._queue.entries
