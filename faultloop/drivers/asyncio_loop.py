@@ -348,11 +348,11 @@ class Loop(asyncio.SelectorEventLoop):
             firstiter=cast(Any, self)._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
         )
         events._set_running_loop(self)
-        named_future = asyncio_ordering.lend_future_name()
+        asyncio_ordering.lend_future_name()
         try:
             asyncio_turns.spin(self)
         finally:
-            asyncio_ordering.return_future_name(named_future)
+            asyncio_ordering.return_future_name()
             self._stopping = False
             cast(Any, self)._thread_id = None
             events._set_running_loop(None)

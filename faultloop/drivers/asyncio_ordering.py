@@ -17,6 +17,7 @@ import functools
 import importlib.abc
 import importlib.machinery
 import sys
+import threading
 from asyncio import events, locks, queues, tasks
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -68,16 +69,26 @@ class BareFuture(Future, metaclass=_NamedLikeFuture):
     __hash__ = Future.__hash__
 
 
-def lend_future_name() -> type:
-    """Let the name `asyncio.Future` stand for a class whose hash is an ordinal. Returns what it stood for."""
-    before = asyncio.Future
-    cast(Any, asyncio).Future = BareFuture
-    return before
+_lending = threading.Lock()
+_borrowers = 0
+"""How many loops run in the process: in one another, and in threads beside one another."""
 
 
-def return_future_name(before: type) -> None:
-    """Let the name stand for what it stood for."""
-    cast(Any, asyncio).Future = before
+def lend_future_name() -> None:
+    """Let the name `asyncio.Future` stand for a class whose hash is an ordinal."""
+    global _borrowers
+    with _lending:
+        _borrowers += 1
+        cast(Any, asyncio).Future = BareFuture
+
+
+def return_future_name() -> None:
+    """Let the name stand for what it stood for, once no loop of ours runs any more."""
+    global _borrowers
+    with _lending:
+        _borrowers -= 1
+        if not _borrowers:
+            cast(Any, asyncio).Future = CFuture
 
 
 def _give_primitives_ordinals() -> None:

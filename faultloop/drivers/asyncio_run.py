@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import signal
+import sys
 import threading
 import time
 from asyncio import events
@@ -164,6 +165,7 @@ def _surroundings(loop: Loop) -> Generator[None, None, None]:
     """No running loop, no automatic garbage collection, and a limit on real time; put back afterwards."""
     outer = events._get_running_loop()
     events._set_running_loop(None)
+    library = _forget_library()
     collects = gc.isenabled()
     gc.disable()
     loop.wall_end = time.perf_counter() + loop.limits.wall_seconds
@@ -181,7 +183,29 @@ def _surroundings(loop: Loop) -> Generator[None, None, None]:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
         if collects:
             gc.enable()
+        _remember_library(*library)
         events._set_running_loop(outer)
+
+
+def _forget_library() -> tuple[str | None, str | None]:
+    """Around the run trio may be running, or anyio on trio; inside it neither is. Returns what sniffio believed."""
+    sniffio: Any = sys.modules.get("sniffio")
+    if sniffio is None:
+        return None, None
+    believed = (sniffio.thread_local.name, sniffio.current_async_library_cvar.get())
+    if believed != (None, None):
+        _remember_library(None, None)
+    return believed
+
+
+def _remember_library(in_thread: str | None, in_context: str | None) -> None:
+    sniffio: Any = sys.modules.get("sniffio")
+    if sniffio is not None and (sniffio.thread_local.name, sniffio.current_async_library_cvar.get()) != (
+        in_thread,
+        in_context,
+    ):
+        sniffio.thread_local.name = in_thread
+        sniffio.current_async_library_cvar.set(in_context)
 
 
 def _on_alarm(number: int, frame: FrameType | None) -> None:
