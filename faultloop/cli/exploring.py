@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from faultloop.cli.arguments import Options, parse_limits
-from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
+from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING, INTERRUPTED
 from faultloop.cli.console import Console
 from faultloop.cli.project import trace_name, traces_folder
 from faultloop.cli.running import replayable, the_scenario, the_threads
@@ -72,7 +72,7 @@ def explore_verb(options: Options, console: Console) -> int:
     )
     console.say(summary(tried, stories))
     console.result(_result(found, paths))
-    return _CODES.get(found.status, CANNOT_TELL)
+    return INTERRUPTED if found.reason == "interrupted" else _CODES.get(found.status, CANNOT_TELL)
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ class TaskNode:
     def settle(self) -> str:
         """The path, which from now on does not change."""
         if self._path is None:
-            label = self._label.replace("/", "|")
+            # `/` separates the parts of a path, and half a surrogate pair cannot be written to a file.
+            label = self._label.replace("/", "|").encode("utf-8", "replace").decode("utf-8")
             if self.parent is None:
                 self._path = label
             else:

@@ -88,12 +88,6 @@ class Address(msgspec.Struct, frozen=True, omit_defaults=True):
     phase: Phase = Phase.PARKED
     racing: Step | None = None
 
-    def __post_init__(self) -> None:
-        if self.nth < 1:
-            raise ValueError(f"nth counts from 1, got {self.nth}")
-        if (self.phase is Phase.RACING) != (self.racing is not None):
-            raise ValueError("racing names the other step if and only if the phase is racing")
-
     def __str__(self) -> str:
         from faultloop.model.address import format_address
 

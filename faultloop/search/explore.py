@@ -35,6 +35,8 @@ from faultloop.search.sweep import Scope, Trial, first_seen, identity, trials
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
 DEFAULT_RUNS = 2_000
+INTERRUPTED = "interrupted"
+"""The reason an exploration gives when it was stopped from the keyboard."""
 SATURATED_RUNS = 200
 """Orders are no longer drawn once this many in a row were seen before."""
 TRIALS_PER_ORDER = 6
@@ -108,7 +110,7 @@ def explore(
     faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone.
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
     on_progress: called with the runs made and the runs allowed.
-    Never raises for the program's own errors.
+    Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
     """
     _require(strategy, runs, depth, order)
     began = time.perf_counter()
@@ -127,9 +129,13 @@ def explore(
     tally.runs = 2
     if (objection := _objection(calm.run, again.run)) is not None:
         return _refused(calm.run, objection, tally, time.perf_counter() - began)
-    with _collector_at_rest():
-        _stages(search, calm, strategy, seed, order, depth)
-    return _told(calm, tally, time.perf_counter() - began)
+    reason = ""
+    try:
+        with _collector_at_rest():
+            _stages(search, calm, strategy, seed, order, depth)
+    except KeyboardInterrupt:
+        reason = INTERRUPTED  # what was found until then is kept
+    return _told(calm, tally, time.perf_counter() - began, reason)
 
 
 def _require(strategy: str, runs: int, depth: int, order: str | None) -> None:
@@ -143,10 +149,11 @@ def _require(strategy: str, runs: int, depth: int, order: str | None) -> None:
         raise UsageError(f"depth is 1 or 2, not {depth}", code="FL512")
 
 
-def _told(calm: Observed, tally: Tally, seconds: float) -> Exploration:
+def _told(calm: Observed, tally: Tally, seconds: float, reason: str) -> Exploration:
     return Exploration(
-        status="violated" if tally.failures else "passed",
+        status="violated" if tally.failures else "inconclusive" if reason else "passed",
         calm=calm.run,
+        reason=reason,
         runs=tally.runs,
         seconds=seconds,
         points=len(calm.waits),
