@@ -24,7 +24,8 @@ _STDLIB = tuple(
 )
 _SITE_MARKS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _AWAITED_TYPES = {"BareFuture": "Future", "NoneType": "yield", "_GatheringFuture": "gather"}
-_ASYNC_GENERATOR: type[object] = types.AsyncGeneratorType
+_WRAPPERS = ("coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable")
+_DRIVEN: tuple[type[object], ...] = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 _OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
 
 
@@ -209,8 +210,8 @@ def _frame_of(awaitable: Any) -> types.FrameType | None:
         frame = getattr(awaitable, name, None)
         if frame is not None:
             return frame  # type: ignore[no-any-return]
-    generator = _generator_behind(awaitable)
-    return generator.ag_frame if generator is not None else None
+    hidden = _hidden_behind(awaitable)
+    return _frame_of(hidden) if hidden is not None else None
 
 
 def _awaited_by(awaitable: Any) -> Any:
@@ -218,25 +219,28 @@ def _awaited_by(awaitable: Any) -> Any:
         below = getattr(awaitable, name, None)
         if below is not None:
             return below
-    generator = _generator_behind(awaitable)
-    return generator.ag_await if generator is not None else None
+    hidden = _hidden_behind(awaitable)
+    return _awaited_by(hidden) if hidden is not None else None
 
 
 def _step_into(awaitable: Any) -> tuple[types.CodeType, Any] | None:
     """Code and awaited object of something that is neither a coroutine nor a generator, or None at the end."""
-    code = getattr(awaitable, "cr_code", None) or getattr(awaitable, "gi_code", None)
-    if code is not None:  # compiled or wrapped coroutines
-        return code, _awaited_by(awaitable)
-    generator = _generator_behind(awaitable)
-    return (generator.ag_code, generator.ag_await) if generator is not None else None
+    for name in ("cr_code", "gi_code", "ag_code"):
+        code = getattr(awaitable, name, None)
+        if code is not None:  # async generators, and compiled or wrapped coroutines
+            return code, _awaited_by(awaitable)
+    hidden = _hidden_behind(awaitable)
+    return _step_into(hidden) if hidden is not None else None
 
 
-def _generator_behind(awaitable: Any) -> Any:
-    """The async generator that an `asend()` or `athrow()` object drives; only the collector knows it."""
-    if type(awaitable).__name__ not in ("async_generator_asend", "async_generator_athrow", "anext_awaitable"):
+def _hidden_behind(awaitable: Any) -> Any:
+    """What an object of the interpreter's own drives, known only to the collector: `asend()` its generator, `anext()`
+    what it awaits, and `coroutine.__await__()` its coroutine.
+    """
+    if type(awaitable).__name__ not in _WRAPPERS:
         return None
     referents: list[Any] = gc.get_referents(awaitable)
-    return next((r for r in referents if type(r) is _ASYNC_GENERATOR), None)
+    return next((r for r in referents if type(r) in _DRIVEN or type(r).__name__ in _WRAPPERS), None)
 
 
 def locals_of(frame: types.FrameType) -> dict[str, Any]:

@@ -62,6 +62,8 @@ class Plan:
         self._items = [_Item(number, planned) for number, planned in enumerate(faults)]
         self._waits: dict[str, set[tuple[str, str]]] = {}
         self._seen: dict[tuple[str, str, str], int] = {}
+        self._names: dict[str, str] = {}
+        """What each task was called when it last waited: a program may rename its tasks."""
 
     def __getitem__(self, number: int) -> PlannedFault:
         return self._items[number].planned
@@ -81,6 +83,7 @@ class Plan:
         """A task has suspended at this site. name: what it is called now (it may differ from its path's last part)."""
         key = (node.path, function, awaited)
         self._seen[key] = self._seen.get(key, 0) + 1
+        self._names[node.path] = name
         if not self._items:
             return NOTHING_DUE
         victims: list[int] = []
@@ -122,17 +125,18 @@ class Plan:
         if item.obstacle:
             return NotReached(item.planned, item.obstacle)
         tasks = sorted({path for path, _, _ in self._seen})
-        mine = [path for path in tasks if task_matches(at.task, path)]
+        mine = [path for path in tasks if task_matches(at.task, path, self._names[path])]
         if not mine:
             named = ", ".join(tasks[:12]) + (", …" if len(tasks) > 12 else "")
             return NotReached(
                 item.planned,
                 f'no task matched "{at.task}" and waited. Tasks that waited: {named}',
                 tuple(tasks),
-                _nearest(at.task, tasks),
+                _nearest_task(at.task, tasks),
             )
         seen = {(f, a, path): n for (path, f, a), n in self._seen.items() if path in mine}
-        reached = max((n for (f, a, _), n in seen.items() if where_matches(at.where, f, a)), default=0)
+        met = [(path, n) for (f, a, path), n in seen.items() if where_matches(at.where, f, a)]
+        reached = max((sum(n for path, n in met if path == one) for one in mine), default=0)
         addresses = [format_address(Address(path, f"{f}>{a}", n)) for (f, a, path), n in seen.items()]
         wanted = format_address(at)
         if reached:
@@ -151,6 +155,14 @@ def _phase_reason(at: Address) -> str:
     if at.phase is Phase.RACING and at.racing is not None:
         return f"the wait was reached, but {at.racing} did not come while it lasted"
     return f'the wait was reached, but its phase "{at.phase.value}" did not come'
+
+
+def _nearest_task(wanted: str, paths: list[str]) -> str:
+    """By whole paths when a path was wanted, else by their last parts."""
+    if "/" in wanted:
+        return _nearest(wanted, paths)
+    lasts = {path.rpartition("/")[2]: path for path in reversed(paths)}
+    return lasts.get(_nearest(wanted, list(lasts)), "")
 
 
 def _nearest(wanted: str, candidates: list[str]) -> str:
