@@ -6,8 +6,8 @@ same system, which differ in the handler alone:
     broken     charges the bank, and takes a retry for proof that nothing happened yet
     guarded    writes down its intent first, and gives the bank a key under which it may ask again
 
-No fault is written here. Whoever runs a variant under faultloop brings the fault; run plainly, both pass, on asyncio and
-on trio.
+No fault is written here. Whoever runs a variant under faultloop brings the fault; run plainly, both pass, on asyncio
+and on trio.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Bank:
         self._receipts: dict[str, str] = {}
 
     async def charge(self, order: int, *, key: str | None = None) -> str:
-        """Book a charge and return its receipt. Under a key it has seen, return the receipt of then and book nothing."""
+        """Book a charge and return its receipt. Under a key seen before, return that receipt and book nothing."""
         await anyio.sleep(0.02)  # the request travels
         receipt = self._receipts.get(key) if key is not None else None
         if receipt is None:

@@ -118,7 +118,7 @@ class Injector:
         if deadline is None and (inner := inner_of_wait_for(task)) is not None:
             if inner.done() or not isinstance(inner, asyncio.Task):
                 return "wait_for of this Python lets a result win over its deadline: expire the task it waits for"
-            task, deadline = inner, deadline_of(self._loop, inner)
+            task, deadline = cast(Any, inner), deadline_of(self._loop, inner)
         if deadline is None:
             return "no deadline covers the task at this await, so none can expire"
         self._holds[task] = deadline
@@ -249,6 +249,6 @@ def _covers(timer: Timer, task: Any, scopes: list[Any]) -> bool:
 def inner_of_wait_for(task: Any) -> Any:
     """What `wait_for` waits for in a task of its own, when this task waits there and Python is 3.11; else None."""
     for frame in frames_of(task.get_coro()):
-        if frame.f_code.co_name == "wait_for" and frame.f_globals is vars(asyncio.tasks):
+        if frame.f_code.co_name == "wait_for" and frame.f_globals.get("__name__") == "asyncio.tasks":
             return frame.f_locals.get("fut")
     return None

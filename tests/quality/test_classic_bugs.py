@@ -115,7 +115,7 @@ async def timeout_tie() -> None:
     got = ""
 
     async def acquire() -> str:
-        waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         waiters.append(waiter)
         return await waiter
 
