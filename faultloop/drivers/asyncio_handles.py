@@ -223,4 +223,6 @@ def make_task(loop: Loop, coro: Any, *, name: object, context: contextvars.Conte
     if name is not None:
         task.label = str(name)
     Task.__init__(task, coro, loop=loop, name=cast(Any, name), context=context, **extra)
+    if extra and loop.complaints is not None and task.done() and task._log_traceback:
+        loop.failed_at_once.append(task)
     return task

@@ -11,7 +11,6 @@ import _thread
 import asyncio
 import concurrent.futures
 import functools
-import ipaddress
 import selectors
 import socket
 import sys
@@ -24,6 +23,7 @@ from contextvars import Context
 from typing import Any, Literal, TypeVarTuple, cast
 
 from faultloop.drivers import asyncio_ordering, asyncio_threads, asyncio_turns
+from faultloop.drivers.asyncio_boundary import refuse_foreign_host
 from faultloop.drivers.asyncio_handles import (
     WAKERS,
     BuiltinMethod,
@@ -37,15 +37,14 @@ from faultloop.drivers.asyncio_handles import (
     is_wakeup,
     make_task,
 )
-from faultloop.drivers.ready import ABSENT, AnyOrder, BatchOrder, Choose, FifoOrder, Ordering, ReadyQueue
-from faultloop.drivers.timers import NEVER, Agenda
+from faultloop.drivers.ready import ABSENT, Choose, Ordering, ReadyQueue, ordering_for
+from faultloop.drivers.timers import FOREVER_SECONDS, NEVER, Agenda, instant_of
 from faultloop.errors import EscapeRefused
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Order
 
 _IO_ATTRIBUTES = frozenset(("_selector", "_ssock", "_csock", "_transports"))
-_FOREVER_SECONDS = 1e15
 _Ts = TypeVarTuple("_Ts")
 
 
@@ -96,7 +95,7 @@ class Loop(asyncio.SelectorEventLoop):
         self.queue = ReadyQueue()
         self._push = self.queue.push
         self.choose = choose
-        self.ordering: Ordering = _ordering(order, self.queue, choose, hold)
+        self.ordering: Ordering = ordering_for(order, self.queue, choose, hold)
         self.agenda: Agenda[Timer] = Agenda()
         self.due: list[Timer] = []
         self.inbox: list[tuple[threading.Thread, Any]] = []
@@ -112,6 +111,8 @@ class Loop(asyncio.SelectorEventLoop):
         self.complaints: list[dict[str, Any]] | None = None
         """Where errors nobody caught are kept; None logs them as asyncio does."""
         self.open_generators: list[str] = []
+        self.failed_at_once: list[Task] = []
+        """Eager tasks that ended in an error within their first step: asyncio keeps them in none of its sets."""
 
     def __getattr__(self, name: str) -> Any:
         if name in _IO_ATTRIBUTES:
@@ -133,7 +134,7 @@ class Loop(asyncio.SelectorEventLoop):
     def limit(self, limits: Limits) -> None:
         """Set what the run may spend from now on."""
         self.limits = limits
-        self.virtual_end = int(min(limits.virtual_seconds, _FOREVER_SECONDS) * NANOSECONDS)
+        self.virtual_end = int(min(limits.virtual_seconds, FOREVER_SECONDS) * NANOSECONDS)
 
     def _next_hash(self, _: object) -> int:
         self._hashes += 1
@@ -197,7 +198,7 @@ class Loop(asyncio.SelectorEventLoop):
         if cast(object, delay) is None:
             raise TypeError("delay must not be None")
         return self._at(
-            self.now + round(delay * NANOSECONDS) if delay < _FOREVER_SECONDS else NEVER, callback, args, context
+            self.now + round(delay * NANOSECONDS) if delay < FOREVER_SECONDS else NEVER, callback, args, context
         )
 
     def call_at(
@@ -206,7 +207,7 @@ class Loop(asyncio.SelectorEventLoop):
         """Queue a callback for an absolute virtual time. when: seconds on the loop's clock."""
         if cast(object, when) is None:
             raise TypeError("when cannot be None")
-        return self._at(_instant(when), callback, args, context)
+        return self._at(instant_of(when), callback, args, context)
 
     def _at(self, instant: int, callback: Any, args: tuple[Any, ...], context: Any) -> Timer:
         self._check_closed()
@@ -283,13 +284,13 @@ class Loop(asyncio.SelectorEventLoop):
 
     async def getaddrinfo(self, host: Any, port: Any, **kwargs: Any) -> Any:
         """Resolve a name of this machine; any other is refused."""
-        _refuse_foreign_host(host)
+        refuse_foreign_host(host)
         return await super().getaddrinfo(host, port, **kwargs)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect to this machine; any other is refused."""
         if sock.family in (socket.AF_INET, socket.AF_INET6):
-            _refuse_foreign_host(address[0])
+            refuse_foreign_host(address[0])
         await super().sock_connect(sock, address)
 
     async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
@@ -380,36 +381,7 @@ class Loop(asyncio.SelectorEventLoop):
         self._check_closed()
 
 
-def _instant(when: float) -> int:
-    """The first nanosecond at which `loop.time() >= when` holds: some programs wait until it does."""
-    if when >= _FOREVER_SECONDS:
-        return NEVER
-    nanoseconds = round(when * NANOSECONDS)
-    return nanoseconds if nanoseconds / NANOSECONDS >= when else nanoseconds + 1
-
-
 @functools.cache
 def asyncio_threads_inline() -> None:
     """Install the inline answer to anyio's threads, once per process."""
     asyncio_ordering.on_anyio_backend(asyncio_threads.inline_anyio)
-
-
-def _ordering(order: Order, queue: ReadyQueue, choose: Choose | None, hold: int | None) -> Ordering:
-    if order == "fifo" or choose is None:
-        return FifoOrder(queue)
-    return BatchOrder(queue, choose) if order == "batch" else AnyOrder(queue, choose, hold=hold)
-
-
-def _refuse_foreign_host(host: Any) -> None:
-    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-    if not isinstance(name, str) or name in ("", "localhost") or name.endswith(".localhost"):
-        return
-    try:
-        is_here = ipaddress.ip_address(name.partition("%")[0]).is_loopback or name in ("0.0.0.0", "::")
-    except ValueError:
-        is_here = name == socket.gethostname()
-    if not is_here:
-        raise EscapeRefused(
-            f"the program connects to {name}: a deterministic run has no network beyond this machine. "
-            "Use a server on 127.0.0.1 or a fake"
-        )

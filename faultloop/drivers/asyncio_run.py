@@ -293,5 +293,6 @@ def _tasks_of(loop: Loop) -> list[Any]:
     ]
     if len(known) != loop._task_ordinal:  # some are gone, or are kept in another place by this version of asyncio
         known += asyncio_tasks.all_tasks(loop) - set(known)
+    known += loop.failed_at_once
     known.sort(key=lambda task: getattr(task, "ordinal", 0))
     return known

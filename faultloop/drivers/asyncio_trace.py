@@ -62,7 +62,7 @@ class TracedLoop(Loop):
     def create_task(self, coro: Any, *, name: object = None, context: Any = None, **extra: Any) -> Any:
         """A task of ours, made known to the tracer."""
         task = super().create_task(coro, name=name, context=context, **extra)
-        self.tracer.made(task)
+        self.tracer.made(task, coro)
         return task
 
     def call_soon(  # type: ignore[override]  # as Loop.call_soon
@@ -108,19 +108,19 @@ class Tracer:
 
     # Tasks
 
-    def node_of(self, task: Any) -> TaskNode:
+    def node_of(self, task: Any, coroutine: Any = None) -> TaskNode:
         """The node of a task; made now if nobody saw the task being made."""
         try:
             node = task.node
         except AttributeError:
             known = self._foreign.get(id(task))
-            node = known[1] if known is not None else self._new_node(task)
+            node = known[1] if known is not None else self._new_node(task, coroutine or task.get_coro())
         assert isinstance(node, TaskNode)
         return node
 
-    def made(self, task: Any) -> None:
-        """A task was made by the running one."""
-        node = self.node_of(task)
+    def made(self, task: Any, coroutine: Any) -> None:
+        """A task was made by the running one. coroutine: asked of an eager task that is done, 3.12.1 would crash."""
+        node = self.node_of(task, coroutine)
         if type(task) is not Task or not self._loop._eager:
             return
         state = self._state(node)
@@ -128,8 +128,7 @@ class Tracer:
             state.is_started = True
             self._eager.append(task)
 
-    def _new_node(self, task: Any) -> TaskNode:
-        coroutine = task.get_coro()
+    def _new_node(self, task: Any, coroutine: Any) -> TaskNode:
         label = getattr(coroutine, "__qualname__", None) or type(coroutine).__name__
         current = asyncio_tasks.current_task(self._loop) if self._running is not None else None
         parent = self._running if current is None or current is task else self.node_of(current)
@@ -205,10 +204,13 @@ class Tracer:
         if self._plan is not None:
             self.injector.release_due()
         if self._eager:
-            newly, self._eager = self._eager, []
-            for child in newly:
-                self._settled(child)
+            self._settle_eager()
         self._settled(task)
+
+    def _settle_eager(self) -> None:
+        newly, self._eager = self._eager, []
+        for child in newly:
+            self._settled(child)
 
     def _settled(self, task: Any) -> None:
         loop = self._loop
@@ -246,8 +248,10 @@ class Tracer:
         self._log((self._loop.step, self._loop.now, "end", node.index, -1, -1, 0, how))
 
     def after_callback(self, runner: Any) -> None:
-        """Let go what a deadline held."""
+        """Let go what a deadline held, and record the first waits of eager tasks that the callback made."""
         self.injector.release_due()
+        if self._eager:
+            self._settle_eager()
 
     def time_moved(self) -> None:
         """Record the new time."""

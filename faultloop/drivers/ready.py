@@ -15,6 +15,8 @@ from contextvars import Context
 from itertools import chain, repeat
 from typing import Any, Protocol
 
+from faultloop.model.trace import Order
+
 WINDOW = 1_000
 """How many of the oldest ready tasks a question offers; the others wait until they are among them."""
 
@@ -237,3 +239,10 @@ class LookingOrder(AnyOrder):
 
 
 Ordering = FifoOrder | AnyOrder
+
+
+def ordering_for(order: Order, queue: ReadyQueue, choose: Choose | None, hold: int | None) -> Ordering:
+    """The ordering of a level. choose: None asks nothing, which is order `fifo` whatever the level."""
+    if order == "fifo" or choose is None:
+        return FifoOrder(queue)
+    return BatchOrder(queue, choose) if order == "batch" else AnyOrder(queue, choose, hold=hold)

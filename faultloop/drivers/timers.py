@@ -6,8 +6,14 @@ import heapq
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
+from faultloop.model.faults import NANOSECONDS
+
 NEVER = 1 << 80
 """When an infinite timer fires. It is not pending work: a program that waits only for it is deadlocked."""
+
+
+FOREVER_SECONDS = 1e15
+"""From here on a delay is infinite: no integer of nanoseconds stands for it exactly any more."""
 
 
 class Cancellable(Protocol):
@@ -84,3 +90,11 @@ class Agenda(Generic[T]):
         """Forget everything."""
         self._heap.clear()
         self._cancelled = 0
+
+
+def instant_of(when: float) -> int:
+    """The first nanosecond at which `loop.time() >= when` holds: some programs wait until it does."""
+    if when >= FOREVER_SECONDS:
+        return NEVER
+    nanoseconds = round(when * NANOSECONDS)
+    return nanoseconds if nanoseconds / NANOSECONDS >= when else nanoseconds + 1

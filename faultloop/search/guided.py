@@ -51,9 +51,7 @@ def search_guided(
     settings = Settings("any", None, None, guidance.threads, guidance.limits)
     while tally.may_run() and not strategy.is_exhausted and not is_enough():
         decider = strategy.decider()
-        found = execute_guided(
-            guidance.scenario, settings, decider, sites=sites, footprints=strategy.needs_footprints
-        )
+        found = execute_guided(guidance.scenario, settings, decider, sites=sites, footprints=strategy.needs_footprints)
         tally.runs += 1
         tally.schedules.add(hash(found.schedule))
         failed = judge(found.facts, guidance.checks).status.is_failure

@@ -1,0 +1,25 @@
+"""Where a run's world ends: what the loop lets through, and what it refuses by name, with a way out."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Any
+
+from faultloop.errors import EscapeRefused
+
+
+def refuse_foreign_host(host: Any) -> None:
+    """Raise EscapeRefused (FL301) for a host that is not this machine."""
+    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    if not isinstance(name, str) or name in ("", "localhost") or name.endswith(".localhost"):
+        return
+    try:
+        is_here = ipaddress.ip_address(name.partition("%")[0]).is_loopback or name in ("0.0.0.0", "::")
+    except ValueError:
+        is_here = name == socket.gethostname()
+    if not is_here:
+        raise EscapeRefused(
+            f"the program connects to {name}: a deterministic run has no network beyond this machine. "
+            "Use a server on 127.0.0.1 or a fake"
+        )
