@@ -22,7 +22,7 @@ from asyncio import events
 from collections.abc import Callable
 from typing import Any
 
-import workloads
+import workloads  # type: ignore[import-not-found]  # beside this script, which is where Python looks
 
 ROUNDS = 5
 TARGETS = {
