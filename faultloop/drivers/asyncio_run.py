@@ -139,7 +139,7 @@ def _run(
             _drive(loop, root, facts, sites)
             facts.steps, facts.now = loop.step, loop.now
             _look_around(loop, root, facts, tracer, sites)
-            is_clean = root.done() and not facts.alive
+            is_clean = root.done() and not facts.alive and not facts.open_generators
         finally:
             loop.watcher = None
             if tracer is not None:

@@ -40,6 +40,8 @@ def tear_down(loop: Loop, *, is_clean: bool = False) -> str:
     loop.wall_end = time.perf_counter() + WALL_SECONDS
     loop.complaints = []
     try:
+        if loop.open_generators:  # asyncio has queued their closing: let it begin before it is cancelled
+            untidy = _run_until(loop, loop.create_task(loop.shutdown_asyncgens()), limits)
         for _ in range(ROUNDS):
             left = _alive(loop)
             if not left:
