@@ -3,9 +3,11 @@
 import asyncio
 import heapq
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from itertools import count
-from typing import Any
+from typing import Any, TypeVarTuple
+
+_Ts = TypeVarTuple("_Ts")
 
 
 class _InOrder(asyncio.TimerHandle):
@@ -16,6 +18,8 @@ class _InOrder(asyncio.TimerHandle):
 
     __slots__ = ("number",)
     number: int
+    _when: float
+    _scheduled: bool
 
     def __lt__(self, other: Any) -> bool:
         return (self._when, self.number) < (other._when, other.number)
@@ -52,7 +56,7 @@ class ReferenceLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_at(self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Any = None) -> Any:
         timer = _InOrder(when, callback, args, self, context)
         timer.number = next(self._numbers)
         timer._scheduled = True

@@ -33,15 +33,20 @@ class Scene:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+def set_once(waiter: "asyncio.Future[str]") -> None:
+    if not waiter.done():
+        waiter.set_result("value")
+
+
 async def future(scene: Scene) -> Any:
     waiter = asyncio.get_running_loop().create_future()
-    scene.wake = lambda: waiter.done() or waiter.set_result("value")
+    scene.wake = lambda: set_once(waiter)
     return await waiter
 
 
 async def bare_future(scene: Scene) -> Any:
     waiter: asyncio.Future[str] = asyncio.Future()
-    scene.wake = lambda: waiter.done() or waiter.set_result("value")
+    scene.wake = lambda: set_once(waiter)
     return await waiter
 
 
@@ -95,33 +100,33 @@ async def task(scene: Scene) -> Any:
 
 async def gather(scene: Scene) -> Any:
     waiter = asyncio.get_running_loop().create_future()
-    scene.wake = lambda: waiter.done() or waiter.set_result("value")
+    scene.wake = lambda: set_once(waiter)
     (got,) = await asyncio.gather(waiter)
     return got
 
 
 async def shield(scene: Scene) -> Any:
     waiter = asyncio.get_running_loop().create_future()
-    scene.wake = lambda: waiter.done() or waiter.set_result("value")
+    scene.wake = lambda: set_once(waiter)
     return await asyncio.shield(waiter)
 
 
 async def wait(scene: Scene) -> Any:
     waiter = asyncio.get_running_loop().create_future()
-    scene.wake = lambda: waiter.done() or waiter.set_result("value")
+    scene.wake = lambda: set_once(waiter)
     done, _ = await asyncio.wait([waiter])
     return done.pop().result()
 
 
 async def wait_for(scene: Scene) -> Any:
     waiter = asyncio.get_running_loop().create_future()
-    scene.wake = lambda: waiter.done() or waiter.set_result("value")
+    scene.wake = lambda: set_once(waiter)
     return await asyncio.wait_for(waiter, 5)
 
 
 async def timeout(scene: Scene) -> Any:
     waiter = asyncio.get_running_loop().create_future()
-    scene.wake = lambda: waiter.done() or waiter.set_result("value")
+    scene.wake = lambda: set_once(waiter)
     async with asyncio.timeout(5):
         return await waiter
 
@@ -435,12 +440,11 @@ def test_a_cancellation_of_the_programs_own_comes_before_a_fail():
 
         async def canceller() -> None:
             await asyncio.sleep(0)
-            task.cancel()
+            victims[0].cancel()
 
-        task = asyncio.create_task(victim(), name="victim")
-        other = asyncio.create_task(canceller(), name="canceller")
-        await asyncio.wait([task, other])
-        return "cancelled" if task.cancelled() else repr(task.exception())
+        victims = [asyncio.create_task(victim(), name="victim")]
+        await asyncio.wait([*victims, asyncio.create_task(canceller(), name="canceller")])
+        return "cancelled" if victims[0].cancelled() else repr(victims[0].exception())
 
     run = faultloop.run(scenario, faults=["fail:OSError victim @ victim racing canceller @ sleep"])
     assert run.value in ("cancelled", "OSError('injected by faultloop')")

@@ -103,7 +103,7 @@ def test_many_threads_at_once():
 
 def test_bare_futures_in_many_threads_at_once():
     async def with_bare_futures() -> int:
-        waiting = {asyncio.Future() for _ in range(5)}
+        waiting: set[asyncio.Future[int]] = {asyncio.Future() for _ in range(5)}
         for n, future in enumerate(waiting):
             asyncio.get_running_loop().call_later(n, future.set_result, n)
         await asyncio.wait(waiting)

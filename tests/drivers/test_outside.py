@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextvars
+import functools
 import os
 import signal
 import socket
@@ -172,15 +173,17 @@ def test_an_anyio_job_that_is_cancelled_is_waited_for_unless_it_may_be_abandoned
                 await asyncio.sleep(0)
             scope.cancel()
 
+        def job() -> str:
+            log.append("effect")
+            return "result"
+
         with anyio.CancelScope() as scope:
             canceller = asyncio.create_task(cancel_later())
-            log.append(
-                await anyio.to_thread.run_sync(lambda: log.append("effect") or "result", abandon_on_cancel=abandon)
-            )
+            log.append(await anyio.to_thread.run_sync(job, abandon_on_cancel=abandon))
         await canceller
         return log
 
-    logs = [value(lambda turns=turns: scenario(turns)) for turns in range(8)]
+    logs = [value(functools.partial(scenario, turns)) for turns in range(8)]
     assert logs[0] == []
     assert logs[-1] == ["effect", "result"]
     assert (["effect"] in logs) == abandon

@@ -207,8 +207,12 @@ class World:
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         future.add_done_callback(lambda _: self.note(i, "callback of a future"))
-        loop.call_later(k / 8, lambda: future.done() or future.set_result(k))
+        loop.call_later(k / 8, self.set_once, future)
         await future
+
+    def set_once(self, future: asyncio.Future[None]) -> None:
+        if not future.done():
+            future.set_result(None)
 
     async def do_generator(self, i: int, k: int) -> None:
         async def numbers():

@@ -124,7 +124,7 @@ def test_gather_gives_results_in_the_order_asked():
         async def fail() -> None:
             raise KeyError("k")
 
-        return await asyncio.gather(asyncio.sleep(2, "a"), fail(), asyncio.sleep(1, "b"), return_exceptions=True)
+        return [*await asyncio.gather(asyncio.sleep(2, "a"), fail(), asyncio.sleep(1, "b"), return_exceptions=True)]
 
     first, second, third = value(scenario)
     assert (first, type(second), third) == ("a", KeyError, "b")
@@ -253,7 +253,7 @@ def test_debug_mode_gives_asyncios_warnings_and_the_same_run():
         loop.call_soon(log.append, "soon")
         loop.call_later(1, log.append, "later")
         with pytest.raises(TypeError, match="coroutines cannot be used"):
-            loop.call_soon(asyncio.sleep)
+            loop.call_soon(asyncio.sleep, 1)
         await asyncio.wait_for(asyncio.gather(asyncio.sleep(1), asyncio.sleep(2)), 5)
         return [*log, loop.time()]
 
