@@ -2,7 +2,7 @@
 
     python -m faultloop explore examples/pool.py:scenario --tasks 'worker-*'
 
-A waiter that is cancelled while it waits never got a slot, and nothing is lost. A waiter that is cancelled when its slot
+A waiter that is cancelled while it waits never got a slot, and nothing is lost. One that is cancelled when its slot
 has been handed to it, but before it runs again, takes the slot with it.
 """
 
