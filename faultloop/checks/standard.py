@@ -7,7 +7,7 @@ Whether a finding makes the run a violation, is only noted, or is not looked for
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, cast
 
@@ -45,6 +45,23 @@ class Checks:
             weight = getattr(self, field.name)
             if weight not in ("violation", "note", "off"):
                 raise UsageError(f'check {field.name} is "violation", "note" or "off", not {weight!r}', code="FL505")
+
+    def changed(self) -> dict[str, Weight]:
+        """The weights that are not at their default, by the name of their check."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+
+def read_checks(weights: Mapping[str, str]) -> Checks:
+    """Checks from names and weights. Raises UsageError (FL505) for a name or a weight that does not exist."""
+    known = [field.name for field in fields(Checks)]
+    for name in weights:
+        if name not in known:
+            raise UsageError(f'there is no check "{name}"; there are {", ".join(known)}', code="FL505")
+    return Checks(**cast("dict[str, Weight]", dict(weights)))
 
 
 def judge(facts: Facts, checks: Checks, faults: tuple[PlannedFault, ...] = ()) -> Outcome:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import difflib
 import functools
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from faultloop.errors import UsageError
 from faultloop.model.limits import Limits
+
+if TYPE_CHECKING:
+    from faultloop.checks.standard import Checks
 
 
 class Options(argparse.Namespace):
@@ -28,6 +31,7 @@ class Options(argparse.Namespace):
     driver: str = "asyncio"
     threads: str = "inline"
     limit: list[str]
+    check: list[str]
     out: str = ""
     trace: str = ""
     other: str = ""
@@ -52,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(arguments: list[str]) -> Options:
     """Read a command line. Raises UsageError; leaves through SystemExit after --help and --version."""
-    options = _parser().parse_args(arguments, namespace=Options(fault=[], limit=[]))
+    options = _parser().parse_args(arguments, namespace=Options(fault=[], limit=[], check=[]))
     if options.verb is None:
         raise UsageError("name a command: run, replay, show, explore, doctor, diff or schema; see faultloop --help")
     return options
@@ -77,6 +81,18 @@ def parse_limits(given: list[str]) -> Limits:
         return Limits(**values)  # type: ignore[arg-type]  # each name decides its own type above
     except ValueError as error:
         raise UsageError(f"--limit: {error}.") from None
+
+
+def parse_checks(given: list[str]) -> Checks:
+    """Read `leaked_tasks=violation`. Raises UsageError."""
+    from faultloop.checks.standard import read_checks
+
+    for text in given:
+        if "=" not in text:
+            raise UsageError(f'--check "{text}": write NAME=WEIGHT, such as leaked_tasks=violation.')
+    return read_checks(
+        {name.strip().replace("-", "_"): weight.strip() for name, _, weight in (t.partition("=") for t in given)}
+    )
 
 
 @functools.cache
@@ -131,6 +147,13 @@ def _scenario(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", choices=("inline", "real"), default="inline", help="how to_thread is run")
     parser.add_argument(
         "--limit", action="append", default=[], metavar="NAME=N", help=", ".join(Limits.__struct_fields__)
+    )
+    parser.add_argument(
+        "--check",
+        action="append",
+        default=[],
+        metavar="NAME=WEIGHT",
+        help="what a standard check counts for: violation, note or off (leaked_tasks=violation)",
     )
     _common(parser)
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from faultloop.cli.arguments import Options, parse_limits
+from faultloop.cli.arguments import Options, parse_checks, parse_limits
 from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING, INTERRUPTED
 from faultloop.cli.console import Console
 from faultloop.cli.project import trace_name, traces_folder
@@ -33,7 +33,7 @@ def explore_verb(options: Options, console: Console) -> int:
     from faultloop.search.explore import explore
 
     kinds = _kinds(options.faults)
-    limits = parse_limits(options.limit)
+    limits, checks = parse_limits(options.limit), parse_checks(options.check)
     ref, root, scenario = the_scenario(options, console)
     with console.program_output():
         found = explore(
@@ -48,6 +48,7 @@ def explore_verb(options: Options, console: Console) -> int:
             where=options.where,
             depth=1 if options.depth == 1 else 2,
             limits=limits,
+            checks=checks,
             threads=the_threads(options),
             target=ref,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from faultloop.cli import restart
-from faultloop.cli.arguments import Options, parse_limits
+from faultloop.cli.arguments import Options, parse_checks, parse_limits
 from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
 from faultloop.cli.console import Console
 from faultloop.cli.project import next_steps, project_root, shown_path, trace_name, traces_folder
@@ -31,7 +31,7 @@ def run_verb(options: Options, console: Console) -> int:
     from faultloop.search.run import run
 
     faults = [parse_fault(text) for text in options.fault]
-    limits = parse_limits(options.limit)
+    limits, checks = parse_limits(options.limit), parse_checks(options.check)
     if options.out:
         require_folder(options.out)
     ref, root, scenario = the_scenario(options, console)
@@ -44,6 +44,7 @@ def run_verb(options: Options, console: Console) -> int:
             limits=limits,
             driver=options.driver,
             threads=the_threads(options),
+            checks=checks,
             target=ref,
         )
     path = Path(options.out) if options.out else None

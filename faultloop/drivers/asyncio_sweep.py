@@ -5,6 +5,7 @@ Up to the fault the two runs are the same run, so numbers are exact; nothing is 
 
 from __future__ import annotations
 
+from asyncio.tasks import all_tasks
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +21,18 @@ NO_STOP = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A fault by numbers. parked: the step that suspended the victim.
+    """A fault by numbers.
 
-    at: `parked` the same step; `woken` the step that would resume it; `racing` the other task's step.
+    parked: the step in which the victim's wait began.   at: for `parked` the same step; for `woken` the step that would
+    resume it; for `racing` the other task's step.   victim: the task's ordinal; 0 is whichever task ran that step. They
+    differ for an eager task, whose first wait begins in its parent's step.
     """
 
     fault: Fault
     phase: Phase
     parked: int
     at: int
+    victim: int = 0
 
     @property
     def stops(self) -> tuple[int, ...]:
@@ -49,7 +53,7 @@ class Sweeper:
         self.obstacle = ""
         self._loop = loop
         self._open = list(strikes)
-        self._victims: dict[int, Any] = {}
+        self._victims: dict[Strike, Any] = {}
         self._look_ahead()
         loop.watcher = self
 
@@ -61,7 +65,7 @@ class Sweeper:
                 continue
             if strike.phase is Phase.WOKEN:
                 argument = self._land(strike, task, argument, is_woken=True)
-            elif (victim := self._victims.get(strike.parked)) is not None:
+            elif (victim := self._victims.get(strike)) is not None:
                 self._land(strike, victim, argument)
         if self.injector.is_busy:
             argument = self.injector.before_step(task, argument, entry)
@@ -73,18 +77,31 @@ class Sweeper:
         """Strike the victim as it parks, or remember it."""
         if self.injector.is_busy:
             self.injector.release_due()
-        step = self._loop.step
-        for strike in self._open[:]:
-            if strike.parked == step and strike.phase is Phase.PARKED:
-                self._land(strike, task, None)
-            elif strike.parked == step:
-                self._victims[step] = task
+        self._parked(task)
         self._look_ahead()
 
     def after_callback(self, runner: Any) -> None:
-        """Let go what a deadline held."""
+        """Let go what a deadline held; a callback may have begun an eager task's wait."""
         self.injector.release_due()
+        self._parked(None)
         self._look_ahead()
+
+    def _parked(self, ran: Any) -> None:
+        """The entry is over: strike the victim whose wait began in it, or remember it."""
+        step = self._loop.step
+        for strike in self._open[:]:
+            if strike.parked != step or (victim := self._victim(strike, ran)) is None:
+                continue
+            if strike.phase is Phase.PARKED:
+                self._land(strike, victim, None)
+            else:
+                self._victims[strike] = victim
+
+    def _victim(self, strike: Strike, ran: Any) -> Any:
+        if ran is not None and strike.victim in (0, getattr(ran, "ordinal", 0)):
+            return ran
+        alive = all_tasks(self._loop)
+        return next((task for task in alive if strike.victim and getattr(task, "ordinal", 0) == strike.victim), None)
 
     def time_moved(self) -> None:
         """Nothing to record."""

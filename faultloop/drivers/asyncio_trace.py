@@ -26,7 +26,7 @@ from faultloop.model.points import AwaitPoint, Phase
 class Wait:
     """One wait of one task as it happened: what a sweep enumerates.
 
-    parked, woken: numbers of the steps that began and ended it; woken is 0 while it lasts.
+    parked, woken: numbers of the steps that began and ended it; woken is 0 while it lasts.   ordinal: the task's.
     """
 
     node: TaskNode
@@ -36,6 +36,7 @@ class Wait:
     woken: int = 0
     is_bare: bool = False
     has_deadline: bool = False
+    ordinal: int = 0
 
 
 class _State:
@@ -230,7 +231,15 @@ class Tracer:
         self._log((loop.step, loop.now, "await", node.index, -1, number, nth, ""))
         if self.waits is not None:
             is_bare = cast(Any, task)._fut_waiter is None
-            state.wait = Wait(node, number, nth, loop.step, is_bare=is_bare, has_deadline=has_deadline(loop, task))
+            state.wait = Wait(
+                node,
+                number,
+                nth,
+                loop.step,
+                is_bare=is_bare,
+                has_deadline=has_deadline(loop, task),
+                ordinal=getattr(task, "ordinal", 0),
+            )
             self.waits.append(state.wait)
         if self._plan is not None:
             state.due = due = self._plan.waits(node, task.get_name(), *key)

@@ -112,6 +112,7 @@ class Trace(msgspec.Struct, frozen=True):
     """A recorded run. Unknown keys are ignored when one is read; a higher `version` is refused.
 
     hold: for order `any`, for how many turns a ready task could be held back; None is without end.
+    checks: what standard checks counted for, those that were not at their default.
     """
 
     env: Environment
@@ -124,6 +125,7 @@ class Trace(msgspec.Struct, frozen=True):
     order: Order = "fifo"
     hold: Annotated[int, msgspec.Meta(ge=1)] | None = 2
     threads: Literal["inline", "real"] = "inline"
+    checks: dict[str, Literal["violation", "note", "off"]] = {}
     faults: tuple[PlannedFault, ...] = ()
     choices: Choices = Choices()
     limits: Limits = Limits()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from faultloop.checks.standard import Checks
+from faultloop.checks.standard import Checks, read_checks
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.replay import Replay as Answers
 from faultloop.drivers.asyncio_run import Scenario
@@ -59,6 +59,7 @@ def replay(
     follow: `choices` gives every answer again and compares step for step; `faults` delivers the faults at their
     addresses and leaves the order calm, to see whether a fix holds.
     root: the project, under which the scenario must lie.   allow_import: trust the trace to name one elsewhere.
+    checks: instead of those the trace was recorded with.
     Raises TraceError, TargetError and ImportRefused.
     """
     if follow not in ("choices", "faults"):
@@ -78,7 +79,7 @@ def replay(
         hold=recorded.hold,
         limits=recorded.limits,
         threads=recorded.threads,
-        checks=checks if checks is not None else Checks(),
+        checks=checks if checks is not None else read_checks(recorded.checks),
         target=recorded.target.ref,
     ).run
     same = run.trace.digest == recorded.digest

@@ -168,6 +168,7 @@ def run_with(
         order=order,
         hold=hold,
         threads=threads,
+        checks=checks.changed(),
         faults=faults,
         choices=choices,
         limits=limits,

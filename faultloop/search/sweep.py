@@ -82,17 +82,17 @@ def _trials_at(parent: Observed, wait: Wait, kind: Fault, phase: Phase, skip: Sk
     path, where, nth = identity(parent, wait)
     match phase:
         case Phase.PARKED:
-            strike = Strike(kind, phase, wait.parked, wait.parked)
+            strike = Strike(kind, phase, wait.parked, wait.parked, wait.ordinal)
             yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase)))
         case Phase.WOKEN:
             # After a bare yield the task is ready at once: parked and woken are the same moment.
             if wait.woken and not (wait.is_bare and isinstance(kind, Cancel)):
-                strike = Strike(kind, phase, wait.parked, wait.woken)
+                strike = Strike(kind, phase, wait.parked, wait.woken, wait.ordinal)
                 yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase)))
         case Phase.RACING:
             if not wait.is_bare:
                 for step, rival in _rivals(parent, wait):
-                    strike = Strike(kind, phase, wait.parked, step)
+                    strike = Strike(kind, phase, wait.parked, step, wait.ordinal)
                     yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase, rival)))
 
 

@@ -49,6 +49,7 @@ _KEYS: tuple[str, ...] = (
         "seed",
         "order",
         "hold",
+        "checks",
         "threads",
         "limits",
         "faults",

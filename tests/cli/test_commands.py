@@ -265,3 +265,23 @@ def test_explore_of_what_fails_anyway_says_so(shell: Shell):
 def test_explore_of_what_is_not_deterministic_is_3(shell: Shell):
     said = shell("explore", "scenes.py:differs")
     assert (said.code, "cannot tell" in said.out) == (3, True)
+
+
+def test_what_a_check_counts_for_is_part_of_the_trace(shell: Shell):
+    (shell.root / "leak.py").write_text(
+        "import asyncio\n"
+        "async def leaky():\n"
+        "    asyncio.create_task(asyncio.sleep(100), name='left')\n"
+        "    await asyncio.sleep(1)\n",
+        encoding="utf-8",
+    )
+    assert shell("run", "leak.py:leaky").code == 0
+    assert shell("run", "leak.py:leaky", "--check", "leaked-tasks=violation", "--out", "t.json").code == 1
+    assert shell("replay", "t.json").code == 1
+
+
+@pytest.mark.parametrize("given", ["leaked_tasks", "leaked=note", "leaked_tasks=bad"])
+def test_a_check_that_cannot_be_set_is_complained_of(shell: Shell, given: str):
+    said = shell("run", "scenes.py:fine", "--check", given)
+    assert said.code == 2
+    assert "[FL" in said.err

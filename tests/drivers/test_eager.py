@@ -85,9 +85,6 @@ def observed(**how: Any) -> Observed:
     return run_with(two_children, Calm(), limits=Limits(), checks=Checks(), **how)
 
 
-@pytest.mark.xfail(
-    reason="a strike does not say which of the waits that began in its step it means", raises=AssertionError
-)
 def test_every_trial_ends_alike_at_both_speeds():
     """The wait of an eager task begins in its parent's step: the fast run must hit the child, not the parent."""
     kinds = (Cancel(), Fail("OSError"), Delay(5_000_000_000))
