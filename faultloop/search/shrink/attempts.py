@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from faultloop.model.faults import PlannedFault
-from faultloop.search.shrink.script import Attempt, Cost, Listing, Script, cost_of
+from faultloop.search.shrink.script import Attempt, Cost, Listing, Script, cost_of, shortest
 
 Faults = tuple[PlannedFault, ...]
 MakeAttempt = Callable[[Script, Faults], Attempt]
@@ -85,8 +85,12 @@ class Attempts:
         return self._accept(script, with_faults)
 
     def confirms(self, script: Script) -> bool:
-        """As `improves`, for a script that should only say the same in fewer words."""
-        return script != self.best.script and self._accept(script, self.best.faults)
+        """Whether a script makes the very run that is the best; if so, it is said by this script now."""
+        best = self.best
+        is_same = self.probe(script, best.faults) == best.attempt
+        if is_same:
+            self._best = Found(script, best.faults, best.attempt, best.cost)
+        return is_same
 
     def _accept(self, script: Script, faults: Faults) -> bool:
         attempt = self.probe(script, faults)
@@ -121,9 +125,8 @@ class Attempts:
 
 def _says_the_same(script: Script, best: Found) -> bool:
     """Whether a listing is what the best run did anyway, up to where its base goes on alike."""
-    if not isinstance(script, Listing):
-        return script == best.script
-    schedule, departures = best.attempt.schedule, best.attempt.departures
-    enough = departures[-1].at + 1 if departures else 0
-    tasks = script.tasks
-    return len(tasks) >= enough and tasks == schedule[: len(tasks)]
+    least = shortest(best.script, best.attempt)
+    if isinstance(script, Listing) and isinstance(least, Listing):
+        listed = len(script.tasks)
+        return listed >= len(least.tasks) and script.tasks == best.attempt.schedule[:listed]
+    return script == least

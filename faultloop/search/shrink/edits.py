@@ -35,16 +35,33 @@ def gathered(blocks: Sequence[Block], *, at_last: bool) -> tuple[Block, ...]:
     return rows[::-1] if at_last else rows
 
 
-def merged(blocks: Sequence[Block], index: int) -> tuple[Tasks, ...]:
-    """The block at index and the next one of its task as one: at the earlier place, and at the later."""
+def merged(blocks: Sequence[Block], index: int, *, places: int = 2) -> Iterator[Tasks]:
+    """The block at index and the next one of its task as one: at the earlier place, at the later, and in between.
+
+    places: how many of these, at most.
+    """
     task, count = blocks[index]
-    later = next((i for i in range(index + 1, len(blocks)) if blocks[i][0] == task), None)
+    later = _next_of(blocks, index)
     if later is None:
-        return ()
+        return
     both = (task, count + blocks[later][1])
     between = tuple(blocks[index + 1 : later])
     before, after = tuple(blocks[:index]), tuple(blocks[later + 1 :])
-    return steps_of((*before, both, *between, *after)), steps_of((*before, *between, both, *after))
+    for cut in (0, len(between), *range(len(between) - 1, 0, -1))[:places]:
+        yield steps_of((*before, *between[:cut], both, *between[cut:], *after))
+
+
+def deferred(blocks: Sequence[Block], index: int, *, places: int) -> Iterator[Tasks]:
+    """The block at index moved to later places, but before the next one of its task: the latest first."""
+    later = _next_of(blocks, index)
+    last = len(blocks) if later is None else later - 1
+    block, rest = blocks[index], (*blocks[:index], *blocks[index + 1 :])
+    for place in range(last - 1, index, -1)[:places]:
+        yield steps_of((*rest[:place], block, *rest[place:]))
+
+
+def _next_of(blocks: Sequence[Block], index: int) -> int | None:
+    return next((i for i in range(index + 1, len(blocks)) if blocks[i][0] == blocks[index][0]), None)
 
 
 def swapped(schedule: Tasks, a: int, b: int) -> Tasks:

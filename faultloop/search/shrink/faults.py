@@ -38,11 +38,12 @@ def plainer_faults(planned: PlannedFault) -> Iterator[PlannedFault]:
         durations = [n for n in _ROUND_DELAYS if n < planned.fault.nanoseconds] + [None]
     for phase in (Phase.PARKED, Phase.WOKEN, Phase.RACING):
         for nanoseconds in durations:
-            fault = planned.fault if nanoseconds is None else Delay(nanoseconds)
             racing = planned.at.racing if phase is Phase.RACING else None
+            if phase is Phase.RACING and racing is None:
+                continue
+            fault = planned.fault if nanoseconds is None else Delay(nanoseconds)
             candidate = PlannedFault(fault, msgspec.structs.replace(planned.at, phase=phase, racing=racing))
-            is_placed = phase is not Phase.RACING or racing is not None
-            if is_placed and weight_of(candidate) < weight_of(planned):
+            if weight_of(candidate) < weight_of(planned):
                 yield candidate
 
 

@@ -53,7 +53,7 @@ def undone(found: Found, departure: Departure) -> Iterator[Script]:
     For a listing: the task that had to wait runs one step more first, or all that it ran when it ran next.
     """
     if isinstance(found.script, Orders):
-        yield Orders(tuple(order for order in found.script.orders if order != departure.order))
+        yield Orders(tuple(other.order for other in found.attempt.departures if other != departure))
         return
     schedule, base, waiting = found.attempt.schedule, found.script.base, departure.order.then.task
     yield Listing(advanced(schedule, departure.at, waiting, 1), base)

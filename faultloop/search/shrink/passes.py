@@ -15,6 +15,7 @@ from faultloop.search.shrink.attempts import Attempts
 from faultloop.search.shrink.edits import (
     advanced,
     chunks,
+    deferred,
     gathered,
     merged,
     next_run,
@@ -27,6 +28,14 @@ from faultloop.search.shrink.faults import drop_faults, simplify_faults
 from faultloop.search.shrink.script import Before, Block, Listing, Orders, blocks_of, steps_of
 
 Pass = Callable[[Attempts], None]
+PLACES_MAX = 6
+"""How many places are tried for one block."""
+FEW_BLOCKS = 16
+"""Up to how many blocks all places of a merged block are tried, not only both ends."""
+FEW_DEPARTURES = 8
+"""Up to how many departures all ways of undoing one are tried, not only the likeliest."""
+SINGLES_MAX = 150
+"""How many single departures there may be for all to be tried."""
 RENAMES_MAX = 2
 """How many other tasks are tried in the place of one."""
 
@@ -49,6 +58,18 @@ def drop_tasks(attempts: Attempts) -> None:
     """Do not list whole tasks: many at once, then one by one."""
     for start, stop in chunks(lambda: len(_tasks(attempts))):
         attempts.improves(Listing(without(_schedule(attempts), set(_tasks(attempts)[start:stop]))))
+
+
+def keep_departing_tasks(attempts: Attempts) -> None:
+    """List only the tasks of one departure, or of all: leaving out one task at a time may cost a departure each."""
+    orders = _orders(attempts)
+    if not orders or len(orders) > FEW_DEPARTURES:
+        return
+    groups = [{order.first.task, order.then.task} for order in orders]
+    groups.append({task for group in groups for task in group})
+    for group in groups:
+        schedule = _schedule(attempts)
+        attempts.improves(Listing(without(schedule, set(schedule[1:]) - {schedule[0], *group})))
 
 
 def move_tasks(attempts: Attempts) -> None:
@@ -74,8 +95,9 @@ def gather_blocks(attempts: Attempts) -> None:
 def merge_blocks(attempts: Attempts) -> None:
     """Join a block with the next one of its task, at the place of the one or of the other."""
     index = 0
-    while index < len(_blocks(attempts)):
-        if not any(attempts.improves(Listing(edit)) for edit in merged(_blocks(attempts), index)):
+    while index < len(blocks := _blocks(attempts)):
+        places = PLACES_MAX if len(blocks) <= FEW_BLOCKS else 2
+        if not any(attempts.improves(Listing(edit)) for edit in merged(blocks, index, places=places)):
             index += 1
 
 
@@ -89,36 +111,73 @@ def drop_blocks(attempts: Attempts) -> None:
 def undo_departures(attempts: Attempts) -> None:
     """Let the task that had to wait go first after all, for all that it ran when it ran next, or a little less.
 
-    Less, because a task that comes first gets further in as many steps: it finds free what it found taken. Then the rest
-    as it was, or as the base has it.
+    Less, because a task that comes first gets further in as many steps: it finds free what it found taken. Then the
+    rest as it was, or as the base has it.
     """
     index = 0
-    while index < len(attempts.best.attempt.departures):
+    while index < (count := len(attempts.best.attempt.departures)):
         departure = attempts.best.attempt.departures[index]
         schedule, (first, then) = _schedule(attempts), departure.order
         steps = next_run(schedule, departure.at, then.task)
         lengths = [length for length in dict.fromkeys((steps, steps - 1, steps - 2, 1)) if length > 0]
         edits = [advanced(schedule, departure.at, then.task, length) for length in lengths]
         edits += [(*schedule[: departure.at], *(then.task,) * length, first.task) for length in lengths]
+        if count > FEW_DEPARTURES:
+            edits = edits[:1]
         if not any(attempts.improves(Listing(edit)) for edit in edits):
+            index += 1
+
+
+def defer_departures(attempts: Attempts) -> None:
+    """Let the block that a departure begins come later, when its task might come by itself."""
+    index = 0
+    while index < len(attempts.best.attempt.departures):
+        at = attempts.best.attempt.departures[index].at
+        edits = deferred(_blocks(attempts), len(blocks_of(_schedule(attempts)[:at])), places=PLACES_MAX)
+        if not any(attempts.improves(Listing(edit)) for edit in edits):
+            index += 1
+
+
+def relabel_tasks(attempts: Attempts) -> None:
+    """Let tasks change roles: all in the order of their numbers, or the two of one order, for many are alike."""
+    order = tuple(dict.fromkeys(_listed(attempts)))
+    labels = dict(zip(order, sorted(order), strict=True))
+    attempts.improves(Listing(tuple(labels[task] for task in _listed(attempts))))
+    index = 0
+    while index < len(_orders(attempts)):
+        first, then = _orders(attempts)[index]
+        if not attempts.improves(Listing(swapped(_listed(attempts), first.task, then.task))):
             index += 1
 
 
 def rename_tasks(attempts: Attempts) -> None:
     """Let an older task that is not involved do what a younger one does: the base would have taken the older one."""
-    for task in _tasks(attempts):
-        schedule = _schedule(attempts)
-        uninvolved = [older for older in range(task) if older not in schedule and older > min(schedule)]
+    for task in dict.fromkeys(_listed(attempts)):
+        listed = _listed(attempts)
+        root = min(listed, default=task)
+        uninvolved = [older for older in range(root + 1, task) if older not in listed]
         for older in uninvolved[:RENAMES_MAX]:
-            if attempts.improves(Listing(swapped(schedule, task, older))):
+            if attempts.improves(Listing(swapped(listed, task, older))):
                 break
 
 
-def trim_listing(attempts: Attempts) -> None:
-    """List nothing that the base does by itself: this must be the same run again."""
-    best = attempts.best.attempt
-    enough = best.departures[-1].at + 1 if best.departures else 0
-    attempts.confirms(Listing(best.schedule[:enough]))
+def try_single_departures(attempts: Attempts) -> None:
+    """Depart once from what the base does by itself: at each step, for each other task that has not ended.
+
+    The passes above may end where no one of them helps. This one is a search, and finds a single departure if there is
+    one in a small program.
+    """
+    plain = attempts.probe(Listing(), attempts.best.faults)
+    if plain is None or len(attempts.best.attempt.departures) < 2:
+        return
+    schedule = plain.schedule
+    singles = [
+        Listing((*schedule[:at], other))
+        for at in range(1, len(schedule))
+        for other in sorted(set(schedule[at:]) - {schedule[at]})
+    ]
+    if len(singles) <= SINGLES_MAX:
+        any(attempts.improves(single) for single in singles)
 
 
 def cut_orders(attempts: Attempts) -> None:
@@ -141,30 +200,33 @@ def drop_orders(attempts: Attempts) -> None:
         attempts.improves(Orders(orders[:start] + orders[stop:]))
 
 
-def trim_orders(attempts: Attempts) -> None:
-    """Say no order that made no difference: this must be the same run again."""
-    departed = {departure.order for departure in attempts.best.attempt.departures}
-    attempts.confirms(Orders(tuple(order for order in _orders(attempts) if order in departed)))
-
-
 BLOCK_PASSES: Sequence[Pass] = (
     drop_faults,
     simplify_faults,
     cut_tail,
     drop_tasks,
     gather_blocks,
-    move_tasks,
-    merge_blocks,
-    drop_blocks,
+    keep_departing_tasks,
     undo_departures,
+    defer_departures,
+    merge_blocks,
+    relabel_tasks,
     rename_tasks,
-    trim_listing,
+    move_tasks,
+    drop_blocks,
+    try_single_departures,
 )
-ORDER_PASSES: Sequence[Pass] = (drop_faults, simplify_faults, cut_orders, drop_orders, trim_orders)
+ORDER_PASSES: Sequence[Pass] = (drop_faults, simplify_faults, cut_orders, drop_orders)
 
 
 def _schedule(attempts: Attempts) -> tuple[int, ...]:
     return attempts.best.attempt.schedule
+
+
+def _listed(attempts: Attempts) -> tuple[int, ...]:
+    """The schedule up to the last departure: from there on the base goes on by itself."""
+    best = attempts.best.attempt
+    return best.schedule[: best.departures[-1].at + 1] if best.departures else ()
 
 
 def _blocks(attempts: Attempts) -> tuple[Block, ...]:
@@ -177,6 +239,4 @@ def _tasks(attempts: Attempts) -> tuple[int, ...]:
 
 
 def _orders(attempts: Attempts) -> tuple[Before, ...]:
-    script = attempts.best.script
-    assert isinstance(script, Orders), script
-    return script.orders
+    return tuple(departure.order for departure in attempts.best.attempt.departures)

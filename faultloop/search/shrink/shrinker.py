@@ -3,8 +3,8 @@
 Rule 1: pure; it knows no loop. `attempt` makes the runs, and all that is said here is what one of them really did.
 Rule 2: deterministic. The same program, schedule and faults give the same attempts in the same order.
 
-Needs: 12 to 141 runs for the known bugs it was tried on, most of which end as one preemption or none
-(tests/quality/test_shrunk_orders.py).
+Measured on 38 known bugs, each found by up to four strategies: 6 to 269 runs, 36 in the middle; one departure in the
+middle, three or fewer in all but one or two. What known shapes come to: tests/quality/test_shrunk_orders.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 from faultloop.search.shrink.attempts import Attempts, Faults, MakeAttempt
 from faultloop.search.shrink.necessity import Reason, weigh
 from faultloop.search.shrink.passes import BLOCK_PASSES, ORDER_PASSES, Pass
-from faultloop.search.shrink.script import Attempt, Cost, Listing, Orders, Script
+from faultloop.search.shrink.script import Attempt, Cost, Listing, Orders, Script, shortest
 
 BUDGET = 300
 RESERVED = 40
@@ -70,11 +70,12 @@ def shrink(
     passes = BLOCK_PASSES
     if order == "batch":
         departures = attempts.best.attempt.departures
-        attempts.confirms(Orders(tuple(departure.order for departure in departures)))
-        passes = ORDER_PASSES if isinstance(attempts.best.script, Orders) else ()
+        is_followed = attempts.confirms(Orders(tuple(departure.order for departure in departures)))
+        passes = ORDER_PASSES if is_followed else ()
     is_complete = _until_stable(attempts, passes)
     while (reasons := weigh(attempts)) is None:
         is_complete = _until_stable(attempts, passes)
+    attempts.confirms(shortest(attempts.best.script, attempts.best.attempt))
     best = attempts.best
     return Shrunk(
         script=best.script,
