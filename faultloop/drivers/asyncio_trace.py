@@ -37,6 +37,8 @@ class Wait:
     is_bare: bool = False
     has_deadline: bool = False
     ordinal: int = 0
+    name: str = ""
+    """What the task was called then; its path need not say it."""
 
 
 class _State:
@@ -239,6 +241,7 @@ class Tracer:
                 is_bare=is_bare,
                 has_deadline=has_deadline(loop, task),
                 ordinal=getattr(task, "ordinal", 0),
+                name=task.get_name(),
             )
             self.waits.append(state.wait)
         if self._plan is not None:

@@ -42,7 +42,7 @@ class Scope:
     def covers(self, parent: Observed, wait: Wait) -> bool:
         """Whether this wait is to be hit."""
         site = parent.sites.sites[wait.site]
-        return task_matches(self.tasks, wait.node.path) and where_matches(self.where, site.function, site.awaited)
+        return task_matches(self.tasks, wait.node.path, wait.name) and where_matches(self.where, site.function, site.awaited)
 
 
 def trials(parent: Observed, scope: Scope, skip: Skip, *, only: set[int] | None = None) -> Iterator[Trial]:

@@ -170,6 +170,22 @@ def test_only_the_tasks_and_places_asked_for_are_hit():
     assert explore(leaky(), strategy="sweep", tasks="user", where="sleep").tried > 0
 
 
+def test_a_task_that_names_itself_is_found_by_that_name():
+    """Its path was settled before: a handler that a server starts is often named so."""
+
+    async def scenario() -> None:
+        async def child() -> None:
+            me = asyncio.current_task()
+            assert me is not None
+            me.set_name("handler")
+            await asyncio.sleep(1)
+
+        await asyncio.wait([asyncio.create_task(child())])
+
+    found = explore(scenario, strategy="sweep", faults=["cancel"], tasks="handler")
+    assert found.tried > 0
+
+
 def test_what_cannot_be_tried_is_told_with_its_reason():
     found = explore(two_workers, strategy="sweep", faults=["expire"])
     assert found.tried == 0
