@@ -41,7 +41,7 @@ check: $(STAMP)  ## format, lint, types, the rules of the house, generated docs
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pyright --pythonpath $(PY)
+	$(PY) -m pyright --project pyproject.toml --pythonpath $(PY)
 	$(PY) -m pytest tests/tidy
 	$(PY) docs/generate.py --check
 

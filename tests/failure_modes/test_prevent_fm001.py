@@ -1,6 +1,7 @@
 """The guardrail of FM_001 holds: wherever the fault lands, every order is charged once."""
 
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import pytest
@@ -44,7 +45,7 @@ def test_no_pair_of_faults_and_no_order_of_ready_tasks_charges_twice():
 
 
 @pytest.mark.parametrize("order", ["batch", "any"])
-def test_no_order_of_ready_tasks_together_with_the_fault_charges_twice(order: str):
+def test_no_order_of_ready_tasks_together_with_the_fault_charges_twice(order: Literal["batch", "any"]):
     faults = ["cancel worker-1.job @ Bank.charge>sleep #2 parked"]
     runs = [faultloop.run(guarded, faults=faults, seed=seed, order=order) for seed in range(40)]
     assert {run.status.value for run in runs} == {"passed"}
