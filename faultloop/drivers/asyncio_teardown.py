@@ -31,7 +31,7 @@ def tear_down(loop: Loop, *, is_clean: bool = False) -> str:
 
     is_clean: no task is left, as is known already.
     """
-    if is_clean and not loop._asyncgens and loop._default_executor is None:
+    if is_clean and not loop._asyncgens and loop._default_executor is None and not _has_io(loop):
         loop.close()
         return ""
     untidy = ""
@@ -51,6 +51,8 @@ def tear_down(loop: Loop, *, is_clean: bool = False) -> str:
             untidy = _run_until(loop, asyncio.gather(*left, return_exceptions=True), limits)
         if loop._asyncgens:
             untidy = _run_until(loop, loop.create_task(loop.shutdown_asyncgens()), limits) or untidy
+        if _has_io(loop):
+            untidy = _close_io(loop, limits) or untidy
         executor: Any = loop._default_executor
         if executor is not None:
             executor.shutdown(wait=False)
@@ -60,6 +62,36 @@ def tear_down(loop: Loop, *, is_clean: bool = False) -> str:
             task._log_destroy_pending = False
         loop.close()
     return f"{len(stubborn)} task{'s' * (len(stubborn) > 1)} would not end" if stubborn else untidy
+
+
+def _has_io(loop: Loop) -> bool:
+    """Whether descriptors or children are left, or connections that were told to close and have not come to it."""
+    return bool(loop.subprocesses) or ("_selector" in loop.__dict__ and (loop.has_io or bool(loop._transports)))
+
+
+def _close_io(loop: Loop, limits: Limits) -> str:
+    """Close servers, abort connections and end child processes that are left: the program had no chance to.
+
+    Otherwise their descriptors live until somebody collects them, and complain then, in the middle of another run.
+    """
+    left = [process for process in loop.subprocesses if process.get_returncode() is None]
+    for process in left:
+        process.close()
+    for key in list(loop._selector.get_map().values()):
+        for handle in key.data or ():
+            for argument in getattr(handle, "_args", None) or ():
+                if isinstance(argument, asyncio.AbstractServer):
+                    argument.close()
+    for _, transport in sorted(loop._transports.items()):
+        transport.abort()
+    return _run_until(loop, loop.create_task(_until_closed(left)), limits)
+
+
+async def _until_closed(processes: list[Any]) -> None:
+    """One turn for the connections, and the real time that children take to end."""
+    await asyncio.sleep(0)
+    for process in processes:
+        await process._wait()
 
 
 def _alive(loop: Loop) -> list[Any]:

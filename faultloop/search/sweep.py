@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from faultloop.drivers.asyncio_sweep import Strike
 from faultloop.drivers.asyncio_trace import Wait
-from faultloop.model.address import task_matches, where_matches
+from faultloop.model.address import format_kind, task_matches, where_matches
 from faultloop.model.faults import Address, Cancel, Delay, Expire, Fail, Fault, PlannedFault, Step
-from faultloop.model.points import Phase
+from faultloop.model.points import Phase, Site
 from faultloop.search.run import Observed
 
 RIVALS_MAX = 64
@@ -42,7 +42,17 @@ class Scope:
     def covers(self, parent: Observed, wait: Wait) -> bool:
         """Whether this wait is to be hit."""
         site = parent.sites.sites[wait.site]
-        return task_matches(self.tasks, wait.node.path, wait.name) and where_matches(self.where, site.function, site.awaited)
+        is_mine = task_matches(self.tasks, wait.node.path, wait.name)
+        return is_mine and where_matches(self.where, site.function, site.awaited)
+
+    def spares(self, site: Site, kind: Fault) -> bool:
+        """Whether a wait is in a task that runs nothing but asyncio's own code, and nobody asked for that task.
+
+        A server's accepting, what `wait_for` makes a task of: only asyncio itself ends these, so to end them from
+        outside tells nothing about the program.
+        """
+        is_asyncios = not site.chain and site.file.startswith("<stdlib>/")
+        return is_asyncios and self.tasks == "*" and isinstance(kind, Cancel | Fail)
 
 
 def trials(parent: Observed, scope: Scope, skip: Skip, *, only: set[int] | None = None) -> Iterator[Trial]:
@@ -54,7 +64,11 @@ def trials(parent: Observed, scope: Scope, skip: Skip, *, only: set[int] | None 
     for phase in (Phase.PARKED, Phase.WOKEN, Phase.RACING):
         for wait in waits:
             for kind in scope.kinds:
-                yield from _trials_at(parent, wait, kind, phase, skip)
+                obstacle = _obstacle(parent, scope, wait, kind)
+                if not obstacle:
+                    yield from _trials_at(parent, wait, kind, phase)
+                elif phase is Phase.PARKED:
+                    skip(obstacle)
 
 
 def first_seen(parent: Observed, known: set[tuple[str, str, int]], *, after: int) -> set[int]:
@@ -71,12 +85,7 @@ def identity(parent: Observed, wait: Wait) -> tuple[str, str, int]:
     return (wait.node.path, f"{site.function}>{site.awaited}", wait.nth)
 
 
-def _trials_at(parent: Observed, wait: Wait, kind: Fault, phase: Phase, skip: Skip) -> Iterator[Trial]:
-    obstacle = _obstacle(wait, kind)
-    if obstacle:
-        if phase is Phase.PARKED:
-            skip(obstacle)
-        return
+def _trials_at(parent: Observed, wait: Wait, kind: Fault, phase: Phase) -> Iterator[Trial]:
     if isinstance(kind, Expire | Delay) and phase is not Phase.WOKEN:
         return  # both act on the wake-up: one phase says it all
     path, where, nth = identity(parent, wait)
@@ -96,7 +105,9 @@ def _trials_at(parent: Observed, wait: Wait, kind: Fault, phase: Phase, skip: Sk
                     yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase, rival)))
 
 
-def _obstacle(wait: Wait, kind: Fault) -> str:
+def _obstacle(parent: Observed, scope: Scope, wait: Wait, kind: Fault) -> str:
+    if scope.spares(parent.sites.sites[wait.site], kind):
+        return f"{format_kind(kind)}: a task of asyncio's own; name it in the pattern of tasks to have it hit"
     if isinstance(kind, Expire) and not wait.has_deadline:
         return "expire: no deadline covers the await"
     if isinstance(kind, Fail) and wait.is_bare:

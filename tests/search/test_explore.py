@@ -329,3 +329,24 @@ def test_what_is_asked_wrongly_is_refused_with_a_code(asked: dict[str, Any], cod
     with pytest.raises(UsageError) as caught:
         explore(alone, **asked)
     assert caught.value.code == code
+
+
+async def accepts_a_connection() -> None:
+    """asyncio makes a task of its own for every connection that a server accepts."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+        await reader.read()
+        writer.close()
+
+
+def test_tasks_of_asyncios_own_are_spared_unless_they_are_asked_for():
+    spared = explore(accepts_a_connection, strategy="sweep", faults=["cancel"])
+    assert not any("_accept_connection2" in failure.fault for failure in spared.failures)
+    assert any("a task of asyncio's own" in str(reason) for reason in spared.not_tried)
+    asked = explore(accepts_a_connection, strategy="sweep", faults=["cancel"], tasks="*_accept_connection2")
+    assert asked.tried > 0
