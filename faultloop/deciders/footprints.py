@@ -45,20 +45,20 @@ class Footprints:
             mask |= (self.touching if is_write else self.writing).get(number, 0)
         return mask
 
-    def save(self, name: Callable[[int], str]) -> dict[str, list[list[int | bool]]]:
+    def save(self, name: Callable[[int], str]) -> dict[str, list[tuple[int, bool]]]:
         """Plain data: per site, by its lasting name, the objects touched from it and whether they are written to."""
-        saved: dict[str, list[list[int | bool]]] = {}
+        saved: dict[str, list[tuple[int, bool]]] = {}
         for number in sorted(self.touching):
             for site in members(self.touching[number]):
                 is_write = bool(self.writing.get(number, 0) >> site & 1)
-                saved.setdefault(name(site), []).append([number, is_write])
+                saved.setdefault(name(site), []).append((number, is_write))
         return saved
 
-    def merge(self, saved: dict[str, list[list[int | bool]]], number_of: Callable[[str], int]) -> None:
+    def merge(self, saved: dict[str, list[tuple[int, bool]]], number_of: Callable[[str], int]) -> None:
         """Take in what was saved, here or elsewhere."""
         for name, touches in saved.items():
             for number, is_write in touches:
-                self._add(int(number), number_of(name), bool(is_write))
+                self._add(number, number_of(name), is_write)
 
 
 def members(mask: int) -> list[int]:

@@ -36,17 +36,15 @@ class Lengths:
         _raise(self.tasks, own)
         _raise(self.families, family)
 
-    def save(self) -> dict[str, int | list[int]]:
+    def save(self) -> dict[str, list[int]]:
         """Plain data."""
-        return {"steps": self.steps, "tasks": self.tasks[1:], "families": self.families[1:]}
+        return {"steps": [self.steps], "tasks": self.tasks[1:], "families": self.families[1:]}
 
-    def merge(self, saved: dict[str, int | list[int]]) -> None:
+    def merge(self, saved: dict[str, list[int]]) -> None:
         """Take in what was saved, here or elsewhere."""
-        steps, tasks, families = saved["steps"], saved["tasks"], saved["families"]
-        assert isinstance(steps, int) and isinstance(tasks, list) and isinstance(families, list), saved
-        self.steps = max(self.steps, steps)
-        _raise(self.tasks, [0, *tasks])
-        _raise(self.families, [0, *families])
+        self.steps = max(self.steps, *saved["steps"])
+        _raise(self.tasks, [0, *saved["tasks"]])
+        _raise(self.families, [0, *saved["families"]])
 
 
 def _raise(most: list[int], seen: list[int]) -> None:

@@ -8,6 +8,9 @@ order of any two touches may matter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from random import Random
+
 from faultloop.deciders.looking import Record
 
 NOBODY = -1
@@ -17,12 +20,13 @@ Pair = tuple[int, int, int]
 
 
 class ReadsFrom:
-    """How many runs showed each pair, and which pairs could be."""
+    """How many runs showed or asked for each pair, and which pairs could be."""
 
-    __slots__ = ("_merely_read", "readers", "seen", "writers")
+    __slots__ = ("_merely_read", "readers", "tried", "writers")
 
     def __init__(self) -> None:
-        self.seen: dict[Pair, int] = {}
+        self.tried: dict[Pair, int] = {}
+        """Per pair: in how many runs it came about, plus how often it was asked for."""
         self.readers: dict[int, dict[int, None]] = {}
         """Per object: the sites that read it, in order of discovery."""
         self.writers: dict[int, dict[int, None]] = {}
@@ -32,7 +36,7 @@ class ReadsFrom:
     def study(self, record: Record) -> None:
         """Learn from a run that is over."""
         for pair in self.pairs(record):
-            self.seen[pair] = self.seen.get(pair, 0) + 1
+            self.tried[pair] = self.tried.get(pair, 0) + 1
 
     def pairs(self, record: Record) -> dict[Pair, None]:
         """The pairs of a run, in order."""
@@ -59,3 +63,30 @@ class ReadsFrom:
             for reader in readers
             for writer in (NOBODY, *self.writers[number])
         ]
+
+    def draw(self, random: Random, count: int) -> list[Pair]:
+        """`count` of the possible pairs, the less tried the more likely; empty if there are none."""
+        possible, tried = self.possible(), self.tried
+        if not possible:
+            return []
+        drawn = random.choices(possible, [1 / (1 + tried.get(pair, 0)) for pair in possible], k=count)
+        for pair in drawn:
+            tried[pair] = tried.get(pair, 0) + 1
+        return drawn
+
+    def save(self, name: Callable[[int], str]) -> list[tuple[int, str, str | None, int]]:
+        """Plain data: object, reader, writer (None: nobody), how often tried."""
+        return [
+            (number, name(reader), None if writer == NOBODY else name(writer), count)
+            for (number, reader, writer), count in sorted(self.tried.items())
+        ]
+
+    def merge(self, saved: list[tuple[int, str, str | None, int]], number_of: Callable[[str], int]) -> None:
+        """Take in what was saved, here or elsewhere."""
+        for number, reader_name, writer_name, count in saved:
+            reader = number_of(reader_name)
+            writer = NOBODY if writer_name is None else number_of(writer_name)
+            self.readers.setdefault(number, {})[reader] = None
+            if writer != NOBODY:
+                self.writers.setdefault(number, {})[writer] = None
+            self.tried[number, reader, writer] = max(count, self.tried.get((number, reader, writer), 0))

@@ -1,9 +1,9 @@
 """RFF: make a read see a write that it has rarely seen.
 
-A run draws one to three reads-from pairs, rare ones first, and tries to bring them about: whoever is about to read waits
-until the wanted write was the last one, and then whoever would overwrite it waits until it was read. Everything else
-goes by POS.
-Guarantee: none; each pair that can happen and is asked for alone is met unless the program cannot get there.
+A run draws one to three reads-from pairs, those rarely seen or asked for first, and tries to bring them about: whoever is
+about to read waits until the wanted write was the last one, and then whoever would overwrite it waits until it was read.
+Everything else goes by POS or by URW, in equal shares.
+Guarantee: none; a pair is brought about whenever the footprints are right and the waiting does not itself prevent it.
 Source: D. Wolff, Z. Shi, G. Duck, U. Mathur, A. Roychoudhury, «Greybox Fuzzing for Concurrency Testing», ASPLOS 2024.
 """
 
@@ -13,37 +13,39 @@ from collections.abc import Sequence
 from random import Random
 
 from faultloop.deciders.footprints import Footprints
+from faultloop.deciders.lengths import Lengths
 from faultloop.deciders.looking import LookingDecider, Touch, Watched, study
 from faultloop.deciders.pos import StepPriorities
 from faultloop.deciders.readsfrom import NOBODY, Pair, ReadsFrom
+from faultloop.deciders.urw import Remaining
+
+WANTED_MAX = 3
 
 
 class Wanted:
-    """Answers so that the wanted pairs come about; within that, the highest priority."""
+    """Answers so that the wanted pairs come about; within that, as the base would."""
 
-    __slots__ = ("_base", "_footprints", "_last", "_open", "_unwelcome", "wanted")
+    __slots__ = ("_base", "_footprints", "_last", "_open", "_unwelcome", "made")
 
-    def __init__(self, random: Random, footprints: Footprints, wanted: Sequence[Pair]) -> None:
-        self._base = StepPriorities(random, footprints)
+    def __init__(self, base: LookingDecider, footprints: Footprints, wanted: Sequence[Pair]) -> None:
+        self._base = base
+        self.made = base.made
         self._footprints = footprints
-        self.wanted = wanted
         self._open = {(number, reader): writer for number, reader, writer in wanted}
+        """The pairs that have not come about: (object, reader) → writer."""
         self._last: dict[int, int] = {}
         self._unwelcome = 0
+        """Sites from which a step would spoil a pair, as bits."""
         self._judge()
 
-    def made(self, task: int, /) -> None:
-        """Draw for its first step."""
-        self._base.made(task)
-
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
-        """The highest priority among those that do not spoil a wanted pair; of all, if all do."""
+        """One of those that do not spoil a wanted pair; of all, if all do."""
         unwelcome = self._unwelcome
         if unwelcome:
             free = [index for index, site in enumerate(sites) if not unwelcome >> site & 1]
+            if len(free) == 1:
+                return free[0]
             if 0 < len(free) < len(tasks):
-                if len(free) == 1:
-                    return free[0]
                 return free[self._base.pick([tasks[index] for index in free], [sites[index] for index in free])]
         return self._base.pick(tasks, sites)
 
@@ -52,7 +54,7 @@ class Wanted:
         if touched and self._open:
             waiting, last = self._open, self._last
             for number, is_write in touched:
-                if waiting.get((number, site), -2) == last.get(number, NOBODY):
+                if (number, site) in waiting and waiting[number, site] == last.get(number, NOBODY):
                     del waiting[number, site]
                 if is_write:
                     last[number] = site
@@ -77,21 +79,27 @@ class Rff:
     needs_footprints = True
     is_exhausted = False
 
-    def __init__(self, random: Random, *, footprints: Footprints | None = None, reads: ReadsFrom | None = None) -> None:
+    def __init__(
+        self,
+        random: Random,
+        *,
+        footprints: Footprints | None = None,
+        reads: ReadsFrom | None = None,
+        lengths: Lengths | None = None,
+    ) -> None:
         self._random = random
         self.footprints = footprints or Footprints()
         self.reads = reads or ReadsFrom()
+        self.lengths = lengths or Lengths()
 
     def decider(self) -> LookingDecider:
         """Answers the next run."""
-        random, seen = self._random, self.reads.seen
-        possible = self.reads.possible()
-        wanted: list[Pair] = []
-        if possible and random.random() < 0.9:
-            weights = [(1 + seen.get(pair, 0)) ** -0.5 for pair in possible]
-            wanted = random.choices(possible, weights, k=random.choice((1, 2, 2, 3)))
-        return Watched(Wanted(random, self.footprints, wanted))
+        random = self._random
+        wanted = self.reads.draw(random, random.randint(1, WANTED_MAX))
+        by_pos = random.random() < 0.5
+        base = StepPriorities(random, self.footprints) if by_pos else Remaining(random, self.lengths)
+        return Watched(Wanted(base, self.footprints, wanted))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
-        """Learn what steps touch and which reads saw which writes."""
-        study(decider, self.footprints, self.reads)
+        """Learn what steps touch, which reads saw which writes, and how long runs are."""
+        study(decider, self.footprints, self.reads, self.lengths)

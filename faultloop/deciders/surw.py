@@ -1,70 +1,39 @@
-"""SURW: uniform over the interleavings of the steps that touch one shared object.
+"""SURW: uniform over the orders in which tasks touch one shared object, those not seen before first.
 
-A run draws one object that several tasks touch, and which task is to touch it next, in proportion to how often each has
-yet to. The others are held back where their next step is likely to touch it; everything else goes at random.
-Guarantee: where counts and footprints are right, the orders of the steps on that object are equally likely, whatever
-else the tasks do.
-Source: H. Zhao, D. Wolff, U. Mathur, A. Roychoudhury, «Selectively Uniform Concurrency Testing», ASPLOS 2025; the paper
-chooses a subset of the steps, here it is one object's.
+A run draws one object that several tasks touch, and which task is to touch it next, in proportion to how many unseen
+orders begin so. The others are held back where their next step is likely to touch it; everything else goes at random.
+Guarantee: where counts and footprints are right, the unseen orders of the steps on that object are equally likely,
+whatever else the tasks do, and none is repeated before all were seen.
+Source: H. Zhao, D. Wolff, U. Mathur, A. Roychoudhury, «Selectively Uniform Concurrency Testing», ASPLOS 2025. There a
+subset of steps is chosen; here it is those on one object. Leaving out what was seen is this project's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import exp
 from random import Random
 
+from faultloop.deciders.accesses import LOG_ORDERS_MAX, Accesses, Order, log_orders
 from faultloop.deciders.footprints import Footprints
-from faultloop.deciders.looking import LookingDecider, Record, Touch, Watched, study
-
-
-class Accesses:
-    """How often each task touches each object that is shared: the most seen in one run."""
-
-    __slots__ = ("counts",)
-
-    def __init__(self) -> None:
-        self.counts: dict[int, dict[int, int]] = {}
-        """Per object that at least two tasks touched in one run: task → steps that touch it."""
-
-    def study(self, record: Record) -> None:
-        """Learn from a run that is over."""
-        seen: dict[int, dict[int, int]] = {}
-        for task, _, touched in record.steps:
-            for number in dict.fromkeys(number for number, _ in touched):
-                by_task = seen.setdefault(number, {})
-                by_task[task] = by_task.get(task, 0) + 1
-        for number, by_task in seen.items():
-            if len(by_task) > 1:
-                most = self.counts.setdefault(number, {})
-                for task, count in by_task.items():
-                    most[task] = max(most.get(task, 0), count)
-
-    def save(self) -> dict[str, dict[str, int]]:
-        """Plain data: per object, per task."""
-        return {
-            str(number): {str(task): count for task, count in sorted(by_task.items())}
-            for number, by_task in sorted(self.counts.items())
-        }
-
-    def merge(self, saved: dict[str, dict[str, int]]) -> None:
-        """Take in what was saved, here or elsewhere."""
-        for number, by_task in saved.items():
-            most = self.counts.setdefault(int(number), {})
-            for task, count in by_task.items():
-                most[int(task)] = max(most.get(int(task), 0), count)
+from faultloop.deciders.looking import LookingDecider, Touch, Watched, study
 
 
 class OneObject:
     """Answers so that the intended task is the next to touch the object."""
 
-    __slots__ = ("_draw", "_intended", "_left", "_number", "_touching", "_total")
+    __slots__ = ("_draw", "_intended", "_left", "_number", "_place", "_random", "_total", "_touching")
 
-    def __init__(self, random: Random, number: int, counts: dict[int, int], touching: int) -> None:
+    def __init__(self, random: Random, number: int, counts: dict[int, int], order: Order | None, touching: int) -> None:
+        self._random = random
         self._draw: Callable[[], float] = random.random
         self._number = number
         self._left = dict(sorted(counts.items()))
         self._total = sum(counts.values())
         self._touching = touching
+        """The sites from which a step is likely to touch the object, as bits."""
+        self._place = order
+        """What is known of the orders that begin as this run did."""
         self._intended = 0
 
     def made(self, task: int, /) -> None:
@@ -72,7 +41,7 @@ class OneObject:
 
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
         """The intended task, or any that will not touch the object."""
-        if not self._intended:
+        if not self._intended and self._total > 0:
             self._intend()
         intended, touching = self._intended, self._touching
         free = [
@@ -82,15 +51,34 @@ class OneObject:
         ]
         if free:
             return free[int(self._draw() * len(free))]
+        if intended:
+            if self._place is not None:
+                self._place.failed[intended] = self._place.failed.get(intended, 0) + 1
+            self._intended = 0
         return int(self._draw() * len(tasks))
 
     def _intend(self) -> None:
-        draw = int(self._draw() * self._total)
-        for task, count in self._left.items():
-            draw -= count
-            if draw < 0:
-                self._intended = task
-                return
+        waiting = [task for task, count in self._left.items() if count > 0]
+        weights = [float(self._left[task]) for task in waiting]
+        place = self._place
+        if place is not None:
+            unseen = self._unseen(place, waiting)
+            if any(unseen):
+                weights = unseen
+        self._intended = self._random.choices(waiting, weights)[0]
+
+    def _unseen(self, place: Order, waiting: list[int]) -> list[float]:
+        """Per task: how many unseen orders begin with it, from here; less where it failed to be the next."""
+        log = log_orders(self._left)
+        if log > LOG_ORDERS_MAX:
+            return []
+        orders = exp(log) / self._total
+        unseen: list[float] = []
+        for task in waiting:
+            following = place.next.get(task)
+            left = orders * self._left[task] - (following.seen if following else 0)
+            unseen.append(max(0.0, round(left)) / (1 + place.failed.get(task, 0)) ** 2)
+        return unseen
 
     def ran(self, task: int, site: int, touched: Sequence[Touch], /) -> None:
         """Count its touch; the next one is drawn anew when this was the intended one."""
@@ -100,8 +88,10 @@ class OneObject:
                 if count > 0:
                     self._left[task] = count - 1
                     self._total -= 1
-                if task == self._intended or not self._left.get(self._intended):
-                    self._intended = 0
+                # The next is drawn anew even if another went first: the beginning is no longer the one it was drawn for.
+                self._intended = 0
+                if self._place is not None:
+                    self._place = self._place.next.get(task) or Order()
                 return
 
 
@@ -121,12 +111,13 @@ class Surw:
 
     def decider(self) -> LookingDecider:
         """Answers the next run."""
-        counts = self.accesses.counts
+        counts, orders = self.accesses.counts, self.accesses.orders
         if not counts:
-            return Watched(OneObject(self._random, 0, {}, 0))
+            return Watched(OneObject(self._random, 0, {}, None, 0))
         number = self._random.choice(sorted(counts))
-        return Watched(OneObject(self._random, number, counts[number], self.footprints.touching.get(number, 0)))
+        touching = self.footprints.touching.get(number, 0)
+        return Watched(OneObject(self._random, number, self.accesses.contending(number), orders.get(number), touching))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
-        """Learn what steps touch, and how often."""
+        """Learn what steps touch, how often, and in which orders."""
         study(decider, self.footprints, self.accesses)

@@ -1,6 +1,6 @@
 """The random walk: each ready task is as likely as any other, at every question.
 
-It keeps nothing and learns nothing, so it is the measure for all other strategies.
+It learns nothing, so it is the measure for all other strategies.
 Guarantee: every schedule has a probability of at least the product of 1/ready over its questions; no useful bound.
 Source: the folklore baseline; P. Thomson, A. Donaldson, A. Betts, «Concurrency Testing Using Controlled Schedulers: An
 Empirical Study», ACM TOPC 2016, where it finds most of the bugs.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from faultloop.deciders.looking import LookingDecider, Touch
+from faultloop.deciders.looking import LookingDecider, Touch, Watched
 
 
 class Walk:
@@ -45,7 +45,7 @@ class RandomWalk:
 
     def decider(self) -> LookingDecider:
         """Answers the next run."""
-        return Walk(self._random)
+        return Watched(Walk(self._random))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """There is nothing to learn."""

@@ -1,0 +1,62 @@
+"""All that is learned from the runs of one program, to be kept and put together.
+
+Rule 1: what is saved is plain data, keyed by names of sites that last; numbers of sites are of one process.
+Rule 2: merging is in any order and as often as one likes: sets are united, of counts the larger stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypedDict
+
+from faultloop.deciders.accesses import Accesses
+from faultloop.deciders.footprints import Footprints
+from faultloop.deciders.holding import Sites
+from faultloop.deciders.lengths import Lengths
+from faultloop.deciders.looking import LookingDecider, study
+from faultloop.deciders.readsfrom import ReadsFrom
+
+
+class Saved(TypedDict):
+    """What a file of learned tables holds."""
+
+    accesses: dict[str, dict[str, int]]
+    footprints: dict[str, list[tuple[int, bool]]]
+    lengths: dict[str, list[int]]
+    reads: list[tuple[int, str, str | None, int]]
+    sites: dict[str, int]
+
+
+class Learned:
+    """The tables that strategies share."""
+
+    __slots__ = ("accesses", "footprints", "lengths", "reads", "sites")
+
+    def __init__(self) -> None:
+        self.accesses = Accesses()
+        self.footprints = Footprints()
+        self.lengths = Lengths()
+        self.reads = ReadsFrom()
+        self.sites = Sites()
+
+    def learn(self, decider: LookingDecider) -> None:
+        """Learn from the run that this decider answered."""
+        study(decider, self.accesses, self.footprints, self.lengths, self.reads, self.sites)
+
+    def save(self, name: Callable[[int], str]) -> Saved:
+        """Plain data. name: the lasting name of a site."""
+        return {
+            "accesses": self.accesses.save(),
+            "footprints": self.footprints.save(name),
+            "lengths": self.lengths.save(),
+            "reads": self.reads.save(name),
+            "sites": self.sites.save(name),
+        }
+
+    def merge(self, saved: Saved, number: Callable[[str], int]) -> None:
+        """Take in what was saved, here or elsewhere. number: the number of a site in this process."""
+        self.accesses.merge(saved["accesses"])
+        self.footprints.merge(saved["footprints"], number)
+        self.lengths.merge(saved["lengths"])
+        self.reads.merge(saved["reads"], number)
+        self.sites.merge(saved["sites"], number)

@@ -1,0 +1,78 @@
+"""The portfolio: several strategies take turns, and every run teaches all of them.
+
+No strategy wins everywhere. The first runs go to reads-from feedback and to holding in turn, with URW and SURW between;
+later ones go mostly to those that are uniform, for what the first two would have found was found by then. None repeats a
+class of runs that was seen; if footprints may be incomplete, every other run may.
+Guarantee: that of each member, at its share of the runs; the random walk is among them, so every schedule stays possible.
+Source: P. Deligiannis and others, «Industrial-Strength Controlled Concurrency Testing for C# Programs with Coyote»,
+TACAS 2023, for portfolios; the members are this project's choice, measured by benchmarks/programs.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, cycle, repeat
+from random import Random
+
+from faultloop.deciders.classes import START, Classes
+from faultloop.deciders.holding import Holding
+from faultloop.deciders.learned import Learned
+from faultloop.deciders.looking import LookingDecider, Strategy
+from faultloop.deciders.rff import Rff
+from faultloop.deciders.surw import Surw
+from faultloop.deciders.unseen import Fresh
+from faultloop.deciders.urw import Urw
+from faultloop.deciders.walk import RandomWalk
+
+OPENING = ("rff", "holding", "rff", "holding", "urw", "surw")
+OPENING_ROUNDS = 10
+LATER = ("surw", "rff", "surw", "holding", "urw", "surw", "random")
+
+
+class Portfolio:
+    """The learned and random strategies in turns: what «auto» is."""
+
+    name = "auto"
+    needs_footprints = True
+
+    def __init__(self, random: Random, *, learned: Learned | None = None, sees_all: bool = False) -> None:
+        """sees_all: whether footprints are complete, so that classes seen need never be seen again."""
+        self.learned = learned or Learned()
+        self.classes = Classes()
+        self._sees_all = sees_all
+        self._members = self._make(random)
+        self._turns: Iterator[str] = chain(chain.from_iterable(repeat(OPENING, OPENING_ROUNDS)), cycle(LATER))
+        self._runs = 0
+
+    def _make(self, random: Random) -> dict[str, Strategy]:
+        def draw() -> Random:
+            return Random(random.getrandbits(64))
+
+        known = self.learned
+        footprints, lengths = known.footprints, known.lengths
+        members: list[Strategy] = [
+            Rff(draw(), footprints=footprints, reads=known.reads, lengths=lengths),
+            Holding(draw(), sites=known.sites, lengths=lengths),
+            Urw(draw(), lengths=lengths),
+            Surw(draw(), footprints=footprints, accesses=known.accesses),
+            RandomWalk(draw()),
+        ]
+        return {member.name: member for member in members}
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every class of runs was seen. Only ever said where footprints are complete."""
+        return self._sees_all and START in self.classes.closed
+
+    def decider(self) -> LookingDecider:
+        """Answers the next run."""
+        self._runs += 1
+        base = self._members[next(self._turns)].decider()
+        is_filtered = self._sees_all or self._runs // len(OPENING) % 2 == 0
+        return Fresh(base, self.classes, is_filtering=is_filtered)
+
+    def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
+        """Every run teaches all members."""
+        assert isinstance(decider, Fresh), decider
+        decider.position.finish()
+        self.learned.learn(decider.base)
