@@ -31,7 +31,8 @@ class Order:
 
     def add(self, tasks: list[int]) -> None:
         """A whole order was seen."""
-        path, node = [self], self
+        node: Order = self
+        path = [node]
         is_new = False
         for task in tasks:
             following = node.next.get(task)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from faultloop.deciders.lengths import Lengths
-from faultloop.deciders.looking import LookingDecider, Record, Touch, Watched, study
+from faultloop.deciders.looking import LookingDecider, Record, study, watched
 from faultloop.deciders.urw import Remaining
 
 HELD_MAX = 2
@@ -100,7 +100,7 @@ class Holding:
         """Answers the next run."""
         random = self._random
         drawn = self.sites.draw(random, random.randint(1, HELD_MAX))
-        return Watched(Held(Remaining(random, self.lengths), drawn))
+        return watched(Held(Remaining(random, self.lengths), drawn))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Learn which sites there are and how long runs are."""

@@ -5,8 +5,8 @@ drawn among the steps of a run, the task that just ran drops below all others. S
 takes.
 Guarantee: a bug of depth d in n tasks and k steps is found with probability >= 1 / (n * k^(d-1)) per run; k is taken
 from the runs before.
-Source: S. Burckhardt, P. Kothari, M. Musuvathi, S. Nagarakatte, «A Randomized Scheduler with Probabilistic Guarantees of
-Finding Bugs», ASPLOS 2010.
+Source: S. Burckhardt, P. Kothari, M. Musuvathi, S. Nagarakatte, «A Randomized Scheduler with Probabilistic Guarantees
+of Finding Bugs», ASPLOS 2010.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from random import Random
 
 from faultloop.deciders.lengths import Lengths
-from faultloop.deciders.looking import LookingDecider, Touch, Watched, study
+from faultloop.deciders.looking import LookingDecider, Touch, study, watched
 
 STEPS_GUESSED = 20
 """How long a run is taken to be before the first one was seen."""
@@ -70,7 +70,7 @@ class Pct:
     def decider(self) -> LookingDecider:
         """Answers the next run."""
         steps = self.lengths.steps or STEPS_GUESSED
-        return Watched(Priorities(self._random, depth=self._depth, steps=steps))
+        return watched(Priorities(self._random, depth=self._depth, steps=steps))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Learn how long runs are."""

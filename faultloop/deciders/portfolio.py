@@ -1,9 +1,9 @@
 """The portfolio: several strategies take turns, and every run teaches all of them.
 
 No strategy wins everywhere. The first runs go to reads-from feedback and to holding in turn, with URW and SURW between;
-later ones go mostly to those that are uniform, for what the first two would have found was found by then. None repeats a
-class of runs that was seen; if footprints may be incomplete, every other run may.
-Guarantee: that of each member, at its share of the runs; the random walk is among them, so every schedule stays possible.
+later ones go mostly to those that are uniform, for what the first two would have found was found by then. None repeats
+a class of runs that was seen; if footprints may be incomplete, every other run may.
+Guarantee: that of each member, at its share of the runs; the random walk is among them, so every order stays possible.
 Source: P. Deligiannis and others, «Industrial-Strength Controlled Concurrency Testing for C# Programs with Coyote»,
 TACAS 2023, for portfolios; the members are this project's choice, measured by benchmarks/programs.py.
 """

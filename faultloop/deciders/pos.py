@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from faultloop.deciders.footprints import Footprints
-from faultloop.deciders.looking import LookingDecider, Touch, Watched, study
+from faultloop.deciders.looking import LookingDecider, Touch, study, watched
 
 
 class StepPriorities:
@@ -67,7 +67,7 @@ class Pos:
 
     def decider(self) -> LookingDecider:
         """Answers the next run."""
-        return Watched(StepPriorities(self._random, self.footprints))
+        return watched(StepPriorities(self._random, self.footprints))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Learn what steps touch."""

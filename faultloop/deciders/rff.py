@@ -1,7 +1,7 @@
 """RFF: make a read see a write that it has rarely seen.
 
-A run draws one to three reads-from pairs, those rarely seen or asked for first, and tries to bring them about: whoever is
-about to read waits until the wanted write was the last one, and then whoever would overwrite it waits until it was read.
+A run draws one to three reads-from pairs, those rarely seen or asked for first, and tries to bring them about: whoever
+is about to read waits until the wanted write was the last one, and then whoever would overwrite it waits for the read.
 Everything else goes by POS or by URW, in equal shares.
 Guarantee: none; a pair is brought about whenever the footprints are right and the waiting does not itself prevent it.
 Source: D. Wolff, Z. Shi, G. Duck, U. Mathur, A. Roychoudhury, «Greybox Fuzzing for Concurrency Testing», ASPLOS 2024.
@@ -14,7 +14,7 @@ from random import Random
 
 from faultloop.deciders.footprints import Footprints
 from faultloop.deciders.lengths import Lengths
-from faultloop.deciders.looking import LookingDecider, Touch, Watched, study
+from faultloop.deciders.looking import LookingDecider, Touch, study, watched
 from faultloop.deciders.pos import StepPriorities
 from faultloop.deciders.readsfrom import NOBODY, Pair, ReadsFrom
 from faultloop.deciders.urw import Remaining
@@ -98,7 +98,7 @@ class Rff:
         wanted = self.reads.draw(random, random.randint(1, WANTED_MAX))
         by_pos = random.random() < 0.5
         base = StepPriorities(random, self.footprints) if by_pos else Remaining(random, self.lengths)
-        return Watched(Wanted(base, self.footprints, wanted))
+        return watched(Wanted(base, self.footprints, wanted))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Learn what steps touch, which reads saw which writes, and how long runs are."""

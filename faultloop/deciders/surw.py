@@ -16,7 +16,7 @@ from random import Random
 
 from faultloop.deciders.accesses import LOG_ORDERS_MAX, Accesses, Order, log_orders
 from faultloop.deciders.footprints import Footprints
-from faultloop.deciders.looking import LookingDecider, Touch, Watched, study
+from faultloop.deciders.looking import LookingDecider, Touch, study, watched
 
 
 class OneObject:
@@ -88,7 +88,7 @@ class OneObject:
                 if count > 0:
                     self._left[task] = count - 1
                     self._total -= 1
-                # The next is drawn anew even if another went first: the beginning is no longer the one it was drawn for.
+                # The next is drawn anew even if another went first: the beginning is not the one it was drawn for.
                 self._intended = 0
                 if self._place is not None:
                     self._place = self._place.next.get(task) or Order()
@@ -113,10 +113,10 @@ class Surw:
         """Answers the next run."""
         counts, orders = self.accesses.counts, self.accesses.orders
         if not counts:
-            return Watched(OneObject(self._random, 0, {}, None, 0))
+            return watched(OneObject(self._random, 0, {}, None, 0))
         number = self._random.choice(sorted(counts))
         touching = self.footprints.touching.get(number, 0)
-        return Watched(OneObject(self._random, number, self.accesses.contending(number), orders.get(number), touching))
+        return watched(OneObject(self._random, number, self.accesses.contending(number), orders.get(number), touching))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Learn what steps touch, how often, and in which orders."""

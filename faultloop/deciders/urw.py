@@ -1,6 +1,6 @@
 """URW: uniform over interleavings, by how many steps each task has left.
 
-A ready task goes next with a probability proportional to the steps that it, and the tasks it has yet to make, have left;
+A ready task goes next with a probability proportional to the steps that it, and the tasks it is yet to make, have left;
 the counts come from the runs before. A random walk wears all tasks down evenly and almost never lets one go far ahead;
 this does.
 Guarantee: where the counts are right and nothing waits for anything, every interleaving is equally likely.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from faultloop.deciders.lengths import Lengths
-from faultloop.deciders.looking import LookingDecider, Touch, Watched, study
+from faultloop.deciders.looking import LookingDecider, Touch, study, watched
 
 
 class Remaining:
@@ -73,7 +73,7 @@ class Urw:
 
     def decider(self) -> LookingDecider:
         """Answers the next run."""
-        return Watched(Remaining(self._random, self.lengths))
+        return watched(Remaining(self._random, self.lengths))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Learn how many steps tasks take."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from faultloop.deciders.looking import LookingDecider, Touch, Watched
+from faultloop.deciders.looking import LookingDecider, Touch, watched
 
 
 class Walk:
@@ -45,7 +45,7 @@ class RandomWalk:
 
     def decider(self) -> LookingDecider:
         """Answers the next run."""
-        return Watched(Walk(self._random))
+        return watched(Walk(self._random))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """There is nothing to learn."""

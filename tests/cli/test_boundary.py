@@ -167,7 +167,9 @@ def test_ascii_terminals_get_ascii(root: Path):
 
 def test_ctrl_c_in_a_long_run_is_130(root: Path):
     (root / "long.py").write_text(
-        "import os, signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nasync def main():\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(30)\n",
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a process in the background ignores it at first
+        "async def main():\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(30)\n",
         encoding="utf-8",
     )
     code, _, err = ran(root, "run", "long.py:main")
