@@ -32,7 +32,7 @@ class Order:
     def add(self, tasks: list[int]) -> None:
         """A whole order was seen."""
         node: Order = self
-        path = [node]
+        path: list[Order] = [node]
         is_new = False
         for task in tasks:
             following = node.next.get(task)

@@ -18,6 +18,7 @@ from typing import Literal
 
 from faultloop.checks.standard import Checks, judge
 from faultloop.deciders.calm import Calm
+from faultloop.deciders.portfolio import Portfolio
 from faultloop.deciders.protocol import Decider
 from faultloop.deciders.uniform import Uniform
 from faultloop.drivers.asyncio_run import Scenario, Settings, execute
@@ -29,11 +30,14 @@ from faultloop.model.faults import Fault, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Order
 from faultloop.search.findings import Exploration, NotTried, Tally
+from faultloop.search.guided import Guidance, search_guided
 from faultloop.search.run import Observed, Run, Threads, describe_target, run_with
 from faultloop.search.sweep import Scope, Trial, first_seen, identity, trials
 
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
+HOLD_TURNS = 2
+"""For how many turns order `any` may hold a ready task back: more, and programs that settle with a few yields break."""
 DEFAULT_RUNS = 2_000
 INTERRUPTED = "interrupted"
 """The reason an exploration gives when it was stopped from the keyboard."""
@@ -59,6 +63,7 @@ class _Search:
     checks: Checks
     target: str
     tally: Tally
+    hold: int | None = HOLD_TURNS
 
     def traced(
         self,
@@ -76,6 +81,7 @@ class _Search:
             faults=planned,
             seed=seed,
             order=order,
+            hold=self.hold,
             limits=self.limits,
             threads=self.threads,
             checks=self.checks,
@@ -92,6 +98,7 @@ def explore(
     time_limit: float | None = None,
     seed: int = 0,
     order: Order | None = None,
+    hold: int | None = HOLD_TURNS,
     faults: Sequence[str | Fault] = DEFAULT_FAULTS,
     tasks: str = "*",
     where: str = "*",
@@ -107,12 +114,13 @@ def explore(
     strategy: `auto` is all stages; `sweep` stops after the single faults; `schedules` draws orders only.
     runs, time_limit: the budget, in runs and in seconds of real time.   seed: of whatever is drawn.
     order: the highest level of reordering: `batch` by default, `fifo` draws none, `any` goes on to its bound.
+    hold: that bound, in turns; None lifts it and lets the learned strategies of the portfolio draw.
     faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone.
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
     on_progress: called with the runs made and the runs allowed.
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
     """
-    _require(strategy, runs, depth, order)
+    _require(strategy, runs, depth, order, hold)
     began = time.perf_counter()
     tally = Tally(runs, began + time_limit if time_limit is not None else float("inf"), on_progress)
     kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in faults)
@@ -124,6 +132,7 @@ def explore(
         checks if checks is not None else Checks(),
         target or describe_target(scenario),
         tally,
+        hold,
     )
     calm, again = search.traced(collect=True), search.traced()
     tally.runs = 2
@@ -138,7 +147,9 @@ def explore(
     return _told(calm, tally, time.perf_counter() - began, reason)
 
 
-def _require(strategy: str, runs: int, depth: int, order: str | None) -> None:
+def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int | None) -> None:
+    if hold is not None and hold < 1:
+        raise UsageError(f"hold is a number of turns from 1, or None, not {hold}", code="FL513")
     if strategy not in ("auto", "sweep", "schedules"):
         raise UsageError(f'there is no strategy "{strategy}"; there are auto, sweep and schedules', code="FL510")
     if runs < 1:
@@ -204,6 +215,10 @@ def _stages(
     for number, level in enumerate(levels):
         # Each level has its part: most programs have more orders at the first one than any budget has runs.
         share = search.tally.share(len(levels) - number)
+        if level == "any" and search.hold is None:
+            guidance = Guidance(search.scenario, search.limits, search.threads, search.checks, search.target)
+            search_guided(guidance, Portfolio(Random(seed)), search.tally, share)
+            continue
         _schedules(search, level, seed, share, with_faults=strategy == "auto")
 
 
@@ -241,7 +256,7 @@ def _schedules(search: _Search, order: Order, seed: int, may_run: Callable[[], b
     while may_run() and stale < SATURATED_RUNS:
         drawn = random.getrandbits(32)
         answers = RecordedChoices(Uniform(drawn))
-        facts = execute(search.scenario, Settings(order, answers.choose, 2, search.threads, search.limits))
+        facts = execute(search.scenario, Settings(order, answers.choose, search.hold, search.threads, search.limits))
         tally.runs += 1
         choices = answers.recorded()
         if choices.count == 0:
@@ -274,7 +289,7 @@ def _try(search: _Search, struck: tuple[Trial, ...], seed: int | None, order: Or
     """A fast run with faults by step numbers; if it fails, the run that counts."""
     tally = search.tally
     choose = None if seed is None else Uniform(seed).choose
-    settings = Settings(order, choose, 2, search.threads, search.limits)
+    settings = Settings(order, choose, search.hold, search.threads, search.limits)
     facts = execute(search.scenario, settings, strikes=tuple(trial.strike for trial in struck))
     tally.runs += 1
     if not facts.has_landed:

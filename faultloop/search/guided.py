@@ -43,13 +43,11 @@ class Guidance:
         ).run
 
 
-def search_guided(
-    guidance: Guidance, strategy: Strategy, tally: Tally, *, is_enough: Callable[[], bool] = lambda: False
-) -> None:
-    """Let a strategy draw orders until the budget is spent, it has nothing new, or enough was found."""
+def search_guided(guidance: Guidance, strategy: Strategy, tally: Tally, may_run: Callable[[], bool]) -> None:
+    """Let a strategy draw orders as long as it may run and has something new."""
     sites = ChainTable()
     settings = Settings("any", None, None, guidance.threads, guidance.limits)
-    while tally.may_run() and not strategy.is_exhausted and not is_enough():
+    while may_run() and not strategy.is_exhausted:
         decider = strategy.decider()
         found = execute_guided(guidance.scenario, settings, decider, sites=sites, footprints=strategy.needs_footprints)
         tally.runs += 1
