@@ -90,7 +90,7 @@ def spin(loop: Loop) -> None:
                     idle(loop)
                 continue
             end = loop.step + count
-            if end >= loop.next_stop:
+            if end >= loop.next_stop and _is_watched(loop, end):
                 turn = next_turn()
                 _watched_turn(loop, turn)
             elif count == 1 and is_turn_bound:
@@ -119,17 +119,25 @@ def spin(loop: Loop) -> None:
             ordering.put_back(turn)
 
 
-def _watched_turn(loop: Loop, turn: Iterator[Entry]) -> None:
-    """A turn that somebody wants to see, or in which the limits are looked at."""
+def _is_watched(loop: Loop, end: int) -> bool:
+    """Look at the limits if that is due. Returns whether somebody wants to see a turn that ends with this step.
+
+    A turn is not broken off for the limits, however long: they are looked at before the next one.
+    """
     if loop.step >= loop.next_check:
         _check_limits(loop)
+        _set_next_stop(loop)
+    return loop.watcher is not None and loop.watcher.next_stop <= end
+
+
+def _watched_turn(loop: Loop, turn: Iterator[Entry]) -> None:
+    """A turn that somebody wants to see, entry by entry."""
     watcher = loop.watcher
+    assert watcher is not None
     for entry in turn:
         loop.step += 1
         runner, callback, argument = entry
-        if watcher is None:
-            runner.run(callback) if argument is ABSENT else runner.run(callback, argument)
-        elif type(runner) is Context:
+        if type(runner) is Context:
             task = callback.__self__  # type: ignore[attr-defined]
             argument = watcher.before_step(task, argument, entry)
             if argument is HELD:
