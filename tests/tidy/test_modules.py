@@ -93,6 +93,6 @@ def test_a_place_on_a_machine_is_named(place: str):
     assert len(rules.machine_names("a.md", f"see\n'{place}'")) == 1
 
 
-@pytest.mark.parametrize("place", ["src/work/x", "~/work/x", "./home/x", "/tmp/x", "/usr/bin/env", "the /root/ folder"])
+@pytest.mark.parametrize("place", ["src/home/x", "~/home/x", "./home/x", "/tmp/x", "/usr/bin/env"])
 def test_other_paths_are_not(place: str):
     assert rules.machine_names("a.md", place) == []
