@@ -1,9 +1,9 @@
 """The portfolio: several strategies take turns, and every run teaches all of them.
 
-No strategy wins everywhere. The first runs go to reads-from feedback and to holding in turn, with URW and SURW between;
-later ones go mostly to those that are uniform, for what the first two would have found was found by then. None repeats
-a class of runs that was seen; if footprints may be incomplete, every other run may.
-Guarantee: that of each member, at its share of the runs; the random walk is among them, so every order stays possible.
+No strategy wins everywhere. The first runs go to reads-from feedback and to holding in turn; later ones more and more
+to those that are uniform, for what the first two would have found was found by then. None repeats a class of runs that
+was seen; where footprints may be incomplete, half of the runs may.
+Guarantee: that of each member, at its share of the runs; with the random walk among them every schedule stays possible.
 Source: P. Deligiannis and others, «Industrial-Strength Controlled Concurrency Testing for C# Programs with Coyote»,
 TACAS 2023, for portfolios; the members are this project's choice, measured by benchmarks/programs.py.
 """
@@ -11,7 +11,7 @@ TACAS 2023, for portfolios; the members are this project's choice, measured by b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, cycle, repeat
+from itertools import chain, cycle
 from random import Random
 
 from faultloop.deciders.classes import START, Classes
@@ -24,8 +24,8 @@ from faultloop.deciders.unseen import Fresh
 from faultloop.deciders.urw import Urw
 from faultloop.deciders.walk import RandomWalk
 
-OPENING = ("rff", "holding", "rff", "holding", "urw", "surw")
-OPENING_ROUNDS = 10
+OPENING = ("rff", "holding") * 6
+MIDDLE = ("rff", "holding", "rff", "holding", "urw", "surw") * 6
 LATER = ("surw", "rff", "surw", "holding", "urw", "surw", "random")
 
 
@@ -41,7 +41,7 @@ class Portfolio:
         self.classes = Classes()
         self._sees_all = sees_all
         self._members = self._make(random)
-        self._turns: Iterator[str] = chain(chain.from_iterable(repeat(OPENING, OPENING_ROUNDS)), cycle(LATER))
+        self._turns: Iterator[str] = chain(OPENING, MIDDLE, cycle(LATER))
         self._runs = 0
 
     def _make(self, random: Random) -> dict[str, Strategy]:
@@ -51,7 +51,7 @@ class Portfolio:
         known = self.learned
         footprints, lengths = known.footprints, known.lengths
         members: list[Strategy] = [
-            Rff(draw(), footprints=footprints, reads=known.reads, lengths=lengths),
+            Rff(draw(), footprints=footprints, reads=known.reads, lengths=lengths, sites=known.sites),
             Holding(draw(), sites=known.sites, lengths=lengths),
             Urw(draw(), lengths=lengths),
             Surw(draw(), footprints=footprints, accesses=known.accesses),
@@ -68,7 +68,7 @@ class Portfolio:
         """Answers the next run."""
         self._runs += 1
         base = self._members[next(self._turns)].decider()
-        is_filtered = self._sees_all or self._runs // len(OPENING) % 2 == 0
+        is_filtered = self._sees_all or self._runs // 2 % 2 == 0
         return Fresh(base, self.classes, is_filtering=is_filtered)
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:

@@ -2,7 +2,7 @@
 
 A run draws one to three reads-from pairs, those rarely seen or asked for first, and tries to bring them about: whoever
 is about to read waits until the wanted write was the last one, and then whoever would overwrite it waits for the read.
-Everything else goes by POS or by URW, in equal shares.
+Everything else goes by POS or by URW, in equal shares; if it is given sites, with one of them held (see holding.py).
 Guarantee: none; a pair is brought about whenever the footprints are right and the waiting does not itself prevent it.
 Source: D. Wolff, Z. Shi, G. Duck, U. Mathur, A. Roychoudhury, «Greybox Fuzzing for Concurrency Testing», ASPLOS 2024.
 """
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from random import Random
 
 from faultloop.deciders.footprints import Footprints
+from faultloop.deciders.holding import Held, Sites
 from faultloop.deciders.lengths import Lengths
 from faultloop.deciders.looking import LookingDecider, Touch, study, watched
 from faultloop.deciders.pos import StepPriorities
@@ -86,8 +87,10 @@ class Rff:
         footprints: Footprints | None = None,
         reads: ReadsFrom | None = None,
         lengths: Lengths | None = None,
+        sites: Sites | None = None,
     ) -> None:
         self._random = random
+        self._sites = sites
         self.footprints = footprints or Footprints()
         self.reads = reads or ReadsFrom()
         self.lengths = lengths or Lengths()
@@ -97,9 +100,13 @@ class Rff:
         random = self._random
         wanted = self.reads.draw(random, random.randint(1, WANTED_MAX))
         by_pos = random.random() < 0.5
-        base = StepPriorities(random, self.footprints) if by_pos else Remaining(random, self.lengths)
+        base: LookingDecider = StepPriorities(random, self.footprints) if by_pos else Remaining(random, self.lengths)
+        if self._sites is not None:
+            base = Held(base, self._sites.draw(random, 1))
         return watched(Wanted(base, self.footprints, wanted))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Learn what steps touch, which reads saw which writes, and how long runs are."""
         study(decider, self.footprints, self.reads, self.lengths)
+        if self._sites is not None:
+            study(decider, self._sites)
