@@ -3,7 +3,8 @@
     python benchmarks/loop.py [--rounds N] [--only NAME]
 
 Every figure is CPU time of a fresh process that does nothing else; contenders take turns, and the best of the rounds
-counts. Ours run as every run does, without automatic garbage collection; asyncio runs with it. «armed» means that a fault is waiting for a step that never comes. Ratios above 1 are faster than asyncio.
+counts. Ours run as every run of ours does, without automatic garbage collection; asyncio runs with it. «armed» means
+that a fault is waiting for a step that never comes. Ratios above 1 are faster than asyncio.
 """
 
 from __future__ import annotations
