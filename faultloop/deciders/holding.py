@@ -61,11 +61,12 @@ class Sites:
 
 
 class Held:
-    """Answers with a task that waits at no held site, or else at the one that is held the least."""
+    """Answers with a task that waits at no held site, or else at the one that is held the least; not for ever."""
 
-    __slots__ = ("_base", "_levels", "made", "ran")
+    __slots__ = ("_base", "_levels", "_patience", "made", "ran")
 
-    def __init__(self, base: LookingDecider, sites: Sequence[int]) -> None:
+    def __init__(self, base: LookingDecider, sites: Sequence[int], *, patience: int) -> None:
+        self._patience = patience
         self._base = base
         self._levels = {site: level for level, site in enumerate(sites, start=1)}
         self.made = base.made
@@ -77,8 +78,9 @@ class Held:
         levels = [of(site, 0) for site in sites]
         lowest = min(levels)
         free = [index for index, level in enumerate(levels) if level == lowest]
-        if len(free) == len(tasks):
+        if len(free) == len(tasks) or self._patience < 0:
             return self._base.pick(tasks, sites)
+        self._patience -= 1
         if len(free) == 1:
             return free[0]
         return free[self._base.pick([tasks[index] for index in free], [sites[index] for index in free])]
@@ -100,7 +102,7 @@ class Holding:
         """Answers the next run."""
         random = self._random
         drawn = self.sites.draw(random, random.randint(1, HELD_MAX))
-        return watched(Held(Remaining(random, self.lengths), drawn))
+        return watched(Held(Remaining(random, self.lengths), drawn, patience=self.lengths.patience))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Learn which sites there are and how long runs are."""

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from faultloop.deciders.looking import Record
 
+PATIENCE = 5
+USUAL_GUESSED = 200
+
 
 class Lengths:
     """Steps per run, per task, and per task with all that descend from it."""
 
-    __slots__ = ("families", "steps", "tasks")
+    __slots__ = ("families", "steps", "tasks", "usual")
 
     def __init__(self) -> None:
         self.steps = 0
         """The most steps of one run."""
+        self.usual = 0
+        """About the steps of the median run: unlike the most, it does not follow the few that spin."""
         self.tasks: list[int] = [0]
         """Per task: the most steps it took in one run. Place 0 is nobody's."""
         self.families: list[int] = [0]
@@ -25,6 +30,7 @@ class Lengths:
         """Learn from a run that is over."""
         steps, births = record.steps, record.births
         self.steps = max(self.steps, len(steps))
+        self._lean_to(len(steps))
         own = [0] * (len(births) + 1)
         for task, _, _ in steps:
             own[task] += 1
@@ -35,6 +41,21 @@ class Lengths:
                 family[steps[made_in][0]] += family[child]
         _raise(self.tasks, own)
         _raise(self.families, family)
+
+    def _lean_to(self, steps: int) -> None:
+        lean = 1 + self.usual // 10
+        if not self.usual or abs(steps - self.usual) <= lean:
+            self.usual = steps
+        else:
+            self.usual += lean if steps > self.usual else -lean
+
+    @property
+    def patience(self) -> int:
+        """How many questions a strategy may answer unfairly before it must let everybody go on.
+
+        Holding a task back for ever makes those that wait for it by asking again spin until the run is over its limit.
+        """
+        return PATIENCE * (self.usual or USUAL_GUESSED)
 
     def save(self) -> dict[str, list[int]]:
         """Plain data."""

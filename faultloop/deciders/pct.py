@@ -24,12 +24,13 @@ STEPS_GUESSED = 20
 class Priorities:
     """Answers with the highest priority; drops who ran at the change points."""
 
-    __slots__ = ("_changes", "_of", "_random", "_step")
+    __slots__ = ("_changes", "_of", "_patience", "_random", "_step")
 
-    def __init__(self, random: Random, *, depth: int, steps: int) -> None:
+    def __init__(self, random: Random, *, depth: int, steps: int, patience: int) -> None:
         self._random = random
         self._of: list[float] = [0.0]
         self._step = 0
+        self._patience = patience
         # A later change drops deeper, so priorities stay distinct: place → new priority, below all first ones.
         self._changes = {random.randrange(1, max(2, steps)): float(-place) for place in range(1, depth)}
 
@@ -48,9 +49,11 @@ class Priorities:
         return best
 
     def ran(self, task: int, site: int, touched: Sequence[Touch], /) -> None:
-        """Drop it if this is a change point."""
+        """Drop it if this is a change point, or if the run has become so long that all must have their turn."""
         self._step += 1
-        if self._step in self._changes:
+        if self._step > self._patience:
+            self._of[task] = float(-self._step)
+        elif self._step in self._changes:
             self._of[task] = self._changes[self._step]
 
 
@@ -70,7 +73,7 @@ class Pct:
     def decider(self) -> LookingDecider:
         """Answers the next run."""
         steps = self.lengths.steps or STEPS_GUESSED
-        return watched(Priorities(self._random, depth=self._depth, steps=steps))
+        return watched(Priorities(self._random, depth=self._depth, steps=steps, patience=self.lengths.patience))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Learn how long runs are."""

@@ -54,7 +54,7 @@ class Portfolio:
             Rff(draw(), footprints=footprints, reads=known.reads, lengths=lengths, sites=known.sites),
             Holding(draw(), sites=known.sites, lengths=lengths),
             Urw(draw(), lengths=lengths),
-            Surw(draw(), footprints=footprints, accesses=known.accesses),
+            Surw(draw(), footprints=footprints, accesses=known.accesses, lengths=lengths),
             RandomWalk(draw()),
         ]
         return {member.name: member for member in members}

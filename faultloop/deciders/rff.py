@@ -26,9 +26,10 @@ WANTED_MAX = 3
 class Wanted:
     """Answers so that the wanted pairs come about; within that, as the base would."""
 
-    __slots__ = ("_base", "_footprints", "_last", "_open", "_unwelcome", "made")
+    __slots__ = ("_base", "_footprints", "_last", "_open", "_patience", "_unwelcome", "made")
 
-    def __init__(self, base: LookingDecider, footprints: Footprints, wanted: Sequence[Pair]) -> None:
+    def __init__(self, base: LookingDecider, footprints: Footprints, wanted: Sequence[Pair], *, patience: int) -> None:
+        self._patience = patience
         self._base = base
         self.made = base.made
         self._footprints = footprints
@@ -42,7 +43,8 @@ class Wanted:
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
         """One of those that do not spoil a wanted pair; of all, if all do."""
         unwelcome = self._unwelcome
-        if unwelcome:
+        if unwelcome and self._patience >= 0:
+            self._patience -= 1
             free = [index for index, site in enumerate(sites) if not unwelcome >> site & 1]
             if len(free) == 1:
                 return free[0]
@@ -102,8 +104,8 @@ class Rff:
         by_pos = random.random() < 0.5
         base: LookingDecider = StepPriorities(random, self.footprints) if by_pos else Remaining(random, self.lengths)
         if self._sites is not None:
-            base = Held(base, self._sites.draw(random, 1))
-        return watched(Wanted(base, self.footprints, wanted))
+            base = Held(base, self._sites.draw(random, 1), patience=self.lengths.patience)
+        return watched(Wanted(base, self.footprints, wanted, patience=self.lengths.patience))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Learn what steps touch, which reads saw which writes, and how long runs are."""

@@ -16,15 +16,26 @@ from random import Random
 
 from faultloop.deciders.accesses import LOG_ORDERS_MAX, Accesses, Order, log_orders
 from faultloop.deciders.footprints import Footprints
+from faultloop.deciders.lengths import Lengths
 from faultloop.deciders.looking import LookingDecider, Touch, study, watched
 
 
 class OneObject:
     """Answers so that the intended task is the next to touch the object."""
 
-    __slots__ = ("_draw", "_intended", "_left", "_number", "_place", "_random", "_total", "_touching")
+    __slots__ = ("_draw", "_intended", "_left", "_number", "_patience", "_place", "_random", "_total", "_touching")
 
-    def __init__(self, random: Random, number: int, counts: dict[int, int], order: Order | None, touching: int) -> None:
+    def __init__(
+        self,
+        random: Random,
+        number: int,
+        counts: dict[int, int],
+        order: Order | None,
+        *,
+        touching: int,
+        patience: int,
+    ) -> None:
+        self._patience = patience
         self._random = random
         self._draw: Callable[[], float] = random.random
         self._number = number
@@ -49,7 +60,10 @@ class OneObject:
             for index, (task, site) in enumerate(zip(tasks, sites, strict=True))
             if task == intended or not touching >> site & 1
         ]
+        if self._patience < 0:
+            return int(self._draw() * len(tasks))
         if free:
+            self._patience -= len(free) < len(tasks)
             return free[int(self._draw() * len(free))]
         if intended:
             if self._place is not None:
@@ -103,21 +117,29 @@ class Surw:
     is_exhausted = False
 
     def __init__(
-        self, random: Random, *, footprints: Footprints | None = None, accesses: Accesses | None = None
+        self,
+        random: Random,
+        *,
+        footprints: Footprints | None = None,
+        accesses: Accesses | None = None,
+        lengths: Lengths | None = None,
     ) -> None:
         self._random = random
         self.footprints = footprints or Footprints()
         self.accesses = accesses or Accesses()
+        self.lengths = lengths or Lengths()
 
     def decider(self) -> LookingDecider:
         """Answers the next run."""
         counts, orders = self.accesses.counts, self.accesses.orders
         if not counts:
-            return watched(OneObject(self._random, 0, {}, None, 0))
+            return watched(OneObject(self._random, 0, {}, None, touching=0, patience=0))
         number = self._random.choice(sorted(counts))
         touching = self.footprints.touching.get(number, 0)
-        return watched(OneObject(self._random, number, self.accesses.contending(number), orders.get(number), touching))
+        left, order = self.accesses.contending(number), orders.get(number)
+        patience = self.lengths.patience
+        return watched(OneObject(self._random, number, left, order, touching=touching, patience=patience))
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Learn what steps touch, how often, and in which orders."""
-        study(decider, self.footprints, self.accesses)
+        study(decider, self.footprints, self.accesses, self.lengths)

@@ -3,13 +3,15 @@
 import json
 from random import Random
 
-from faultloop.deciders.holding import Holding, Sites
+from faultloop.deciders.footprints import Footprints
+from faultloop.deciders.holding import Held, Holding, Sites
 from faultloop.deciders.learned import Learned
+from faultloop.deciders.lengths import Lengths
 from faultloop.deciders.looking import Record
 from faultloop.deciders.portfolio import Portfolio
 from faultloop.deciders.readsfrom import NOBODY, ReadsFrom
-from faultloop.deciders.rff import Rff
-from faultloop.deciders.walk import RandomWalk
+from faultloop.deciders.rff import Rff, Wanted
+from faultloop.deciders.walk import RandomWalk, Walk
 from tests.deciders.bed import Do, Program, Ran, runs
 
 A, B = 1, 2
@@ -120,3 +122,28 @@ def test_numbers_of_sites_may_change_between_processes():
     learned, again = taught(1), Learned()
     again.merge(learned.save(name), lambda name: number(name) + 40)
     assert set(again.sites.held) == {site + 40 for site in learned.sites.held}
+
+
+def test_nobody_is_held_for_ever():
+    """One task waits at a held site for another to give up asking: after so many questions it goes on after all."""
+    decider = Held(Walk(Random(1)), [5], patience=30)
+    picks = [decider.pick([2, 3], [5, 6]) for _ in range(200)]
+    assert picks[:31] == [1] * 31
+    assert 40 < sum(picks[31:]) < 130
+
+
+def test_a_pair_is_not_waited_for_for_ever():
+    decider = Wanted(Walk(Random(1)), Footprints(), [(A, 5, 6)], patience=30)
+    picks = [decider.pick([2, 3], [5, 7]) for _ in range(200)]
+    assert picks[:31] == [1] * 31
+    assert 40 < sum(picks[31:]) < 130
+
+
+def test_patience_follows_the_usual_run_not_the_one_that_spins():
+    table = Lengths()
+    for steps in [20] * 30 + [4000] * 5 + [20] * 30:
+        record = Record()
+        record.steps += [(0, 1, ())] * steps
+        table.study(record)
+    assert table.steps == 4000
+    assert table.patience < 20 * 20
