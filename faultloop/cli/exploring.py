@@ -21,7 +21,6 @@ from faultloop.search.tracefile import save_trace
 
 if TYPE_CHECKING:
     from faultloop.model.trace import Order
-    from faultloop.search.explore import Strategy
     from faultloop.search.findings import Exploration
 
 STORIES_SHOWN_MAX = 5
@@ -38,7 +37,7 @@ def explore_verb(options: Options, console: Console) -> int:
     with console.program_output():
         found = explore(
             scenario,
-            strategy=cast("Strategy", options.strategy),
+            strategy=options.strategy,
             runs=options.runs,
             time_limit=options.time,
             seed=options.seed or 0,

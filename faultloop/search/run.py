@@ -21,6 +21,7 @@ from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_run import Facts, Scenario, Settings, execute_traced
 from faultloop.drivers.asyncio_trace import Wait
 from faultloop.drivers.frames import SiteTable
+from faultloop.drivers.looking import Guide
 from faultloop.engine.choices import RecordedChoices
 from faultloop.engine.compare import event_in_words
 from faultloop.engine.plan import NotReached, Plan
@@ -145,16 +146,24 @@ def run_with(
     checks: Checks,
     target: str = "",
     collect: bool = False,
+    guide: Guide | None = None,
 ) -> Observed:
-    """Run once under any decider. collect: keep every wait, for a sweep to enumerate."""
+    """Run once under any decider.
+
+    collect: keep every wait, for a sweep to enumerate.   guide: answers the questions about the order of steps, and
+    leaves any other to the decider.
+    """
     _require_coroutine_function(scenario)
     root = find_root(os.getcwd())
     answers = RecordedChoices(decider)
     recorder = Recorder(limits.events)
     sites = SiteTable(str(root))
     plan = Plan(faults) if faults else None
-    settings = Settings(order, None if isinstance(decider, Calm) else answers.choose, hold, threads, limits)
-    facts, tracer = execute_traced(scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect)
+    is_calm = isinstance(decider, Calm) and guide is None
+    settings = Settings(order, None if is_calm else answers.choose, hold, threads, limits)
+    facts, tracer = execute_traced(
+        scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guide, keep=answers.keep
+    )
     landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
     outcome = judge(facts, checks, landed)
     choices, tasks, events = answers.recorded(), recorder.tasks(), recorder.events()

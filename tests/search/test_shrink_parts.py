@@ -180,7 +180,7 @@ def test_a_delay_becomes_the_shortest_round_one():
     def fails(tried: list[str]) -> bool:
         return any(fault.fault.nanoseconds >= 5_000_000 for fault in map(parse_fault, tried))  # type: ignore[union-attr]
 
-    assert shrink_faults(faults("delay:37s t1 @ work #1 woken"), fails) == ("delay:10ms t1 @ work #1 parked",)
+    assert shrink_faults(faults("delay:37s t1 @ work #1 woken"), fails) == ("delay:10ms t1 @ work #1 woken",)
 
 
 def test_plainer_faults_are_all_plainer():

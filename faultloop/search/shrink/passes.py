@@ -25,7 +25,7 @@ from faultloop.search.shrink.edits import (
     without,
 )
 from faultloop.search.shrink.faults import drop_faults, simplify_faults
-from faultloop.search.shrink.script import Before, Block, Listing, Orders, blocks_of, steps_of
+from faultloop.search.shrink.script import Before, Block, Listing, Orders, blocks_of, orders_of, steps_of
 
 Pass = Callable[[Attempts], None]
 PLACES_MAX = 6
@@ -184,19 +184,19 @@ def cut_orders(attempts: Attempts) -> None:
     """Keep only the first orders: bisect for how many."""
     if attempts.improves(Orders()):
         return
-    too_few, enough = 0, len(_orders(attempts))
+    too_few, enough = 0, len(_telling(attempts))
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
-        if attempts.improves(Orders(_orders(attempts)[:middle])):
-            enough = min(len(_orders(attempts)), middle)
+        if attempts.improves(Orders(_telling(attempts)[:middle])):
+            enough = min(len(_telling(attempts)), middle)
         else:
             too_few = middle
 
 
 def drop_orders(attempts: Attempts) -> None:
     """Leave orders out: half of them at once, down to one."""
-    for start, stop in chunks(lambda: len(_orders(attempts))):
-        orders = _orders(attempts)
+    for start, stop in chunks(lambda: len(_telling(attempts))):
+        orders = _telling(attempts)
         attempts.improves(Orders(orders[:start] + orders[stop:]))
 
 
@@ -236,6 +236,10 @@ def _blocks(attempts: Attempts) -> tuple[Block, ...]:
 def _tasks(attempts: Attempts) -> tuple[int, ...]:
     """The tasks of the schedule, in the order of their first steps."""
     return tuple(dict.fromkeys(_schedule(attempts)))
+
+
+def _telling(attempts: Attempts) -> tuple[Before, ...]:
+    return orders_of(attempts.best.attempt.departures).orders
 
 
 def _orders(attempts: Attempts) -> tuple[Before, ...]:
