@@ -13,7 +13,6 @@ from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
 from faultloop.deciders.replay import Replay
 from faultloop.drivers.asyncio_run import Scenario, Settings
-from faultloop.drivers.looking import Guide
 from faultloop.drivers.ready import Choose
 from faultloop.errors import TargetError
 from faultloop.model.faults import Fault, PlannedFault
@@ -75,7 +74,6 @@ class Program:
         *,
         order: Order = "fifo",
         decider: Decider | None = None,
-        guide: Guide | None = None,
         collect: bool = False,
     ) -> Observed:
         """A run with everything recorded. decider: None is calm."""
@@ -90,7 +88,6 @@ class Program:
             checks=self.checks,
             target=self.target,
             collect=collect,
-            guide=guide,
         )
 
 

@@ -7,7 +7,7 @@ import inspect
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -37,6 +37,10 @@ from faultloop.search.target import fingerprint
 
 Threads = Literal["inline", "real"]
 _RECORDED_PACKAGES = ("anyio", "trio", "aiohttp", "httpx", "aqueue", "structlog")
+
+
+PathOf = Callable[[int], str]
+MakeGuide = Callable[[PathOf], Guide]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,12 @@ def run_with(
     checks: Checks,
     target: str = "",
     collect: bool = False,
-    guide: Guide | None = None,
+    guide: MakeGuide | None = None,
 ) -> Observed:
     """Run once under any decider.
 
-    collect: keep every wait, for a sweep to enumerate.   guide: answers the questions about the order of steps, and
-    leaves any other to the decider.
+    collect: keep every wait, for a sweep to enumerate.   guide: makes what answers the questions about the order of
+    steps; any other is the decider's. It is given what tells a task's path from its ordinal.
     """
     _require_coroutine_function(scenario)
     root = find_root(os.getcwd())
@@ -159,10 +163,11 @@ def run_with(
     recorder = Recorder(limits.events)
     sites = SiteTable(str(root))
     plan = Plan(faults) if faults else None
+    guiding = guide(lambda ordinal: recorder.nodes[ordinal - 1].path) if guide is not None else None
     is_calm = isinstance(decider, Calm) and guide is None
     settings = Settings(order, None if is_calm else answers.choose, hold, threads, limits)
     facts, tracer = execute_traced(
-        scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guide, keep=answers.keep
+        scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guiding, keep=answers.keep
     )
     landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
     outcome = judge(facts, checks, landed)

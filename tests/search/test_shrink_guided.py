@@ -14,7 +14,8 @@ from faultloop.drivers.asyncio_guided import Guided, execute_guided
 from faultloop.drivers.asyncio_run import Settings
 from faultloop.drivers.frames import ChainTable
 from faultloop.model.faults import PlannedFault
-from faultloop.search.shrink import Attempt, Listing, Script, Shrunk, blocks_of, explain, follow, shrink
+from faultloop.search.shrink import Attempt, Listing, Script, Shrunk, blocks_of, follow, shrink
+from tests.search.shrink_words import explain
 
 Scenario = Callable[[], Coroutine[Any, Any, None]]
 

@@ -18,7 +18,6 @@ from faultloop.search.shrink import (
     Moment,
     Orders,
     Script,
-    explain,
     follow,
     shrink,
 )
@@ -37,7 +36,7 @@ from faultloop.search.shrink.edits import (
 from faultloop.search.shrink.faults import plainer_faults
 from faultloop.search.shrink.follow import Follower
 from faultloop.search.shrink.stored import TaskNumbers, read_listing, read_orders, store_listing, store_orders
-from faultloop.search.shrink.words import departure_words, ordinal
+from tests.search.shrink_words import departure_words, explain, ordinal
 
 
 def drive(decider: Follower, ready: Sequence[Sequence[int]]) -> tuple[int, ...]:

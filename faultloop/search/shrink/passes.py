@@ -25,7 +25,7 @@ from faultloop.search.shrink.edits import (
     without,
 )
 from faultloop.search.shrink.faults import drop_faults, simplify_faults
-from faultloop.search.shrink.script import Before, Block, Listing, Orders, blocks_of, orders_of, steps_of
+from faultloop.search.shrink.script import Before, Block, Listing, Moment, Orders, blocks_of, orders_of, steps_of
 
 Pass = Callable[[Attempts], None]
 PLACES_MAX = 6
@@ -200,6 +200,16 @@ def drop_orders(attempts: Attempts) -> None:
         attempts.improves(Orders(orders[:start] + orders[stop:]))
 
 
+def stretch_orders(attempts: Attempts) -> None:
+    """Hold one step back until the other task has ended, and nothing else: one long hold may do what several did."""
+    if len(_telling(attempts)) < 2:
+        return
+    for first, then in _telling(attempts):
+        steps = _schedule(attempts).count(first.task)
+        if attempts.improves(Orders((Before(Moment(first.task, steps), then),))):
+            return
+
+
 BLOCK_PASSES: Sequence[Pass] = (
     drop_faults,
     simplify_faults,
@@ -216,7 +226,7 @@ BLOCK_PASSES: Sequence[Pass] = (
     drop_blocks,
     try_single_departures,
 )
-ORDER_PASSES: Sequence[Pass] = (drop_faults, simplify_faults, cut_orders, drop_orders)
+ORDER_PASSES: Sequence[Pass] = (drop_faults, simplify_faults, cut_orders, drop_orders, stretch_orders)
 
 
 def _schedule(attempts: Attempts) -> tuple[int, ...]:
