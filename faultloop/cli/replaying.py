@@ -72,6 +72,7 @@ def check_environment(trace: Trace, path: Path, options: Options, console: Conso
 
 
 def scenario_of(trace: Trace, path: Path, root: Path, *, allow_import: bool) -> Scenario:
+    """The scenario that a trace file names."""
     if not trace.target.ref:
         raise TargetError(
             f"{shown_path(path)} names no scenario: it was recorded from a callable without a name. "

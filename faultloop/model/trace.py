@@ -169,7 +169,10 @@ class Trace(msgspec.Struct, frozen=True):
     def deviations(self) -> int:
         """How many answers were not the calm one; of a schedule that was shrunk, how often it left its base."""
         choices = self.choices
-        return len(self.faults) + len(choices.picks if choices.base == "picks" else choices.departures)
+        if choices.base == "picks":
+            return len(self.faults) + len(choices.picks)
+        # That every task runs on is no departure from that base, but it is one from asyncio's own order.
+        return len(self.faults) + (len(choices.departures) or bool(choices.picks))
 
 
 def digest_of(

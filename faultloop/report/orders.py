@@ -37,6 +37,8 @@ class Steps:
 
 def departure_lines(trace: Trace, names: dict[str, str]) -> list[str]:
     """A line for each departure that matters, or of which nobody found out whether it does."""
+    if trace.choices.base == "run-on" and not trace.choices.departures:
+        return ["each task goes on for as long as it can, then the one that has been ready the longest"]
     steps = Steps(trace)
     return [
         _departure_words(trace, steps, departure, names)

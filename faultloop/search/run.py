@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from faultloop.checks.standard import Checks, clean, judge
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
@@ -170,12 +172,9 @@ def run_with(
         scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guiding, keep=answers.keep
     )
     landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
-    outcome = judge(facts, checks, landed)
-    choices, tasks, events = answers.recorded(), recorder.tasks(), recorder.events()
-    all_sites = tuple(sites.sites)
-    trace = Trace(
+    asked = Trace(
         env=environment(),
-        outcome=outcome,
+        outcome=judge(facts, checks, landed),
         faultloop=_version("faultloop"),
         target=Target(target, fingerprint(target, root=root)) if target else Target(),
         seed=seed,
@@ -184,17 +183,12 @@ def run_with(
         threads=threads,
         checks=checks.changed(),
         faults=faults,
-        choices=choices,
+        choices=answers.recorded(),
         limits=limits,
-        delivered=tuple(recorder.delivered),
-        tasks=tasks,
-        sites=all_sites,
-        events=events,
-        stats=Stats(facts.steps, facts.now, facts.wall_ns, recorder.dropped),
-        digest=digest_of(choices, faults, tasks, all_sites, events, outcome.status.value),
     )
+    trace = _with_history(asked, facts, recorder, sites)
     result = Run(
-        status=outcome.status,
+        status=trace.outcome.status,
         value=facts.value,
         exception=facts.error,
         virtual_time=facts.now / NANOSECONDS,
@@ -203,6 +197,20 @@ def run_with(
         not_reached=plan.not_reached() if plan is not None else (),
     )
     return Observed(result, facts, tuple(tracer.waits or ()), sites)
+
+
+def _with_history(trace: Trace, facts: Facts, recorder: Recorder, sites: SiteTable) -> Trace:
+    """The trace with all that was recorded of the run."""
+    tasks, events, all_sites = recorder.tasks(), recorder.events(), tuple(sites.sites)
+    return msgspec.structs.replace(
+        trace,
+        delivered=tuple(recorder.delivered),
+        tasks=tasks,
+        sites=all_sites,
+        events=events,
+        stats=Stats(facts.steps, facts.now, facts.wall_ns, recorder.dropped),
+        digest=digest_of(trace.choices, trace.faults, tasks, all_sites, events, trace.outcome.status.value),
+    )
 
 
 def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...]:

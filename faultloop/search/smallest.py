@@ -93,6 +93,7 @@ class _Attempts:
     def shrink(self, found: Found, trace: Trace, budget: int) -> _Small:
         """The smallest run that this knows to make."""
         order = found.order
+        enough = max(budget - len(WEAKER[order]), 1)
         runs_on = order == "any" and self._program.hold is None
         kept: dict[tuple[Script, Faults], Choices] = {}
 
@@ -103,7 +104,7 @@ class _Attempts:
         schedule = tuple(self._numbers.number(trace.tasks[task].path) for task in schedule_of(trace))
         can_follow = trace.stats.events_dropped == 0
         shrunk = (
-            shrink(schedule, found.faults, attempt, order="any" if runs_on else "batch", budget=budget)
+            shrink(schedule, found.faults, attempt, order="any" if runs_on else "batch", budget=enough)
             if can_follow
             else None
         )

@@ -9,7 +9,9 @@ from tests.model.strategies import PROPERTY
 Tree = list["Tree"]
 """A question is a list of what comes after each of its options; an empty list is the end."""
 
-trees = st.recursive(st.just([]), lambda inner: st.lists(inner, min_size=1, max_size=3), max_leaves=12)
+trees: st.SearchStrategy[Tree] = st.recursive(
+    st.just([]), lambda inner: st.lists(inner, min_size=1, max_size=3), max_leaves=12
+)
 
 
 def walk(odometer: Odometer, tree: Tree) -> tuple[int, ...]:

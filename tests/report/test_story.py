@@ -8,7 +8,7 @@ from hypothesis import given
 
 from faultloop.model.faults import Address, Cancel, Delay, Expire, Fail, Fault, PlannedFault
 from faultloop.model.outcome import Finding, Outcome, Raised, Status, Waiting
-from faultloop.model.trace import Choices, Trace
+from faultloop.model.trace import Choices, Departure, Trace
 from faultloop.report.story import LINES_MAX, story
 from faultloop.report.words import WIDTH, clean, for_encoding, task_names
 from tests.model.strategies import PROPERTY, traces
@@ -122,7 +122,37 @@ def test_each_fault_has_its_words(fault: Fault, sentence: str):
 def test_an_order_of_tasks_is_told_as_an_order():
     told = story(but(faults=(), delivered=(), choices=Choices(40, ((3, 1, 2), (9, 1, 2))), order="batch"))
     assert told.startswith("Another order of ready tasks (2 choices) breaks all_jobs_done.")
-    assert "order: 2 of 40 choices among ready tasks are not the calm one (batch)" in told
+    assert "order      2 of 40 choices are not the calm one" in told
+    assert "batch: tasks that became ready in one turn ran in another order, as trio lets them" in told
+
+
+def test_an_order_that_was_shrunk_is_told_by_who_was_held_back_where_and_until_when():
+    departure = Departure(("scenario/worker-1", 2), ("scenario/worker-2", 2), matters=True)
+    choices = Choices(40, ((3, 1, 2),), base="oldest", departures=(departure,))
+    told = story(but(faults=(), delivered=(), choices=choices, order="any"), passes="in the usual order")
+    assert told.startswith("Holding worker-2 back at one await breaks all_jobs_done.")
+    assert "order      worker-2 stays at lib/pool.py:20 in Pool.acquire #1 until worker-1 waits at" in told
+    assert "any: ready tasks were held back for up to 2 turns" in told
+    assert "passes     in the usual order" in told
+    assert "waits Pool.acquire, line 20" in told
+
+
+def test_a_departure_that_does_not_matter_is_not_told_and_one_of_which_nobody_knows_says_so():
+    def told(matters: bool | None) -> str:
+        departure = Departure(("scenario/worker-1", 1), ("scenario/worker-2", 1), matters=matters)
+        choices = Choices(40, ((3, 1, 2),), base="oldest", departures=(departure,))
+        return " ".join(story(but(faults=(), delivered=(), choices=choices, order="batch")).split())
+
+    assert "worker-2 does not start until worker-1 waits at lib/pool.py:41 in Conn.execute #1" in told(True)
+    assert "(may not matter)" not in told(True)
+    assert "(may not matter)" in told(None)
+    assert "does not start" not in told(False)
+
+
+def test_an_order_in_which_every_task_runs_on_needs_no_departure():
+    choices = Choices(40, ((3, 1, 2),), base="run-on")
+    told = story(but(faults=(), delivered=(), choices=choices, order="any", hold=None))
+    assert "each task goes on for as long as it can" in told
 
 
 def test_several_faults_are_counted_and_each_is_told():
