@@ -1,0 +1,179 @@
+"""The stages of an exploration, without any run: which units are asked for, in which order, and what is claimed."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from faultloop.model.trace import Choices, Order
+from faultloop.search.ledger import Ledger
+from faultloop.search.stages import DRAWN_PER_UNIT, GUIDED_PER_UNIT, SATURATED_RUNS, Stages
+from faultloop.search.units import (
+    Drawing,
+    Enumerating,
+    Found,
+    Guiding,
+    Reaching,
+    Report,
+    Seconds,
+    Singles,
+    Unit,
+    key_of,
+)
+
+Answer = Callable[[Unit], Report]
+FOUND = Found(1, (), "batch", Choices(), (("violated", ""),))
+
+
+class Elsewhere:
+    """Carries out units by a rule, and remembers them."""
+
+    def __init__(self, answer: Answer, *, runs: int = 10_000) -> None:
+        self.ledger = Ledger(runs, 0.0)
+        self.units: list[Unit] = []
+        self._answer = answer
+
+    def carry_out(self, units: Iterable[Unit]) -> Iterator[tuple[Unit, Report]]:
+        for unit in units:
+            self.ledger.allow(unit)
+            self.units.append(unit)
+            yield unit, self._answer(unit)
+
+    def stages(self, *, saves: bool = False) -> Stages:
+        return Stages(self.ledger, self.carry_out, seed=0, saves=saves)
+
+    def kinds(self) -> list[str]:
+        """The kinds of units asked for, in order, without repetition, with their level."""
+        named = [f"{type(unit).__name__} {getattr(unit, 'order', '')}".strip() for unit in self.units]
+        return list(dict.fromkeys(named))
+
+
+def size(unit: Unit) -> int:
+    return unit.stop - unit.start if isinstance(unit, Singles | Reaching) else getattr(unit, "count", 1)
+
+
+def dull(unit: Unit) -> Report:
+    """Nothing is found, every order drawn is like the last, and there are far too many to enumerate."""
+    if isinstance(unit, Reaching):
+        return Report(size(unit), reached=((),) * size(unit))
+    ways = 10**6 if isinstance(unit, Enumerating) else 0
+    return Report(size(unit), schedules=(1,), pairs=(1,), ways=ways)
+
+
+def test_every_single_fault_is_asked_for_once_and_in_order():
+    elsewhere = Elsewhere(dull)
+    elsewhere.stages().singles(150, "cancel")
+    asked = [number for unit in elsewhere.units if isinstance(unit, Singles) for number in range(unit.start, unit.stop)]
+    assert asked == list(range(150))
+    assert elsewhere.ledger.exhausted == ["every single fault (cancel) at every await of the calm run"]
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_unit_that_was_cut_short_claims_nothing_complete(cut: bool):
+    elsewhere = Elsewhere(lambda unit: Report(size(unit), is_cut=cut and isinstance(unit, Singles) and unit.start > 0))
+    elsewhere.stages().singles(150, "cancel")
+    assert bool(elsewhere.ledger.exhausted) is not cut
+
+
+def test_a_wait_that_many_first_faults_lead_to_is_hit_after_the_first_of_them_only():
+    cleanup, other = ("s/w", "w>close", 1), ("s/w", "w>close", 2)
+
+    def answer(unit: Unit) -> Report:
+        if isinstance(unit, Reaching):
+            return Report(size(unit), reached=((), (cleanup,), (cleanup, other)))
+        return Report(3)
+
+    elsewhere = Elsewhere(answer)
+    elsewhere.stages().pairs(3)
+    assert [unit for unit in elsewhere.units if isinstance(unit, Seconds)] == [
+        Seconds(1, (cleanup,)),
+        Seconds(2, (other,)),
+    ]
+    assert elsewhere.ledger.exhausted == ["every second fault at an await that only a first fault led to"]
+
+
+def test_few_orders_are_enumerated_and_nothing_is_drawn():
+    left = iter([(1,), (2,), None])
+
+    def answer(unit: Unit) -> Report:
+        assert isinstance(unit, Enumerating)
+        following = next(left)
+        return Report(1, schedules=(id(following),), ways=3, following=following or (), is_exhausted=following is None)
+
+    elsewhere = Elsewhere(answer)
+    elsewhere.stages().orders(("batch",), None, "auto", with_faults=False)
+    assert elsewhere.kinds() == ["Enumerating batch"]
+    assert elsewhere.ledger.exhausted == ["every order at level batch: all 3"]
+
+
+def test_many_orders_are_drawn_until_they_had_all_been_seen():
+    elsewhere = Elsewhere(dull)
+    elsewhere.stages().orders(("batch",), None, "auto", with_faults=False)
+    assert elsewhere.kinds() == ["Enumerating batch", "Guiding batch", "Drawing batch"]
+    assert elsewhere.ledger.exhausted == [
+        f"orders at level batch, as far as drawing goes: the last {SATURATED_RUNS} had all been seen before"
+    ]
+
+
+@pytest.mark.parametrize("extra", ["any", None])
+def test_level_any_comes_after_batch_has_nothing_new_and_only_if_nothing_was_found(extra: Order | None):
+    elsewhere = Elsewhere(dull)
+    elsewhere.stages().orders(("batch",), extra, "auto", with_faults=True)
+    levels = [getattr(unit, "order", "") for unit in elsewhere.units]
+    assert ("any" in levels) is (extra is not None)
+    assert levels[:4] == ["batch"] * 4
+
+    def finds(unit: Unit) -> Report:
+        return Report(size(unit), found=(FOUND,), schedules=(1,), pairs=(1,), ways=10**6)
+
+    elsewhere = Elsewhere(finds)
+    elsewhere.stages().orders(("batch",), extra, "auto", with_faults=True)
+    assert "any" not in [getattr(unit, "order", "") for unit in elsewhere.units]
+
+
+def test_a_level_that_keeps_showing_something_new_is_not_left():
+    fresh = iter(range(1, 10**6))
+    elsewhere = Elsewhere(
+        lambda unit: Report(size(unit), schedules=(next(fresh),), pairs=(next(fresh),), ways=10**6), runs=2_000
+    )
+    elsewhere.stages().orders(("batch",), "any", "auto", with_faults=True)
+    assert {getattr(unit, "order", "") for unit in elsewhere.units} == {"batch"}
+    assert elsewhere.ledger.runs >= 2_000
+
+
+def test_one_strategy_alone_draws_alone_and_says_when_it_is_over():
+    over = iter([False, False, True])
+    elsewhere = Elsewhere(lambda unit: Report(size(unit), schedules=(1,), is_exhausted=next(over)))
+    elsewhere.stages().orders(("batch",), None, "dfs", with_faults=False)
+    assert [unit for unit in elsewhere.units if not isinstance(unit, Guiding)] == []
+    assert elsewhere.ledger.exhausted == ["every order of steps that strategy dfs draws, at level batch"]
+
+
+def test_what_was_learned_goes_on_with_the_next_part_where_units_travel():
+    parts: list[dict[str, object] | None] = []
+
+    def answer(unit: Unit) -> Report:
+        if isinstance(unit, Guiding):
+            parts.append(unit.learned)
+            return Report(size(unit), pairs=(unit.part,), learned={"part": unit.part})
+        return dull(unit)
+
+    elsewhere = Elsewhere(answer, runs=100)
+    elsewhere.stages(saves=True).orders(("batch",), None, "auto", with_faults=False)
+    assert parts[:3] == [None, {"part": 0}, {"part": 1}]
+
+
+def test_nothing_is_asked_for_when_the_budget_is_spent():
+    elsewhere = Elsewhere(dull, runs=5)
+    stages = elsewhere.stages()
+    stages.singles(5, "cancel")
+    stages.pairs(5)
+    stages.orders(("batch",), "any", "auto", with_faults=True)
+    assert elsewhere.kinds() == ["Singles"]
+
+
+def test_the_key_of_a_unit_leaves_out_what_was_learned_before_it():
+    one = Guiding("batch", "auto", 0, 3, GUIDED_PER_UNIT, {"a": 1})
+    other = Guiding("batch", "auto", 0, 3, GUIDED_PER_UNIT, None)
+    assert key_of(one) == key_of(other)
+    assert key_of(one) != key_of(Guiding("batch", "auto", 0, 4, GUIDED_PER_UNIT))
+    assert key_of(Drawing("any", 7, DRAWN_PER_UNIT)) != key_of(Drawing("any", 8, DRAWN_PER_UNIT))
