@@ -1,7 +1,7 @@
 """Finding a failure without being told where.
 
 The calm run comes first, twice: it must pass, and be the same. What is tried then is `faultloop.search.stages`; runs
-are made by `faultloop.search.worker`, here or elsewhere. What failed is shrunk (`faultloop.search.smallest`), and only
+are made by `faultloop.search.runner`, here or elsewhere. What failed is shrunk (`faultloop.search.smallest`), and only
 what fails again as a run of its own is told.
 """
 
@@ -32,7 +32,7 @@ from faultloop.search.run import Observed, Run, Threads, describe_target
 from faultloop.search.smallest import smallest
 from faultloop.search.stages import Stages
 from faultloop.search.units import Found, Report, Unit
-from faultloop.search.worker import Worker
+from faultloop.search.runner import Runner
 
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
@@ -108,17 +108,17 @@ def _explore(
     ledger.runs = 2
     if (objection := _objection(calm.run, again.run)) is not None:
         return _refused(program, calm, objection, ledger)
-    worker = Worker(program)
+    runner = Runner(program)
 
     def carry_out(units: Iterable[Unit]) -> Iterator[tuple[Unit, Report]]:
         for unit in units:
             runs, seconds = ledger.allow(unit)
-            yield unit, worker.carry_out(unit, runs=runs, seconds=seconds)
+            yield unit, runner.carry_out(unit, runs=runs, seconds=seconds)
 
     stages = Stages(ledger, carry_out, seed=seed, saves=False)
     reason = ""
     try:
-        _stages(stages, program, len(worker.singles()), strategy, order, depth)
+        _stages(stages, program, len(runner.singles()), strategy, order, depth)
     except KeyboardInterrupt:
         reason = INTERRUPTED  # what was found until then is kept
     return _told(program, calm, ledger, reason)

@@ -84,7 +84,7 @@ class _Tally:
         return Report(self.runs, self.tried, self.skipped, found, *seen, is_cut=self.is_cut, **more)  # type: ignore[arg-type]
 
 
-class Worker:
+class Runner:
     """One process's part in an exploration. What it keeps between units only saves time."""
 
     def __init__(self, program: Program) -> None:
