@@ -1,0 +1,54 @@
+"""Executors by name, for work that is to be done on other machines. The library is imported when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+
+from faultloop.errors import CrewError, UsageError
+
+NAMES = ("dask",)
+CONNECT_SECONDS = 10.0
+
+NOT_INSTALLED = "FL403"
+NO_CONNECTION = "FL404"
+NO_SUCH_EXECUTOR = "FL407"
+
+
+@contextmanager
+def executor_by_name(name: str, address: str, *, connect_seconds: float = CONNECT_SECONDS) -> Generator[Executor]:
+    """Connect to workers that are running, and let go of them at the end; they go on running.
+
+    name: `dask`.   address: of its scheduler, `tcp://host:port`.
+    Raises UsageError (FL407) for another name, CrewError: FL403 not installed, FL404 no address, or nobody there.
+    """
+    if name not in NAMES:
+        raise UsageError(f'there is no executor "{name}"; there is {", ".join(NAMES)}', code=NO_SUCH_EXECUTOR)
+    if not address:
+        raise CrewError(
+            "the executor dask needs the address of its scheduler: --address tcp://HOST:PORT", code=NO_CONNECTION
+        )
+    with _dask(address, connect_seconds) as executor:
+        yield executor
+
+
+@contextmanager
+def _dask(address: str, connect_seconds: float) -> Generator[Executor]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise CrewError(
+            "the executor dask is not installed here. Install it: pip install 'faultloop[dask]'", code=NOT_INSTALLED
+        ) from error
+    try:
+        client = Client(address, timeout=connect_seconds, set_as_default=False)
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise CrewError(
+            f"no dask scheduler answers at {address}: {reason}. Start one: dask scheduler", code=NO_CONNECTION
+        ) from error
+    try:
+        yield client.get_executor()
+    finally:
+        client.close()
