@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import urllib.parse
 from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from typing import Any
 
 from faultloop.errors import CrewError, UsageError
 
@@ -41,14 +44,39 @@ def _dask(address: str, connect_seconds: float) -> Generator[Executor]:
         raise CrewError(
             "the executor dask is not installed here. Install it: pip install 'faultloop[dask]'", code=NOT_INSTALLED
         ) from error
+    _require_speaker(address, connect_seconds)
+    # Made before it connects: one that cannot connect has to be let go of as well.
+    client: Any = Client.__new__(Client)
     try:
-        client = Client(address, timeout=connect_seconds, set_as_default=False)
+        client.__init__(address, timeout=connect_seconds, set_as_default=False)
     except Exception as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise CrewError(
-            f"no dask scheduler answers at {address}: {reason}. Start one: dask scheduler", code=NO_CONNECTION
-        ) from error
+        # Its own close would wait for an answer, here and again at the end of the process.
+        client.status = "closed"
+        raise _no_scheduler(address, error) from error
     try:
         yield client.get_executor()
     finally:
         client.close()
+
+
+def _require_speaker(address: str, seconds: float) -> None:
+    """A scheduler greets whoever connects. For a greeting from something else (its own dashboard, say) the client would
+    wait for ever: that is the one wait for which it has no limit."""
+    try:
+        parts = urllib.parse.urlsplit(address)
+        if parts.scheme != "tcp":
+            return  # tls: there the client speaks first
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=seconds) as probe:
+            greeting = probe.recv(1)
+    except (OSError, ValueError) as error:
+        raise _no_scheduler(address, error) from error
+    if not greeting:
+        raise _no_scheduler(address, EOFError("it hangs up"))
+
+
+def _no_scheduler(address: str, error: Exception) -> CrewError:
+    reason = str(error).partition("\n")[0].removesuffix(".") or type(error).__name__
+    return CrewError(
+        f"no dask scheduler answers at {address}: {reason}. Start one, and name the address it prints: dask scheduler",
+        code=NO_CONNECTION,
+    )

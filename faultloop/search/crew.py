@@ -1,25 +1,24 @@
-"""Who does a search's work: this process alone, or an executor of somebody else's. Processes of our own: `processes`.
+"""Who does a search's work: what a crew promises, and the one of this process alone. Others: `processes`, `elsewhere`.
 
 A crew knows nothing of runs and failures. It takes units, does with each what its duty says, and returns the results.
 
 Rule 1: results come in the order of the units, and unit n is asked for when exactly the results before n - ahead + 1
 have been taken. Both hold for every crew, so what a search comes to does not depend on who did the work.
 Rule 2: what came back is never lost: results that nobody took are in `left_over` when a round ends early.
-Rule 3: a unit that cannot be done for reasons outside of it is tried once more, and then given back as `Lost`.
+Rule 3: a unit whose worker comes to an end is tried again, by us or by the executor; one that ends them all comes back
+as `Lost`.
 """
 
 from __future__ import annotations
 
 import functools
 import pickle
-import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, Protocol, Self, TypeVar, cast
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from faultloop.errors import CrewError, FaultloopError
 
@@ -29,13 +28,9 @@ R = TypeVar("R")
 
 AHEAD = 64
 """How many units are asked for before the first result is taken: a constant, for it must not depend on the machine."""
-TRIES = 2
-"""How often a unit is begun that ends its process, or whose executor fails."""
 
 NOT_PORTABLE = "FL401"
 NO_WORKER = "FL402"
-EXECUTOR_GONE = "FL405"
-NO_JOBS = "FL406"
 
 
 @dataclass(frozen=True)
@@ -116,8 +111,9 @@ class Alone(Generic[U, R]):
             if not asked:
                 return
             number, unit = asked.popleft()
+            do = self._do
             try:
-                result = self._do(unit)
+                result = do(unit)
             except Exception as error:
                 raise UnitFailed(traceback.format_exc()) from error
             yield Done(number, unit, result)
@@ -188,118 +184,3 @@ def portable(duty: Duty[Any, Any, Any]) -> bytes:
             "Name it as path/to/file.py:function, or do without jobs and executors.",
             code=NOT_PORTABLE,
         ) from error
-
-
-# An executor
-
-
-class Elsewhere(Generic[U, R]):
-    """On any executor of concurrent.futures, which stays open and whose workers must be able to import the program.
-
-    A process does one unit at a time, however many threads its executor gives it: a run needs the process to itself.
-    """
-
-    def __init__(self, duty: Duty[Any, U, R], executor: Executor) -> None:
-        self._duty = portable(duty)
-        self._executor = executor
-        self.left_over: tuple[Done[U, R], ...] = ()
-
-    def carry_out(self, units: Iterable[U], *, ahead: int = AHEAD) -> Iterator[Done[U, R]]:
-        """As for Crew."""
-        assert ahead >= 1, ahead
-        source, sent = enumerate(units), deque[_Sent[U]]()
-        self.left_over = ()
-        try:
-            while True:
-                while len(sent) < ahead and (item := next(source, None)) is not None:
-                    sent.append(_Sent(*item))
-                    self._submit(sent[-1])
-                if not sent:
-                    return
-                answer = self._answer(sent[0])
-                done = sent.popleft()
-                yield Done(done.number, done.unit, answer if isinstance(answer, Lost) else cast("R", result_of(answer)))
-        finally:
-            for each in sent:
-                each.future.cancel()
-            self.left_over = tuple(Done(each.number, each.unit, each.came_back()) for each in sent if each.is_back)
-
-    def _submit(self, sent: _Sent[U]) -> None:
-        sent.tries += 1
-        try:
-            sent.future = self._executor.submit(_do_elsewhere, self._duty, sent.unit)
-        except Exception as error:
-            # Told when its turn comes: the results before it are good.
-            sent.future = Future()
-            sent.future.set_exception(
-                CrewError(f"the executor takes no more work: {_shown(error)}", code=EXECUTOR_GONE)
-            )
-
-    def _answer(self, sent: _Sent[U]) -> Answer | Lost:
-        while True:
-            try:
-                return sent.future.result()
-            except (KeyboardInterrupt, SystemExit, GeneratorExit, CrewError):
-                raise
-            except BaseException as error:
-                # Not the unit's own error, which comes as an answer: its worker died, or its answer cannot be sent.
-                # BaseException: executors that wrap asyncio may hand on its CancelledError.
-                if sent.tries >= TRIES:
-                    return Lost(f"its executor gave it up {TRIES} times: {_shown(error)}")
-                self._submit(sent)
-
-    def close(self) -> None:
-        """As for Crew. The executor stays open: it belongs to whoever made it."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class _Sent(Generic[U]):
-    """A unit that an executor has."""
-
-    future: Future[Answer]
-
-    def __init__(self, number: int, unit: U) -> None:
-        self.number = number
-        self.unit = unit
-        self.tries = 0
-
-    @property
-    def is_back(self) -> bool:
-        future = self.future
-        return (
-            future.done()
-            and not future.cancelled()
-            and future.exception() is None
-            and future.result()[0] is Said.RESULT
-        )
-
-    def came_back(self) -> Any:
-        assert self.is_back
-        return self.future.result()[1]
-
-
-_one_at_a_time = threading.Lock()
-
-
-def _do_elsewhere(duty: bytes, unit: object) -> Answer:
-    with _one_at_a_time:
-        try:
-            do = _prepared(duty)
-        except BaseException as error:
-            return refusal(error)
-        return attempt(do, unit)
-
-
-@functools.lru_cache(maxsize=4)
-def _prepared(duty: bytes) -> Callable[[Any], Any]:
-    known: Duty[Any, Any, Any] = pickle.loads(duty)
-    return known.prepare(known.argument)
-
-
-def _shown(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".removesuffix(".")[:300]

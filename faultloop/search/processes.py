@@ -20,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from faultloop.errors import CrewError, UsageError
-from faultloop.search.crew import AHEAD, NO_JOBS, NO_WORKER, TRIES, Answer, Done, Duty, Lost, Said, portable, result_of
+from faultloop.search.crew import AHEAD, NO_WORKER, Answer, Done, Duty, Lost, Said, portable, result_of
 from faultloop.search.worker import interrupts_held, work
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 U = TypeVar("U")
 R = TypeVar("R")
 
+NO_JOBS = "FL406"
+
+TRIES = 2
+"""How often a unit is begun that ends its process."""
 IN_HANDS_MAX = 2
 """Units that a worker has: the one it does, and the one it goes on with at once."""
 WAITING_BYTES_MAX = 16 * 1024
