@@ -15,7 +15,7 @@ import functools
 import pickle
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -72,7 +72,7 @@ class Crew(Protocol[U, R]):
         """What came back in the last round and nobody took, in the order of the units."""
         ...
 
-    def carry_out(self, units: Iterable[U], *, ahead: int = AHEAD) -> Iterator[Done[U, R]]:
+    def carry_out(self, units: Iterable[U], *, ahead: int = AHEAD) -> Generator[Done[U, R]]:
         """One round: the results of the units, in their order. Closing it drops what nobody has begun or finished.
 
         ahead: how many units are asked for before the first result is taken, from 1.
@@ -101,7 +101,7 @@ class Alone(Generic[U, R]):
     def _do(self) -> Callable[[U], R]:
         return self._duty.prepare(self._duty.argument)
 
-    def carry_out(self, units: Iterable[U], *, ahead: int = AHEAD) -> Iterator[Done[U, R]]:
+    def carry_out(self, units: Iterable[U], *, ahead: int = AHEAD) -> Generator[Done[U, R]]:
         """As for Crew."""
         assert ahead >= 1, ahead
         source, asked = enumerate(units), deque[tuple[int, U]]()

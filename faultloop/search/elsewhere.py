@@ -9,7 +9,7 @@ import functools
 import pickle
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
@@ -34,7 +34,7 @@ class Elsewhere(Generic[U, R]):
         self._executor = executor
         self.left_over: tuple[Done[U, R], ...] = ()
 
-    def carry_out(self, units: Iterable[U], *, ahead: int = AHEAD) -> Iterator[Done[U, R]]:
+    def carry_out(self, units: Iterable[U], *, ahead: int = AHEAD) -> Generator[Done[U, R]]:
         """As for Crew."""
         assert ahead >= 1, ahead
         source, sent = enumerate(units), deque[_Sent[U]]()

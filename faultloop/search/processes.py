@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -95,7 +95,7 @@ class Processes(Generic[U, R]):
         """The processes there are now."""
         return tuple(cast("int", worker.process.pid) for worker in self._workers)
 
-    def carry_out(self, units: Iterable[U], *, ahead: int = AHEAD) -> Iterator[Done[U, R]]:
+    def carry_out(self, units: Iterable[U], *, ahead: int = AHEAD) -> Generator[Done[U, R]]:
         """As for Crew."""
         assert ahead >= 1, ahead
         assert not any(worker.in_hands for worker in self._workers), "one round at a time"

@@ -276,7 +276,7 @@ def on_dask(arguments: list[str]) -> object:
 
     said: dict[str, object] = {"here": os.getpid()}
     with (
-        LocalCluster(  # type: ignore[no-untyped-call]
+        LocalCluster(
             n_workers=2, threads_per_worker=2, host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL
         ) as cluster,
         executor_by_name("dask", cluster.scheduler_address) as executor,
