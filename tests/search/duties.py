@@ -12,6 +12,7 @@ import subprocess
 import sys
 from asyncio import Queue, gather
 from collections.abc import Callable
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,12 @@ def digests(_: object) -> Callable[[int], str]:
     return lambda unit: run(lambda: scenario(unit + 2), seed=unit, order="batch").trace.digest
 
 
+def says_goodbye(folder: str) -> Callable[[int], int]:
+    """Leaves a file when its process ends by itself."""
+    Finalize(None, Path(folder, str(os.getpid())).touch, exitpriority=1)
+    return lambda unit: unit
+
+
 def is_first(folder: str, name: str) -> bool:
     """Whether nobody has asked this before, in any process."""
     try:
@@ -218,6 +225,13 @@ def dying(arguments: list[str]) -> object:
     """A worker dies, its siblings and its successor are forked."""
     with Processes(Duty(dies_once, arguments[0]), jobs=2) as crew:
         return [done.result for done in crew.carry_out(range(20))]
+
+
+def going_home(arguments: list[str]) -> object:
+    """The workers of a crew that is closed."""
+    with Processes(Duty(says_goodbye, arguments[0]), jobs=2) as crew:
+        list(crew.carry_out(range(50)))
+        return sorted(map(str, crew.pids))
 
 
 def orphaned(arguments: list[str]) -> object:

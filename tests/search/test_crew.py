@@ -246,6 +246,12 @@ def test_a_forked_worker_that_was_killed_has_a_successor(tmp_path: Path):
     assert in_a_process_of_its_own("dying", str(tmp_path)) == list(range(20))
 
 
+def test_forked_workers_go_home_by_themselves_when_their_crew_is_closed(tmp_path: Path):
+    pids = in_a_process_of_its_own("going_home", str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == pids
+    assert len(pids) == 2
+
+
 def test_ctrl_c_keeps_what_came_back_and_ends_the_workers():
     said = in_a_process_of_its_own("interrupted")
     assert said["left"] in ([1], [1, 2])  # 2 sent its result at the same moment
