@@ -185,9 +185,9 @@ def digests(_: object) -> Callable[[int], str]:
 
 
 def says_goodbye(folder: str) -> Callable[[int], int]:
-    """Leaves a file when its process ends by itself."""
+    """As `waits_for_the_next`, and leaves a file when its process ends by itself."""
     Finalize(None, Path(folder, str(os.getpid())).touch, exitpriority=1)
-    return lambda unit: unit
+    return waits_for_the_next(os.path.join(folder, "fifo"))
 
 
 def is_first(folder: str, name: str) -> bool:
@@ -228,9 +228,10 @@ def dying(arguments: list[str]) -> object:
 
 
 def going_home(arguments: list[str]) -> object:
-    """The workers of a crew that is closed."""
+    """The workers of a crew that is closed after both have done a unit."""
+    os.mkfifo(os.path.join(arguments[0], "fifo"))
     with Processes(Duty(says_goodbye, arguments[0]), jobs=2) as crew:
-        list(crew.carry_out(range(50)))
+        list(crew.carry_out(range(2)))
         return sorted(map(str, crew.pids))
 
 
