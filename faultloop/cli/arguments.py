@@ -49,6 +49,11 @@ class Options(argparse.Namespace):
     time: float | None = None
     depth: int = 2
     first: bool = False
+    jobs: int = 1
+    executor: str = ""
+    address: str = ""
+    resume: bool = False
+    forget: bool = False
     around: int | None = None
     full: bool = False
 
@@ -196,6 +201,11 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
         help="how far orders may go (batch, and any once that has nothing left)",
     )
     parser.add_argument("-x", "--first", action="store_true", help="stop at the first failure")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that make the runs (1)")
+    parser.add_argument("--executor", default="", metavar="NAME", help="who makes the runs instead: dask")
+    parser.add_argument("--address", default="", metavar="URL", help="of the executor's scheduler: tcp://HOST:PORT")
+    parser.add_argument("--resume", action="store_true", help="go on with an exploration that was interrupted")
+    parser.add_argument("--forget", action="store_true", help="do without what strategies learned before")
     parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="faults in one run, at most")
     parser.add_argument("--runs", type=int, default=2_000, metavar="N", help="stop after this many runs (2000)")
     parser.add_argument("--time", type=_seconds, metavar="SECONDS", help="stop after this much real time")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from faultloop.cli.arguments import Options, parse_checks, parse_limits
-from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING, INTERRUPTED
+from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
+from faultloop.cli.boundary import INTERRUPTED as STOPPED
 from faultloop.cli.console import Console
+from faultloop.cli.executors import executor_by_name
+from faultloop.cli.progress import progress
 from faultloop.cli.project import trace_name, traces_folder
 from faultloop.cli.running import replayable, the_scenario, the_threads
 from faultloop.errors import UsageError
@@ -30,12 +35,20 @@ _CODES = {"violated": FOUND_FAILURE, "passed": FOUND_NOTHING}
 
 def explore_verb(options: Options, console: Console) -> int:
     """Explore, write a trace for each group of failures, tell their stories."""
-    from faultloop.search.explore import explore
+    from faultloop.search.explore import INTERRUPTED, explore
 
     kinds = _kinds(options.faults)
     limits, checks = parse_limits(options.limit), parse_checks(options.check)
     ref, root, scenario = the_scenario(options, console)
-    with console.program_output():
+    folder = traces_folder(root, options.out)
+    notes = traces_folder(root)
+    journal = notes / trace_name(ref, "", ".journal.jsonl")
+    with ExitStack() as open_until_told:
+        executor = None
+        if options.executor or options.address:
+            executor = open_until_told.enter_context(executor_by_name(options.executor or "dask", options.address))
+        show = open_until_told.enter_context(progress(sys.stderr, quiet=options.quiet))
+        open_until_told.enter_context(console.program_output())
         found = explore(
             scenario,
             strategy=options.strategy,
@@ -48,12 +61,20 @@ def explore_verb(options: Options, console: Console) -> int:
             where=options.where,
             depth=1 if options.depth == 1 else 2,
             first=options.first,
+            jobs=options.jobs,
+            executor=executor,
             limits=limits,
             checks=checks,
             threads=the_threads(options),
             target=ref,
+            journal=journal,
+            resume=options.resume,
+            memory=None if options.forget else notes / trace_name(ref, "", ".learned.json"),
+            on_progress=show,
         )
-        folder = traces_folder(root, options.out) if found.failures or options.out else root
+    if found.reason != INTERRUPTED:
+        journal.unlink(missing_ok=True)
+    with console.program_output():
         paths = [folder / trace_name(ref, str(number)) for number, _ in enumerate(found.failures, start=1)]
         for failure, path in zip(found.failures, paths, strict=True):
             save_trace(failure.trace, path)
@@ -76,7 +97,10 @@ def explore_verb(options: Options, console: Console) -> int:
     )
     console.say(summary(tried, stories))
     console.result(_result(found, paths))
-    return INTERRUPTED if found.reason == "interrupted" else _CODES.get(found.status, CANNOT_TELL)
+    if found.reason == INTERRUPTED:
+        console.warn("interrupted; the same command with --resume goes on from here")
+        return STOPPED
+    return _CODES.get(found.status, CANNOT_TELL)
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
+
+from faultloop.search.findings import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -19,44 +20,6 @@ if TYPE_CHECKING:
 SHOWN_EVERY_SECONDS = 0.1
 _BAR_WIDTH = 24
 _MINUTE, _HOUR = 60, 3_600
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a search stands.
-
-    runs, runs_max: made, and allowed.   seconds, seconds_max: of real time, used and allowed; None for no limit.
-    tried: points tried.   failures: groups of them.   stage: what it does now, in a word or three.
-    """
-
-    runs: int
-    runs_max: int
-    seconds: float
-    seconds_max: float | None = None
-    tried: int = 0
-    failures: int = 0
-    stage: str = ""
-
-    @property
-    def share(self) -> float:
-        """How much of the budget is used, from 0 to 1: of runs or of time, whichever ends first."""
-        used = [self.runs / self.runs_max if self.runs_max else 1.0]
-        if self.seconds_max:
-            used.append(self.seconds / self.seconds_max)
-        return min(max(used), 1.0)
-
-    @property
-    def runs_per_second(self) -> float | None:
-        """On average since the beginning; None as long as there is nothing to tell it from."""
-        return self.runs / self.seconds if self.runs and self.seconds > 0 else None
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Until the budget is used up, at the speed so far. A search may well end sooner."""
-        left = [] if self.seconds_max is None else [self.seconds_max - self.seconds]
-        if (rate := self.runs_per_second) is not None:
-            left.append((self.runs_max - self.runs) / rate)
-        return max(min(left), 0.0) if left else None
 
 
 Show = Callable[[Progress], None]

@@ -6,7 +6,7 @@ Rule 2: merging is in any order and as often as one likes: sets are united, of c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypedDict
 
 from faultloop.deciders.accesses import Accesses
@@ -60,3 +60,20 @@ class Learned:
         self.lengths.merge(saved["lengths"])
         self.reads.merge(saved["reads"], number)
         self.sites.merge(saved["sites"], number)
+
+
+def put_together(tables: Iterable[Saved]) -> Saved:
+    """What was learned in several places, as if in one."""
+    names = ["start"]  # number 0 is a first step everywhere
+    numbers = {"start": 0}
+
+    def number(name: str) -> int:
+        known = numbers.setdefault(name, len(names))
+        if known == len(names):
+            names.append(name)
+        return known
+
+    learned = Learned()
+    for saved in tables:
+        learned.merge(saved, number)
+    return learned.save(lambda site: names[site])

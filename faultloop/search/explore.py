@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Generator, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from faultloop.checks.standard import Checks
@@ -20,25 +22,32 @@ from faultloop.deciders.strategies import STRATEGIES
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import UsageError
-from faultloop.model.address import parse_kind
+from faultloop.model.address import format_kind, parse_kind
 from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order
+from faultloop.search.dispatch import Dispatch, crew_for
 from faultloop.search.findings import Cause, Exploration, Failure, NotTried, causes_of
+from faultloop.search.journal import open_journal
 from faultloop.search.ledger import Ledger, OnProgress
+from faultloop.search.memory import recall, remember
 from faultloop.search.place import find_root
 from faultloop.search.program import Program, forget, register
 from faultloop.search.run import Observed, Run, Threads, describe_target
+from faultloop.search.runner import Brief
+from faultloop.search.shrink import BUDGET
 from faultloop.search.smallest import smallest
 from faultloop.search.stages import Stages
-from faultloop.search.units import Found, Report, Unit
-from faultloop.search.runner import Runner
+from faultloop.search.sweep import trials
+from faultloop.search.units import Found, Report
 
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
 HOLD_TURNS = 2
 """For how many turns order `any` may hold a ready task back: more, and programs that settle with a few yields break."""
 DEFAULT_RUNS = 2_000
+EXECUTOR_LANES = 4
+"""How many strategies draw side by side where an executor does the work: how many workers it has, nobody knows."""
 INTERRUPTED = "interrupted"
 """The reason an exploration gives when it was stopped from the keyboard."""
 OF_ITS_OWN = ("auto", "sweep", "schedules")
@@ -59,10 +68,15 @@ def explore(
     where: str = "*",
     depth: Literal[1, 2] = 2,
     first: bool = False,
+    jobs: int = 1,
+    executor: Executor | None = None,
     limits: Limits | None = None,
     threads: Threads = "inline",
     checks: Checks | None = None,
     target: str = "",
+    journal: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    memory: str | os.PathLike[str] | None = None,
     on_progress: OnProgress | None = None,
 ) -> Exploration:
     """Search a scenario for failures.
@@ -75,8 +89,13 @@ def explore(
     hold: that bound, in turns; None lifts it, and then `any` draws alone.
     faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone.
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
-    first: stop at the first failure.   on_progress: told how far it is, several times a second.
+    first: stop at the first failure.
+    jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
+    journal: a file that results are added to as they come.   resume: go on with what it holds.
+    memory: a file in which what strategies learn is kept from one exploration to the next.
+    on_progress: told how far it is, several times a second.
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
+    Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
     _require(strategy, runs, depth, order, hold)
     began = time.perf_counter()
@@ -93,41 +112,87 @@ def explore(
         checks=checks if checks is not None else Checks(),
         hold=hold,
     )
+    asked = _Asked(strategy, seed, order, depth, jobs, executor, journal, resume, memory)
     ledger = Ledger(runs, began, began + time_limit if time_limit is not None else float("inf"), first, on_progress)
     try:
         with _collector_at_rest():
-            return _explore(program, ledger, strategy, seed, order, depth)
+            return _explore(program, ledger, asked)
     finally:
         forget(program.number)
 
 
-def _explore(
-    program: Program, ledger: Ledger, strategy: str, seed: int, order: Order | None, depth: int
-) -> Exploration:
-    calm, again = program.traced(collect=True), program.traced()
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for, apart from the program and the budget."""
+
+    strategy: str
+    seed: int
+    order: Order | None
+    depth: int
+    jobs: int
+    executor: Executor | None
+    journal: str | os.PathLike[str] | None
+    resume: bool
+    memory: str | os.PathLike[str] | None
+
+    def identity(self, program: Program, digest: str) -> dict[str, str | int | float | bool | None]:
+        """What must be the same for results in a journal to be of use."""
+        return {
+            "target": program.target,
+            "calm run": digest,
+            "python": platform.python_version(),
+            "strategy": self.strategy,
+            "seed": self.seed,
+            "order": self.order or "",
+            "hold": program.hold,
+            "depth": self.depth,
+            "faults": ", ".join(map(format_kind, program.kinds)),
+            "tasks": program.tasks,
+            "at": program.where,
+            "jobs": self.jobs if self.executor is None else "an executor",
+        }
+
+
+def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
+    calm, again = program.calm(), program.traced()
     ledger.runs = 2
     if (objection := _objection(calm.run, again.run)) is not None:
         return _refused(program, calm, objection, ledger)
-    runner = Runner(program)
-
-    def carry_out(units: Iterable[Unit]) -> Iterator[tuple[Unit, Report]]:
-        for unit in units:
-            runs, seconds = ledger.allow(unit)
-            yield unit, runner.carry_out(unit, runs=runs, seconds=seconds)
-
-    stages = Stages(ledger, carry_out, seed=seed, saves=False)
+    digest = calm.run.trace.digest
     reason = ""
-    try:
-        _stages(stages, program, len(runner.singles()), strategy, order, depth)
-    except KeyboardInterrupt:
-        reason = INTERRUPTED  # what was found until then is kept
+    lanes = asked.jobs if asked.executor is None else EXECUTOR_LANES
+    with ExitStack() as open_until_the_end:
+        journal = None
+        if asked.journal is not None:
+            identity = asked.identity(program, digest)
+            journal = open_until_the_end.enter_context(
+                open_journal(asked.journal, identity, Report, resume=asked.resume)
+            )
+        brief = Brief(program, digest)
+        crew = open_until_the_end.enter_context(crew_for(brief, jobs=asked.jobs, executor=asked.executor))
+        stages = Stages(
+            ledger,
+            Dispatch(crew, ledger, journal).carry_out,
+            seed=asked.seed,
+            lanes=lanes,
+            learned=recall(asked.memory) if asked.memory is not None else None,
+            keeps=asked.memory is not None,
+        )
+        try:
+            _stages(stages, program, asked)
+        except KeyboardInterrupt:
+            reason = INTERRUPTED  # what was found until then is kept
+    if asked.memory is not None and stages.learned is not None:
+        remember(asked.memory, stages.learned)
     return _told(program, calm, ledger, reason)
 
 
-def _stages(stages: Stages, program: Program, singles: int, strategy: str, order: Order | None, depth: int) -> None:
+def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
+    strategy, order = asked.strategy, asked.order
     if strategy in ("auto", "sweep") and program.kinds:
+        singles = sum(1 for _ in trials(program.calm(), program.scope, lambda _: None))
         stages.singles(singles, ", ".join(sorted({type(kind).__name__.lower() for kind in program.kinds})))
-        if strategy == "auto" and depth == 2:
+        if strategy == "auto" and asked.depth == 2:
             stages.pairs(singles)
     if strategy == "sweep" or order == "fifo":
         return
@@ -187,7 +252,8 @@ def _refused(program: Program, calm: Observed, objection: str, ledger: Ledger) -
 
 
 def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Exploration:
-    failures, attempts = _shrunk(program, ledger)
+    failures, attempts, was_interrupted = _shrunk(program, ledger, is_in_a_hurry=bool(reason))
+    reason = INTERRUPTED if was_interrupted else reason
     return Exploration(
         status="violated" if failures else "inconclusive" if reason else "passed",
         calm=calm.run,
@@ -206,14 +272,22 @@ def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Expl
     )
 
 
-def _shrunk(program: Program, ledger: Ledger) -> tuple[tuple[Failure, ...], int]:
-    """Each failure shrunk, those that come to the same told once; and how many runs that took."""
+def _shrunk(program: Program, ledger: Ledger, *, is_in_a_hurry: bool) -> tuple[tuple[Failure, ...], int, bool]:
+    """Each failure shrunk, those that come to the same told once; how many runs that took; whether it was interrupted.
+
+    is_in_a_hurry: tell them as they were found.
+    """
     ledger.stage = "shrinking"
-    attempts = 0
+    attempts, was_interrupted = 0, False
     told: dict[Cause, Failure] = {}
     for found in sorted(ledger.found.values(), key=lambda found: found.at_run):
-        ledger.tell()
-        failure = smallest(program, found, at_run=found.at_run)
+        try:
+            if not is_in_a_hurry:
+                ledger.tell()
+            failure = smallest(program, found, at_run=found.at_run, budget=1 if is_in_a_hurry else BUDGET)
+        except KeyboardInterrupt:
+            is_in_a_hurry = was_interrupted = True
+            failure = smallest(program, found, at_run=found.at_run, budget=1)
         if failure is None:
             ledger.skipped["a failure that did not fail again: not deterministic?"] = 1
             continue
@@ -221,7 +295,7 @@ def _shrunk(program: Program, ledger: Ledger) -> tuple[tuple[Failure, ...], int]
         cause = (failure.order, *causes_of(failure.trace.outcome, failure.trace.faults)[-1])
         known = told.get(cause)
         told[cause] = failure if known is None else replace(known, count=known.count + failure.count)
-    return tuple(told.values()), attempts
+    return tuple(told.values()), attempts, was_interrupted
 
 
 @contextmanager

@@ -25,6 +25,8 @@ from faultloop.search.target import load_target
 _numbers = itertools.count(1)
 _scenarios: dict[int, Scenario] = {}
 """The scenarios of this process's explorations. A forked process has them as well."""
+_calm: dict[int, Observed] = {}
+"""Their calm runs, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,13 @@ class Program:
         loaded: Scenario = load_target(self.target, root=self.root)
         _scenarios[self.number] = loaded
         return loaded
+
+    def calm(self) -> Observed:
+        """The calm run, with every wait kept; made if this process has not made it yet."""
+        known = _calm.get(self.number)
+        if known is None:
+            known = _calm[self.number] = self.traced(collect=True)
+        return known
 
     def settings(self, order: Order, choose: Choose | None = None) -> Settings:
         """What one fast run is made under."""
@@ -106,3 +115,4 @@ def register(scenario: Scenario) -> int:
 def forget(number: int) -> None:
     """The exploration is over."""
     _scenarios.pop(number, None)
+    _calm.pop(number, None)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
 
 from faultloop.checks.standard import clean, describe, judge
-from faultloop.deciders.learned import Learned
+from faultloop.deciders.learned import Learned, Saved
 from faultloop.deciders.looking import Strategy
 from faultloop.deciders.odometer import Odometer
 from faultloop.deciders.portfolio import Portfolio
@@ -26,14 +26,15 @@ from faultloop.drivers.asyncio_guided import Guided, execute_guided
 from faultloop.drivers.asyncio_run import Facts, execute
 from faultloop.drivers.frames import ChainTable
 from faultloop.engine.choices import RecordedChoices
+from faultloop.errors import NotDeterministic
 from faultloop.model.faults import PlannedFault
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Choices, Order
 from faultloop.search.findings import causes_of
 from faultloop.search.program import Program, answering
-from faultloop.search.run import Observed
 from faultloop.search.sweep import Trial, first_seen, identity, trials
 from faultloop.search.units import (
+    Commission,
     Drawing,
     Enumerating,
     Found,
@@ -43,7 +44,6 @@ from faultloop.search.units import (
     Report,
     Seconds,
     Singles,
-    Unit,
 )
 
 TRIALS_PER_ORDER = 6
@@ -84,49 +84,67 @@ class _Tally:
         return Report(self.runs, self.tried, self.skipped, found, *seen, is_cut=self.is_cut, **more)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a process has to know before its first unit. digest: of the calm run, which must be the same everywhere."""
+
+    program: Program
+    digest: str
+
+
+def prepare(brief: Brief) -> Callable[[Commission], Report]:
+    """What does units in this process. Raises TargetError, and NotDeterministic if the calm run is another one here."""
+    runner = Runner(brief.program)
+    here = brief.program.calm().run.trace
+    if here.digest != brief.digest:
+        raise NotDeterministic(
+            "in another process the calm run is another one: nothing that is found there would hold here. "
+            "A set of strings, perhaps: set PYTHONHASHSEED for all of them. See: python -m faultloop doctor"
+        )
+    return runner.carry_out
+
+
 class Runner:
     """One process's part in an exploration. What it keeps between units only saves time."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
         self._scenario = program.scenario()
-        self._calm: Observed | None = None
-        self._singles: tuple[Trial, ...] = ()
+        self._singles: tuple[Trial, ...] | None = None
         self._skipped: dict[str, int] = {}
         self._lanes: dict[tuple[str, str, int], _Lane] = {}
 
-    def carry_out(self, unit: Unit, *, runs: int, seconds: float | None) -> Report:
-        """Make the unit's runs. runs, seconds: what may be spent on it; None for all the time there is."""
-        tally = _Tally(runs, time.perf_counter() + seconds if seconds is not None else float("inf"))
-        match unit:
-            case Singles():
-                return self._try_singles(unit, tally)
-            case Reaching():
-                return self._reach(unit, tally)
-            case Seconds():
-                return self._try_seconds(unit, tally)
-            case Enumerating():
-                return self._enumerate(unit, tally)
-            case Drawing():
-                return self._draw(unit, tally)
-            case Guiding():
-                return self._guide(unit, tally)
+    def carry_out(self, commission: Commission) -> Report:
+        """Make a unit's runs. Interrupted from the keyboard, it returns what it has."""
+        unit, seconds = commission.unit, commission.seconds
+        tally = _Tally(commission.runs, time.perf_counter() + seconds if seconds is not None else float("inf"))
+        try:
+            match unit:
+                case Singles():
+                    return self._try_singles(unit, tally)
+                case Reaching():
+                    return self._reach(unit, tally)
+                case Seconds():
+                    return self._try_seconds(unit, tally)
+                case Enumerating():
+                    return self._enumerate(unit, tally)
+                case Drawing():
+                    return self._draw(unit, tally)
+                case Guiding():
+                    return self._guide(unit, tally)
+        except KeyboardInterrupt:
+            tally.is_cut = True
+            return tally.report(is_interrupted=True)
 
     # Faults on the calm run
 
     def singles(self) -> tuple[Trial, ...]:
         """Every single fault of the calm run."""
-        if self._calm is None:
-            self._calm = self._program.traced(collect=True)
+        if self._singles is None:
             notes = _Tally(0, 0.0)
-            self._singles = tuple(trials(self._calm, self._program.scope, notes.skip))
+            self._singles = tuple(trials(self._program.calm(), self._program.scope, notes.skip))
             self._skipped = notes.skipped
         return self._singles
-
-    def _known(self) -> Observed:
-        self.singles()
-        assert self._calm is not None
-        return self._calm
 
     def _try_singles(self, unit: Singles, tally: _Tally) -> Report:
         if unit.start == 0:
@@ -139,7 +157,8 @@ class Runner:
         return tally.report()
 
     def _reach(self, unit: Reaching, tally: _Tally) -> Report:
-        known = {identity(self._known(), wait) for wait in self._known().waits}
+        calm = self._program.calm()
+        known = {identity(calm, wait) for wait in calm.waits}
         reached: list[tuple[Identity, ...]] = []
         for first in self.singles()[unit.start : unit.stop]:
             if not tally.may_run():
@@ -307,7 +326,7 @@ class _Lane:
         if unit.strategy == "auto":
             self._learned = Learned()
             if unit.learned is not None:
-                self._learned.merge(unit.learned, self.sites.number_of)  # type: ignore[arg-type]
+                self._learned.merge(unit.learned, self.sites.number_of)
             self.strategy: Strategy = Portfolio(random, learned=self._learned)
         else:
             self.strategy = STRATEGIES[unit.strategy](random)
@@ -321,9 +340,9 @@ class _Lane:
             if task != other:
                 yield hash((task, names[site], other, names[other_site]))
 
-    def save(self) -> dict[str, object] | None:
+    def save(self) -> Saved | None:
         """The tables learned, for who goes on elsewhere."""
-        return dict(self._learned.save(lambda site: self.sites.names[site])) if self._learned is not None else None
+        return self._learned.save(lambda site: self.sites.names[site]) if self._learned is not None else None
 
 
 def _mark(order: Order, choices: Choices) -> int:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from faultloop.cli.progress import Progress, progress, words
+from faultloop.cli.progress import progress, words
+from faultloop.search.findings import Progress
 
 TERMINAL = {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "24"}
 SOME = Progress(500, 2_000, 2.0, tried=37, failures=1, stage="single faults")
