@@ -20,6 +20,8 @@ def test_a_dask_cluster_does_the_units_in_order_and_survives_a_killed_worker(tmp
     assert said["here"] not in said["workers"]
     assert said["failed"], "what a unit raises comes back with its traceback"
     assert said["runs"] == said["runs here"], "a run there is the run here"
+    assert said["explored"] == said["explored here"], "an exploration there finds what one here does"
+    assert len(said["explored"][2]) == 2
 
 
 def refused(name: str, address: str, seconds: float = 10) -> FaultloopError:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from faultloop import run
+from faultloop.cli import main
 from faultloop.cli.executors import executor_by_name
 from faultloop.errors import JournalError, TargetError
 from faultloop.search.crew import Alone, Duty, Lost, UnitFailed
@@ -307,7 +308,18 @@ def on_dask(arguments: list[str]) -> object:
         said["runs here"] = [done.result for done in Alone(Duty(digests, None)).carry_out(range(4))]
         results = Elsewhere(Duty(dies_once, arguments[0]), executor).carry_out(range(20))
         said["results"] = [done.result for done in results]
+        said["explored"] = explored(arguments[0], "--executor", "dask", "--address", cluster.scheduler_address)
+    said["explored here"] = explored(arguments[0])
     return said
+
+
+def explored(folder: str, *more: str) -> object:
+    """What the command comes to for the pool of the examples."""
+    result = Path(folder, "result.json")
+    asked = ["explore", "-q", "examples/pool.py:scenario", "--strategy", "sweep", "--forget", "--out", folder, *more]
+    code = main([*asked, "--json", str(result)])
+    told = json.loads(result.read_bytes())
+    return [code, told["runs"], [(failure["fault"], failure["count"]) for failure in told["failures"]]]
 
 
 def is_alive(pid: int) -> bool:
