@@ -7,12 +7,14 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from faultloop import Exploration, explore
 from faultloop.errors import JournalError, UsageError
 from faultloop.search.findings import Progress
+from faultloop.search.ledger import OnProgress
 
 made = 0
 """How often this process has run the scenario below."""
@@ -95,18 +97,18 @@ def test_a_number_of_jobs_below_one_is_refused():
     assert caught.value.code == "FL406"
 
 
-def interrupted_after(runs: int) -> "functools.partial[None]":
+def interrupted_after(runs: int) -> OnProgress:
     def stop(progress: Progress) -> None:
         if progress.runs >= runs:
             raise KeyboardInterrupt
 
-    return functools.partial(stop)
+    return stop
 
 
 def test_what_was_interrupted_goes_on_where_it_was(tmp_path: Path):
     global made
     journal = tmp_path / "journal.jsonl"
-    asked = {"faults": ["cancel"], "order": "fifo", "journal": journal}
+    asked: dict[str, Any] = {"faults": ["cancel"], "order": "fifo", "journal": journal}
     first = explore(leaky, on_progress=interrupted_after(20), **asked)
     assert (first.status, first.reason) == ("violated", "interrupted")
     made = 0
