@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from faultloop.deciders.calm import Calm
-from faultloop.drivers.asyncio_footprints import record_touches
+from faultloop.drivers import anyio_footprints
+from faultloop.drivers.asyncio_footprints import SEEN, WatchedFuture, record_touches
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_run import Facts, Scenario, Settings, drive
 from faultloop.drivers.frames import ChainTable
@@ -38,9 +39,13 @@ class Guided:
 
 
 class GuidedLoop(Loop):
-    """A loop that tells its guide of every task made."""
+    """A loop that tells its guide of every task made, and whose futures touch."""
 
     guide: Guide
+
+    def create_future(self) -> Any:
+        """A future of ours that reports its touches."""
+        return WatchedFuture(loop=self)
 
     def create_task(self, coro: Any, *, name: object = None, context: Any = None, **extra: Any) -> Any:
         """A task of ours, made known to the guide."""
@@ -68,6 +73,7 @@ class _Watcher:
     def before_step(self, task: Any, argument: Any, entry: Entry) -> Any:
         """Nothing is delivered here."""
         self._touched.clear()
+        SEEN.clear()
         return argument
 
     def after_step(self, task: Any) -> None:
@@ -106,6 +112,7 @@ def execute_guided(
         settings.order, loop.queue, lambda entries: watcher.look(guide, entries), kept.keep, hold=settings.hold
     )
     if footprints:
+        anyio_footprints.install()
         record_touches(lambda number, is_write: touched.append((number, is_write)))
     try:
         facts = drive(loop, scenario)

@@ -64,7 +64,7 @@ class _NamedLikeFuture(type):
 class BareFuture(Future, metaclass=_NamedLikeFuture):
     """What `asyncio.Future()` makes during a run."""
 
-    __slots__ = ()
+    __slots__ = ("faultloop_number",)
 
     __hash__ = Future.__hash__
 
