@@ -49,6 +49,7 @@ class Options(argparse.Namespace):
     time: float | None = None
     depth: int = 2
     first: bool = False
+    observe: str = ""
     jobs: int = 1
     executor: str = ""
     address: str = ""
@@ -201,6 +202,7 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
         help="how far orders may go (batch, and any once that has nothing left)",
     )
     parser.add_argument("-x", "--first", action="store_true", help="stop at the first failure")
+    parser.add_argument("--observe", default="", metavar="LIST", help="modules whose state is watched: myapp,db.*")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that make the runs (1)")
     parser.add_argument("--executor", default="", metavar="NAME", help="who makes the runs instead: dask")
     parser.add_argument("--address", default="", metavar="URL", help="of the executor's scheduler: tcp://HOST:PORT")

@@ -35,21 +35,41 @@ _CODES = {"violated": FOUND_FAILURE, "passed": FOUND_NOTHING}
 
 def explore_verb(options: Options, console: Console) -> int:
     """Explore, write a trace for each group of failures, tell their stories."""
-    from faultloop.search.explore import INTERRUPTED, explore
+    from faultloop.search.explore import INTERRUPTED
 
     kinds = _kinds(options.faults)
-    limits, checks = parse_limits(options.limit), parse_checks(options.check)
     ref, root, scenario = the_scenario(options, console)
     folder = traces_folder(root, options.out)
-    notes = traces_folder(root)
-    journal = notes / trace_name(ref, "", ".journal.jsonl")
+    journal = traces_folder(root) / trace_name(ref, "", ".journal.jsonl")
+    found = _explored(options, console, ref, scenario, kinds, journal)
+    if found.reason != INTERRUPTED:
+        journal.unlink(missing_ok=True)
+    with console.program_output():
+        paths = [folder / trace_name(ref, str(number)) for number, _ in enumerate(found.failures, start=1)]
+        for failure, path in zip(found.failures, paths, strict=True):
+            save_trace(failure.trace, path)
+        stories = _stories(found, paths, scenario, options)
+    console.say(summary(_tried(found, ref, kinds), stories))
+    console.result(_result(found, paths))
+    if found.reason == INTERRUPTED:
+        console.warn("interrupted; the same command with --resume goes on from here")
+        return STOPPED
+    return _CODES.get(found.status, CANNOT_TELL)
+
+
+def _explored(
+    options: Options, console: Console, ref: str, scenario: Scenario, kinds: tuple[str, ...], journal: Path
+) -> Exploration:
+    from faultloop.search.explore import explore
+
+    limits, checks = parse_limits(options.limit), parse_checks(options.check)
     with ExitStack() as open_until_told:
         executor = None
         if options.executor or options.address:
             executor = open_until_told.enter_context(executor_by_name(options.executor or "dask", options.address))
         show = open_until_told.enter_context(progress(sys.stderr, quiet=options.quiet))
         open_until_told.enter_context(console.program_output())
-        found = explore(
+        return explore(
             scenario,
             strategy=options.strategy,
             runs=options.runs,
@@ -61,6 +81,7 @@ def explore_verb(options: Options, console: Console) -> int:
             where=options.where,
             depth=1 if options.depth == 1 else 2,
             first=options.first,
+            observe=_listed(options.observe),
             jobs=options.jobs,
             executor=executor,
             limits=limits,
@@ -69,17 +90,13 @@ def explore_verb(options: Options, console: Console) -> int:
             target=ref,
             journal=journal,
             resume=options.resume,
-            memory=None if options.forget else notes / trace_name(ref, "", ".learned.json"),
+            memory=None if options.forget else journal.with_name(trace_name(ref, "", ".learned.json")),
             on_progress=show,
         )
-    if found.reason != INTERRUPTED:
-        journal.unlink(missing_ok=True)
-    with console.program_output():
-        paths = [folder / trace_name(ref, str(number)) for number, _ in enumerate(found.failures, start=1)]
-        for failure, path in zip(found.failures, paths, strict=True):
-            save_trace(failure.trace, path)
-        stories = _stories(found, paths, scenario, options)
-    tried = Tried(
+
+
+def _tried(found: Exploration, ref: str, kinds: tuple[str, ...]) -> Tried:
+    return Tried(
         scenario=clean(ref, 200),
         status=found.status,
         reason=found.reason,
@@ -89,22 +106,20 @@ def explore_verb(options: Options, console: Console) -> int:
         faults=kinds,
         failures=len(found.failures),
         first_failure_run=found.first_failure_run,
-        not_tried=tuple(str(left_out) for left_out in found.not_tried),
+        not_tried=(*map(str, found.not_tried), *(f"observing {name}: it is compiled" for name in found.unseen)),
         exhausted=found.exhausted,
         schedules=found.schedules,
         classes=found.classes,
         attempts=found.attempts,
     )
-    console.say(summary(tried, stories))
-    console.result(_result(found, paths))
-    if found.reason == INTERRUPTED:
-        console.warn("interrupted; the same command with --resume goes on from here")
-        return STOPPED
-    return _CODES.get(found.status, CANNOT_TELL)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _kinds(text: str) -> tuple[str, ...]:
-    kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())
+    kinds = _listed(text)
     if not kinds:
         raise UsageError("--faults: name at least one of cancel, expire, fail:ERROR, delay:TIME; or none.")
     if kinds == ("none",):

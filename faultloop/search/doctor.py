@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faultloop.checks.standard import Checks
 from faultloop.deciders.calm import Calm
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.model.limits import Limits
-from faultloop.search.run import Run, Threads, describe_target, run_with
+from faultloop.search.conditions import Conditions, Threads
+from faultloop.search.run import Run, describe_target, run_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,9 @@ def diagnose(
     scenario: Scenario, *, limits: Limits | None = None, threads: Threads = "inline", target: str = ""
 ) -> Diagnosis:
     """Run a scenario twice without any fault and compare the runs event by event."""
-    budget = limits if limits is not None else Limits()
+    under = Conditions.of(limits=limits, threads=threads)
     named = target or describe_target(scenario)
-    first, second = (
-        run_with(scenario, Calm(), limits=budget, threads=threads, checks=Checks(), target=named).run for _ in range(2)
-    )
+    first, second = (run_with(scenario, Calm(), under, target=named).run for _ in range(2))
     difference = divergence(first.trace, second.trace)
     same = first.trace.digest == second.trace.digest
     if not same and difference is None:

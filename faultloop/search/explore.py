@@ -26,19 +26,19 @@ from faultloop.model.address import format_kind, parse_kind
 from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order
+from faultloop.search.conditions import Conditions, Threads
 from faultloop.search.dispatch import Dispatch, crew_for
 from faultloop.search.findings import Cause, Exploration, Failure, NotTried, causes_of
 from faultloop.search.journal import open_journal
 from faultloop.search.ledger import Ledger, OnProgress
 from faultloop.search.memory import recall, remember
-from faultloop.search.place import find_root
-from faultloop.search.program import Program, forget, register
-from faultloop.search.run import Observed, Run, Threads, describe_target
-from faultloop.search.runner import Brief
+from faultloop.search.program import Program, forget, make_program
+from faultloop.search.run import Observed, Run
+from faultloop.search.runner import Brief, observing
 from faultloop.search.shrink import BUDGET
 from faultloop.search.smallest import smallest
 from faultloop.search.stages import Stages
-from faultloop.search.sweep import trials
+from faultloop.search.sweep import Scope, trials
 from faultloop.search.units import Found, Report
 
 DEFAULT_FAULTS = ("cancel", "expire")
@@ -68,6 +68,7 @@ def explore(
     where: str = "*",
     depth: Literal[1, 2] = 2,
     first: bool = False,
+    observe: Sequence[str] = (),
     jobs: int = 1,
     executor: Executor | None = None,
     limits: Limits | None = None,
@@ -90,6 +91,8 @@ def explore(
     faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone.
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
     first: stop at the first failure.
+    observe: modules, by name or pattern, whose attributes, items, globals and closure variables report what touches
+    them, to strategies that make use of it. It makes runs slower (benchmarks/observing.py).
     jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
     journal: a file that results are added to as they come.   resume: go on with what it holds.
     memory: a file in which what strategies learn is kept from one exploration to the next.
@@ -98,27 +101,11 @@ def explore(
     Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
     _require(strategy, runs, depth, order, hold)
-    began = time.perf_counter()
     kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in faults)
-    program = Program(
-        number=register(scenario),
-        target=target or describe_target(scenario),
-        root=str(find_root(os.getcwd())),
-        kinds=kinds,
-        tasks=tasks,
-        where=where,
-        limits=limits if limits is not None else Limits(),
-        threads=threads,
-        checks=checks if checks is not None else Checks(),
-        hold=hold,
-    )
+    under = Conditions.of(limits=limits, threads=threads, checks=checks, hold=hold)
+    program = make_program(scenario, under, target=target, scope=Scope(kinds, tasks, where), observe=observe)
     asked = _Asked(strategy, seed, order, depth, jobs, executor, journal, resume, memory)
-    ledger = Ledger(runs, began, began + time_limit if time_limit is not None else float("inf"), first, on_progress)
-    try:
-        with _collector_at_rest():
-            return _explore(program, ledger, asked)
-    finally:
-        forget(program.number)
+    return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +131,25 @@ class _Asked:
             "strategy": self.strategy,
             "seed": self.seed,
             "order": self.order or "",
-            "hold": program.hold,
+            "hold": program.under.hold,
             "depth": self.depth,
-            "faults": ", ".join(map(format_kind, program.kinds)),
-            "tasks": program.tasks,
-            "at": program.where,
+            "faults": ", ".join(map(format_kind, program.scope.kinds)),
+            "tasks": program.scope.tasks,
+            "at": program.scope.where,
             "jobs": self.jobs if self.executor is None else "an executor",
         }
 
 
 def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
+    try:
+        with observing(program) as observation, _collector_at_rest():
+            found = _searched(program, ledger, asked)
+    finally:
+        forget(program.number)
+    return replace(found, unseen=tuple(observation.unseen))
+
+
+def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     calm, again = program.calm(), program.traced()
     ledger.runs = 2
     if (objection := _objection(calm.run, again.run)) is not None:
@@ -189,19 +185,19 @@ def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
 
 def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
     strategy, order = asked.strategy, asked.order
-    if strategy in ("auto", "sweep") and program.kinds:
+    if strategy in ("auto", "sweep") and program.scope.kinds:
         singles = sum(1 for _ in trials(program.calm(), program.scope, lambda _: None))
-        stages.singles(singles, ", ".join(sorted({type(kind).__name__.lower() for kind in program.kinds})))
+        stages.singles(singles, ", ".join(sorted({type(kind).__name__.lower() for kind in program.scope.kinds})))
         if strategy == "auto" and asked.depth == 2:
             stages.pairs(singles)
     if strategy == "sweep" or order == "fifo":
         return
     levels: tuple[Order, ...] = ("batch",)
     if order == "any":
-        levels = ("any",) if program.hold is None else ("batch", "any")
-    extra: Order | None = "any" if order is None and program.hold is not None else None
+        levels = ("any",) if program.under.hold is None else ("batch", "any")
+    extra: Order | None = "any" if order is None and program.under.hold is not None else None
     by = "auto" if strategy == "schedules" else strategy
-    stages.orders(levels, extra, by, with_faults=strategy == "auto" and bool(program.kinds))
+    stages.orders(levels, extra, by, with_faults=strategy == "auto" and bool(program.scope.kinds))
 
 
 def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int | None) -> None:

@@ -91,7 +91,8 @@ class Exploration:
     points: await points of the calm run.   tried: faults tried.   not_tried: what could not be tried, and why.
     schedules: different orders that were run.   classes: happens-before classes among those that were watched, as far
     as what is observed tells them apart.   exhausted: what was tried completely, a sentence each, with its bound.
-    attempts: runs made to shrink failures, which `runs` does not count.
+    attempts: runs made to shrink failures, which `runs` does not count.   unseen: modules that were to be observed, and
+    are compiled.
     """
 
     status: Literal["passed", "violated", "inconclusive"]
@@ -108,6 +109,7 @@ class Exploration:
     classes: int = 0
     exhausted: tuple[str, ...] = ()
     attempts: int = 0
+    unseen: tuple[str, ...] = ()
 
 
 Cause = tuple[str, ...]

@@ -41,6 +41,14 @@ class Ledger:
     classes: set[int] = field(default_factory=set[int])
     exhausted: list[str] = field(default_factory=list[str])
 
+    @classmethod
+    def opened(
+        cls, runs: int, time_limit: float | None, stops_at_first: bool, on_progress: OnProgress | None
+    ) -> Ledger:
+        """A budget that begins now. time_limit: seconds of real time, or None."""
+        now = time.perf_counter()
+        return cls(runs, now, now + time_limit if time_limit is not None else float("inf"), stops_at_first, on_progress)
+
     def is_over(self) -> bool:
         """Whether there is nothing more to do, whatever is under way."""
         return (self.stops_at_first and bool(self.found)) or time.perf_counter() >= self.end

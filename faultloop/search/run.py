@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -20,7 +20,7 @@ from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
 from faultloop.deciders.uniform import Uniform
 from faultloop.drivers.asyncio_loop import Loop
-from faultloop.drivers.asyncio_run import Facts, Scenario, Settings, execute_traced
+from faultloop.drivers.asyncio_run import Facts, Scenario, execute_traced
 from faultloop.drivers.asyncio_trace import Wait
 from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
@@ -34,10 +34,10 @@ from faultloop.model.faults import NANOSECONDS, Fail, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Environment, Order, Stats, Target, Trace, digest_of
+from faultloop.search.conditions import Conditions, Threads
 from faultloop.search.place import find_root
 from faultloop.search.target import fingerprint
 
-Threads = Literal["inline", "real"]
 _RECORDED_PACKAGES = ("anyio", "trio", "aiohttp", "httpx", "aqueue", "structlog")
 
 
@@ -108,12 +108,10 @@ def run(
     return run_with(
         scenario,
         decider,
+        Conditions.of(limits=limits, threads=threads, checks=checks),
         faults=read_faults(faults),
         seed=seed,
         order=order,
-        limits=limits if limits is not None else Limits(),
-        threads=threads,
-        checks=checks if checks is not None else Checks(),
         target=target or describe_target(scenario),
     ).run
 
@@ -142,14 +140,11 @@ class Observed:
 def run_with(
     scenario: Scenario,
     decider: Decider,
+    under: Conditions,
     *,
     faults: tuple[PlannedFault, ...] = (),
     seed: int | None = None,
     order: Order = "fifo",
-    hold: int | None = 2,
-    limits: Limits,
-    threads: Threads = "inline",
-    checks: Checks,
     target: str = "",
     collect: bool = False,
     guide: MakeGuide | None = None,
@@ -162,29 +157,29 @@ def run_with(
     _require_coroutine_function(scenario)
     root = find_root(os.getcwd())
     answers = RecordedChoices(decider)
-    recorder = Recorder(limits.events)
+    recorder = Recorder(under.limits.events)
     sites = SiteTable(str(root))
     plan = Plan(faults) if faults else None
     guiding = guide(lambda ordinal: recorder.nodes[ordinal - 1].path) if guide is not None else None
     is_calm = isinstance(decider, Calm) and guide is None
-    settings = Settings(order, None if is_calm else answers.choose, hold, threads, limits)
+    settings = under.settings(order, None if is_calm else answers.choose)
     facts, tracer = execute_traced(
         scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guiding, keep=answers.keep
     )
     landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
     asked = Trace(
         env=environment(),
-        outcome=judge(facts, checks, landed),
+        outcome=judge(facts, under.checks, landed),
         faultloop=_version("faultloop"),
         target=Target(target, fingerprint(target, root=root)) if target else Target(),
         seed=seed,
         order=order,
-        hold=hold,
-        threads=threads,
-        checks=checks.changed(),
+        hold=under.hold,
+        threads=under.threads,
+        checks=under.checks.changed(),
         faults=faults,
         choices=answers.recorded(),
-        limits=limits,
+        limits=under.limits,
     )
     trace = _with_history(asked, facts, recorder, sites)
     result = Run(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
@@ -25,6 +26,7 @@ from faultloop.deciders.unseen import Fresh
 from faultloop.drivers.asyncio_guided import Guided, execute_guided
 from faultloop.drivers.asyncio_run import Facts, execute
 from faultloop.drivers.frames import ChainTable
+from faultloop.drivers.observing import Observation, observed
 from faultloop.engine.choices import RecordedChoices
 from faultloop.errors import NotDeterministic
 from faultloop.model.faults import PlannedFault
@@ -84,6 +86,12 @@ class _Tally:
         return Report(self.runs, self.tried, self.skipped, found, *seen, is_cut=self.is_cut, **more)  # type: ignore[arg-type]
 
 
+_observing: set[int] = set()
+"""The programs whose modules are observed in this process, and so in those forked from it."""
+_for_good = ExitStack()
+"""Never closed: a process that only works for others observes for as long as it lives."""
+
+
 @dataclass(frozen=True, slots=True)
 class Brief:
     """What a process has to know before its first unit. digest: of the calm run, which must be the same everywhere."""
@@ -94,6 +102,8 @@ class Brief:
 
 def prepare(brief: Brief) -> Callable[[Commission], Report]:
     """What does units in this process. Raises TargetError, and NotDeterministic if the calm run is another one here."""
+    if brief.program.number not in _observing:
+        _for_good.enter_context(observing(brief.program))
     runner = Runner(brief.program)
     here = brief.program.calm().run.trace
     if here.digest != brief.digest:
@@ -102,6 +112,17 @@ def prepare(brief: Brief) -> Callable[[Commission], Report]:
             "A set of strings, perhaps: set PYTHONHASHSEED for all of them. See: python -m faultloop doctor"
         )
     return runner.carry_out
+
+
+@contextmanager
+def observing(program: Program) -> Generator[Observation]:
+    """Observe what the program wants observed, here and in processes that are forked meanwhile."""
+    with observed(program.observe) as observation:
+        _observing.add(program.number)
+        try:
+            yield observation
+        finally:
+            _observing.discard(program.number)
 
 
 class Runner:
@@ -193,13 +214,13 @@ class Runner:
                 break
             odometer = Odometer(following)
             answers = RecordedChoices(odometer)
-            facts = execute(self._scenario, self._program.settings(unit.order, answers.choose))
+            facts = execute(self._scenario, self._program.under.settings(unit.order, answers.choose))
             tally.runs += 1
             following, ways = odometer.following(), ways or odometer.ways
             choices = answers.recorded()
             has_asked = has_asked or choices.count > 0
             tally.schedules[_mark(unit.order, choices)] = None
-            if judge(facts, self._program.checks).status.is_failure:
+            if judge(facts, self._program.under.checks).status.is_failure:
                 self._confirm(tally, facts, (), unit.order, choices)
         return tally.report(asked=has_asked, ways=ways, following=following or (), is_exhausted=following is None)
 
@@ -212,7 +233,7 @@ class Runner:
                 break
             seed = random.getrandbits(32)
             answers = RecordedChoices(Uniform(seed))
-            facts = execute(self._scenario, self._program.settings(unit.order, answers.choose))
+            facts = execute(self._scenario, self._program.under.settings(unit.order, answers.choose))
             tally.runs += 1
             choices = answers.recorded()
             if choices.count == 0:
@@ -221,7 +242,7 @@ class Runner:
             mark = _mark(unit.order, choices)
             is_new = mark not in tally.schedules
             tally.schedules[mark] = None
-            if judge(facts, self._program.checks).status.is_failure:
+            if judge(facts, self._program.under.checks).status.is_failure:
                 self._confirm(tally, facts, (), unit.order, choices)
             elif faulted < unit.faulted and is_new and tally.may_run():
                 faulted += 1
@@ -249,7 +270,7 @@ class Runner:
                 break
             decider = strategy.decider()
             ties = None if is_systematic else Uniform(random.getrandbits(32)).choose
-            settings = self._program.settings(unit.order, ties)
+            settings = self._program.under.settings(unit.order, ties)
             guided = execute_guided(
                 self._scenario, settings, decider, sites=lane.sites, footprints=strategy.needs_footprints
             )
@@ -259,7 +280,7 @@ class Runner:
             tally.pairs.update(dict.fromkeys(lane.pairs(guided)))
             if isinstance(decider, Fresh):
                 tally.classes[decider.position.state] = None
-            failed = judge(guided.facts, self._program.checks).status.is_failure
+            failed = judge(guided.facts, self._program.under.checks).status.is_failure
             strategy.learn(decider, failed=failed)
             if failed:
                 self._confirm(tally, guided.facts, (), unit.order, guided.choices)
@@ -282,7 +303,7 @@ class Runner:
     def _try(self, tally: _Tally, struck: tuple[Trial, ...], order: Order, seed: int | None) -> None:
         """A fast run with faults by step numbers; if it fails, the run that counts."""
         answers = RecordedChoices(Uniform(seed)) if seed is not None else None
-        settings = self._program.settings(order, answers.choose if answers is not None else None)
+        settings = self._program.under.settings(order, answers.choose if answers is not None else None)
         facts = execute(self._scenario, settings, strikes=tuple(trial.strike for trial in struck))
         tally.runs += 1
         if not facts.has_landed:
@@ -290,7 +311,7 @@ class Runner:
             return
         tally.tried += 1
         planned = tuple(trial.planned for trial in struck)
-        if judge(facts, self._program.checks, planned).status.is_failure:
+        if judge(facts, self._program.under.checks, planned).status.is_failure:
             choices = answers.recorded() if answers is not None else Choices()
             self._confirm(tally, facts, planned, order, choices)
 
@@ -333,12 +354,15 @@ class _Lane:
         self._names: list[int] = []
 
     def pairs(self, guided: Guided) -> Iterator[int]:
-        """What of a run's order counts as coverage: which step came right before which step of another task."""
+        """What of a run's order counts as coverage: from which await a step came right before one from which other.
+
+        By awaits and not by tasks, so that a hundred tasks that do the same are as little as two.
+        """
         names, sites = self._names, self.sites.names
         names += [zlib.crc32(name.encode()) for name in sites[len(names) :]]
         for (task, site), (other, other_site) in pairwise(guided.steps):
             if task != other:
-                yield hash((task, names[site], other, names[other_site]))
+                yield hash((names[site], names[other_site]))
 
     def save(self) -> Saved | None:
         """The tables learned, for who goes on elsewhere."""

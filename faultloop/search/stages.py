@@ -22,8 +22,8 @@ from faultloop.search.units import Drawing, Enumerating, Guiding, Identity, Reac
 
 SINGLES_PER_UNIT = 64
 FIRSTS_PER_UNIT = 16
-ENUMERATED_PER_UNIT = 32
-PART_MIN, PART_MAX = 8, 64
+ENUMERATED_PER_UNIT = 16
+PART_MIN, PART_MAX = 4, 64
 """Runs of one part of a level: few at first, so that little is lost when a level is soon done; then more and more."""
 RUNS_PER_FAULTED = 8
 """Of how many orders drawn one is tried with faults as well: that is about as many runs again."""
@@ -35,6 +35,8 @@ SATURATED_RUNS = 200
 """Orders are no longer drawn once this many in a row were seen before."""
 ENUMERATED_MAX = 64
 """Up to how many orders a level is enumerated."""
+AT_ONCE_MAX = 8
+"""Up to how many there is no need to draw some beside: enumerating begins with what is least unlike the calm run."""
 
 CarryOut = Callable[[Iterable[Unit]], Iterator[tuple[Unit, Report]]]
 """Carries out units somewhere, and gives back what each came to, in their order."""
@@ -44,7 +46,8 @@ CarryOut = Callable[[Iterable[Unit]], Iterator[tuple[Unit, Report]]]
 class _Level:
     """How far one order level is.
 
-    answers: what enumerating goes on with; None when it is over, or was given up.   part, watched: runs of a strategy.
+    answers: what enumerating goes on with; None when it is over, or was given up.   enumerated: runs so far.
+    ways: how many there seem to be.   part, watched: runs of a strategy.
     fruitful: the number of the last watched run that showed something new.   stale: runs in a row that did not.
     learned, lessons: what strategies learned, put together, and what came back since.
     """
@@ -54,6 +57,8 @@ class _Level:
     answers: tuple[int, ...] | None = None
     learned: Saved | None = None
     lessons: list[Saved] = field(default_factory=list[Saved])
+    enumerated: int = 0
+    ways: int = 0
     part: int = 0
     watched: int = 0
     fruitful: int = 0
@@ -72,6 +77,8 @@ class _Level:
         """Whether it is another level's turn."""
         if self.is_done or self.is_enumerated:
             return True
+        if self.answers is not None:
+            return False
         is_steady = self.watched >= WATCHED_MIN and self.watched >= 2 * self.fruitful
         return is_steady and self.strategy not in SYSTEMATIC
 
@@ -173,7 +180,8 @@ class Stages:
     def _next_units(self, state: _Level, with_faults: bool) -> Iterator[Unit]:
         if state.answers is not None:
             yield Enumerating(state.order, state.answers, ENUMERATED_PER_UNIT if state.answers else 1)
-            return
+            if state.ways <= AT_ONCE_MAX:
+                return
         size, part = state.size, state.part
         state.part += 1
         lanes = 1 if state.strategy in SYSTEMATIC else self._lanes
@@ -182,8 +190,8 @@ class Stages:
             saves = lanes > 1 or (self._keeps and part % SAVED_EVERY == 0)
             for lane in range(lanes):
                 yield Guiding(state.order, state.strategy, self._seed + lane, part, size, learned, saves)
-        if state.strategy == "auto":
-            faulted = max(size // RUNS_PER_FAULTED, 1) if with_faults else 0
+        if state.strategy == "auto" and state.answers is None:
+            faulted = (size + part % 2 * RUNS_PER_FAULTED // 2) // RUNS_PER_FAULTED if with_faults else 0
             for _ in range(lanes):
                 yield Drawing(state.order, self._random.getrandbits(32), size, faulted)
 
@@ -230,11 +238,12 @@ class Stages:
     def _enumerated(self, state: _Level, report: Report, with_faults: bool) -> None:
         """Go on enumerating while there seem to be few orders; say so when all were run."""
         state.answers = report.following
-        state.watched += report.runs
+        state.enumerated += report.runs
+        state.ways = state.ways or report.ways
         if report.is_exhausted:
             state.answers = None
             state.is_enumerated, state.is_done = True, not with_faults or not report.asked
-            why = f": all {state.watched}" if report.asked else ": no two steps were ever ready in one turn"
+            why = f": all {state.enumerated}" if report.asked else ": no two steps were ever ready in one turn"
             self._ledger.exhausted.append(f"every order at level {state.order}{why}")
-        elif report.is_cut or report.ways > ENUMERATED_MAX or state.watched > 2 * ENUMERATED_MAX:
-            state.answers, state.watched = None, 0
+        elif report.is_cut or state.ways > ENUMERATED_MAX or state.enumerated > 2 * state.ways:
+            state.answers = None
