@@ -6,8 +6,9 @@
 For each program and order level: first what `faultloop.explore` does by itself; then, until there are so many runs,
 faults on top of each other. At `fifo` all pairs of faults, or as many as there is room for, spread evenly over the
 first ones; then, and at `batch` from the beginning, chains of up to three faults, each on an order of its own.
-«different» counts runs that differ in their faults or in their order: a small program has no more. A run that fails is
-an alarm. Printed: a table, and each alarm with its faults. Exits with 1 if there is one.
+«different» counts the runs of these that differ in their faults or in their order. A small program has only so many:
+it is through with `chains` when a thousand in a row brought nothing new, for to repeat them would prove nothing.
+A run that fails is an alarm. Printed: a table, and alarms with their faults. Exits with 1 if there is one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -48,6 +49,8 @@ CHAIN = 3
 """Faults in one run at most."""
 SIBLINGS = 6
 """How many faults are tried as the next one of a chain."""
+STALE_RUNS = 1_000
+"""Chains are no longer drawn once this many runs in a row were seen before."""
 
 
 @dataclass(slots=True)
@@ -73,11 +76,12 @@ class Walk:
     verdict: Verdict
     runs_max: int
     seen: set[int] = field(default_factory=set)
+    stale: int = 0
 
     @property
     def may_run(self) -> bool:
-        """Whether there is room for another run."""
-        return self.verdict.runs < self.runs_max
+        """Whether there is room for another run, and hope for a new one."""
+        return self.verdict.runs < self.runs_max and self.stale < STALE_RUNS
 
     def trace(self, chain: tuple[Trial, ...], seed: int | None) -> Observed | None:
         """What a chain of faults leads to: where a further one can go on. None if the run failed or went elsewhere."""
@@ -116,7 +120,9 @@ class Walk:
             self.verdict.alarms.append(f"order {self.verdict.order}, seed {seed}, {faults or 'no fault'}: {message}")
 
     def _count(self, chain: tuple[Trial, ...], picks: object) -> None:
-        self.seen.add(hash((chain, repr(picks))))
+        mark = hash((chain, picks))
+        self.stale = self.stale + 1 if mark in self.seen else 0
+        self.seen.add(mark)
 
     # Ways to go
 
@@ -154,6 +160,8 @@ class Walk:
                     break
                 chain = (*chain, tried[0])
                 parent = self.trace(chain, seed)
+        if self.stale >= STALE_RUNS:
+            self.verdict.exhausted.append("chains")
 
 
 def following(parent: Observed, *chain: Trial) -> Iterator[Trial]:
@@ -196,23 +204,23 @@ def survive(program: str, order: Order, runs: int, seed: int = 0) -> Verdict:
     return verdict
 
 
-def table(verdicts: list[Verdict]) -> Iterator[str]:
-    """The lines of the report."""
-    yield "| program | order | runs | different | exhausted | alarms | runs/s |"
-    yield "|---|---|---:|---:|---|---:|---:|"
-    for verdict in verdicts:
-        cells: tuple[Callable[[], str] | object, ...] = (
-            verdict.program,
-            verdict.order,
-            verdict.runs,
-            verdict.different,
-            ", ".join(verdict.exhausted) or "-",
-            len(verdict.alarms),
-            round(verdict.runs / max(1e-9, verdict.seconds)),
-        )
-        yield "| " + " | ".join(str(cell) for cell in cells) + " |"
-    for verdict in verdicts:
-        yield from (f"ALARM {verdict.program}: {alarm}" for alarm in verdict.alarms[:5])
+HEAD = """\
+| program | order | runs | different | exhausted | alarms | runs/s |
+|---|---|---:|---:|---|---:|---:|"""
+
+
+def row(verdict: Verdict) -> str:
+    """The line of one program at one level, and up to five of its alarms behind it."""
+    cells = (
+        verdict.program,
+        verdict.order,
+        verdict.runs,
+        verdict.different,
+        ", ".join(verdict.exhausted) or "-",
+        len(verdict.alarms),
+        round(verdict.runs / max(1e-9, verdict.seconds)),
+    )
+    return "\n".join(("| " + " | ".join(map(str, cells)) + " |", *(f"ALARM: {alarm}" for alarm in verdict.alarms[:5])))
 
 
 def _say_nothing() -> None:
@@ -231,10 +239,13 @@ def main() -> int:
     args = parser.parse_args()
     places = [(name, order) for name in args.programs.split(",") for order in args.orders.split(",")]
     names, orders = zip(*places, strict=True)
+    alarms = 0
+    print(HEAD)
     with ProcessPoolExecutor(args.jobs, initializer=_say_nothing) as pool:
-        verdicts = list(pool.map(survive, names, orders, repeat(args.runs), repeat(args.seed)))
-    print("\n".join(table(verdicts)))
-    return int(any(verdict.alarms for verdict in verdicts))
+        for verdict in pool.map(survive, names, orders, repeat(args.runs), repeat(args.seed)):
+            alarms += len(verdict.alarms)
+            print(row(verdict), flush=True)
+    return int(alarms > 0)
 
 
 if __name__ == "__main__":

@@ -260,13 +260,42 @@ def test_an_assertion_that_a_fault_brought_about_is_a_violation():
     assert (result.status, result.trace.outcome.message) == (Status.VIOLATED, "AssertionError: half done")
 
 
-def test_a_fault_in_a_task_nobody_waits_for_is_not_an_error_nobody_looked_at():
+@pytest.mark.parametrize(
+    ("forgotten", "fault"),
+    [
+        (one_sleep, "fail:OSError forgotten @ sleep"),
+        (in_a_group, "fail:OSError child @ sleep"),
+        (raises_from, "fail:OSError forgotten @ sleep"),
+        (with_a_deadline, "expire forgotten @ sleep woken"),
+    ],
+)
+def test_a_fault_in_a_task_nobody_waits_for_is_not_an_error_nobody_looked_at(forgotten: Scenario, fault: str):
     async def forgets() -> None:
-        asyncio.create_task(one_sleep(), name="forgotten")  # noqa: RUF006
-        await asyncio.sleep(5)
+        asyncio.create_task(forgotten(), name="forgotten")  # noqa: RUF006
+        await asyncio.sleep(60)
+
+    assert struck(forgets, fault).status is Status.PASSED
+
+
+def test_an_error_of_the_programs_own_in_a_task_nobody_waits_for_counts_beside_a_fault():
+    async def forgets() -> None:
+        asyncio.create_task(raises_another(), name="forgotten")  # noqa: RUF006
+        await asyncio.sleep(60)
 
     result = struck(forgets, "fail:OSError forgotten @ sleep")
-    assert result.status is Status.PASSED
+    assert result.status is Status.VIOLATED
+    assert "RuntimeError: cannot go on" in result.trace.outcome.message
+
+
+def test_a_callback_that_asks_a_cancelled_task_for_its_error_let_the_cancellation_through():
+    """What asyncio's own streams do up to Python 3.11 when the task of a connection is cancelled."""
+
+    async def asks() -> None:
+        task = asyncio.create_task(one_sleep(), name="asked")
+        task.add_done_callback(lambda ended: ended.exception())
+        await asyncio.wait([task])
+
+    assert struck(asks, "cancel asked @ sleep").status is Status.PASSED
 
 
 def test_a_group_is_the_fault_itself_only_if_all_of_it_is():
