@@ -1,7 +1,7 @@
 """How each fault is carried out on an asyncio task. No wrapper around coroutines: everything is done between steps.
 
 Cancel    the way real cancellations come: a task that anyio runs through its own cancel scope where anyio gives it one,
-          else through that of its group (ADR 001); any other by Task.cancel().
+          else through that of its group, once its host only waits for it (ADR 001); any other by Task.cancel().
 Fail      a wake-up's future is swapped for a finished one that carries the error, which the C task then raises at
           exactly that await. While the task is still parked, what it waits for is cancelled first, so that it cleans
           up, and the wake-up that comes of it is swapped. The task itself is never cancelled: `cancelling()` stays 0.
@@ -103,14 +103,20 @@ class Injector:
     def _cancel(self, task: Any, via: str) -> str:
         if task.done():
             return "the task had ended"
-        if via != "task":
-            scope = (own_scope(task) if via == "auto" else None) or group_scope(task)
-            if scope is not None:
-                scope.cancel()
-                return ""
-            if via == "scope":
+        scope = own_scope(task) if via == "auto" else None
+        if scope is None and via != "task":
+            scope = group_scope(task)
+            if scope is None and via == "scope":
                 return "no cancel scope of a task group covers the task"
-        task.cancel(CANCEL_MESSAGE)
+            if scope is not None and via == "auto" and is_in_its_block(scope):
+                return (
+                    "this anyio can cancel the task only with its whole group, whose host is in the middle of its own "
+                    "block: ask for cancel:scope if somebody may cancel that"
+                )
+        if scope is None:
+            task.cancel(CANCEL_MESSAGE)
+        else:
+            scope.cancel()
         return ""
 
     def _expire(self, task: Any) -> str:
@@ -201,6 +207,21 @@ def group_scope(task: Any) -> Any:
     while scope is not None and scope._host_task is task:
         scope = scope._parent_scope
     return scope
+
+
+def is_in_its_block(scope: Any) -> bool:
+    """Whether the host of a group is still at work inside `async with`, and not yet waiting for its tasks to end.
+
+    Cancelled there, it leaves the block without a word and goes on behind it, which no group kept private ever does.
+    """
+    host = scope._host_task
+    if host is None or host.done():
+        return False
+    return not any(
+        frame.f_code.co_name == "__aexit__"
+        and getattr(frame.f_locals.get("self"), "cancel_scope", None) is scope
+        for frame in frames_of(host.get_coro())
+    )
 
 
 def deadline_of(loop: Loop, task: Any) -> Timer | None:
