@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 HOST = "127.0.0.1"
 
@@ -19,6 +20,36 @@ async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
+
+
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+
+@asynccontextmanager
+async def serving(handle: Handle) -> AsyncIterator[int]:
+    """A server for the length of a block, and its port. No task of a connection outlives it."""
+    tasks: set[asyncio.Task[None]] = set()
+    is_closing = False
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if is_closing:  # accepted at the last moment
+            writer.close()
+            return
+        task = asyncio.create_task(handle(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        task.add_done_callback(lambda _: writer.close())
+
+    server = await asyncio.start_server(accept, HOST, 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        is_closing = True
+        server.close()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
 
 async def an_echo_comes_back() -> None:
@@ -37,7 +68,6 @@ async def an_echo_comes_back() -> None:
             pass
         finally:
             open_now -= 1
-            writer.close()
 
     async def client(port: int, name: bytes) -> int:
         heard = 0
@@ -56,12 +86,12 @@ async def an_echo_comes_back() -> None:
             pass
         return heard
 
-    server = await asyncio.start_server(serve, HOST, 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        async with asyncio.TaskGroup() as group:
+    try:
+        async with serving(serve) as port, asyncio.TaskGroup() as group:
             clients = [group.create_task(client(port, name)) for name in (b"ann", b"bob")]
         assert served >= sum(task.result() for task in clients if not task.cancelled())
+    finally:
+        assert open_now == 0
 
 
 async def a_length_goes_before_each_message() -> None:
@@ -76,12 +106,10 @@ async def a_length_goes_before_each_message() -> None:
                     length = int.from_bytes(await reader.readexactly(2), "big")
                     got.append(await reader.readexactly(length))
         finally:
-            writer.close()
             is_over.set()
 
     sent = [b"a", b"bc" * 100, b"", b"d"]
-    async with await asyncio.start_server(receive, HOST, 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with serving(receive) as port:
         async with connected(port) as (_, writer):
             for message in sent:
                 writer.write(len(message).to_bytes(2, "big"))

@@ -106,7 +106,7 @@ def is_fault_itself(error: BaseException, facts: Facts, faults: tuple[PlannedFau
 
 def _is_fault_leaf(leaf: BaseException, facts: Facts, kinds: set[type]) -> bool:
     name = type(leaf).__name__
-    if Cancel in kinds and name in ("CancelledError", "Cancelled"):
+    if (Cancel in kinds or facts.expires_by_cancel) and name in ("CancelledError", "Cancelled"):
         return True
     if Expire in kinds and isinstance(leaf, TimeoutError):
         return True

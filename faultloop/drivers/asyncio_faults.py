@@ -38,6 +38,8 @@ class Injector:
         self._held: list[tuple[Timer, Entry]] = []
         self.injected: list[BaseException] = []
         """Errors raised by Fail, to be recognised when they come out at the top."""
+        self.expires_by_cancel = False
+        """Whether a deadline held for is a plain `call_later(…, task.cancel)`: then a cancellation comes out."""
 
     @property
     def is_busy(self) -> bool:
@@ -128,6 +130,7 @@ class Injector:
         if deadline is None:
             return "no deadline covers the task at this await, so none can expire"
         self._holds[task] = deadline
+        self.expires_by_cancel |= isinstance(getattr(deadline._callback, "__self__", None), asyncio.Task)
         return ""
 
     def _fail(self, fault: Fail, task: Any, argument: Any, *, is_woken: bool) -> tuple[Any, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -162,6 +162,78 @@ def test_a_timeout_that_expires_swallowed_nothing():
     assert checked(in_time, swallowed_cancel="violation").status is Status.PASSED
 
 
+def test_a_task_group_that_cancels_its_own_host_left_no_request_behind():
+    """Up to Python 3.12 it does not take back what it asked of a host that was already waiting for its children."""
+
+    async def catches() -> None:
+        async def breaks() -> None:
+            await asyncio.sleep(1)
+            raise OSError("disk full")
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(breaks())
+        except* OSError:
+            pass
+
+    assert run(catches).trace.outcome.findings == ()
+
+
+@pytest.mark.parametrize("waits_in_the_block", [False, True])
+def test_a_cancellation_swallowed_after_a_group_had_failed_is_found(waits_in_the_block: bool):
+    async def deaf() -> None:
+        async def breaks() -> None:
+            await asyncio.sleep(1)
+            raise OSError("disk full")
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(breaks())
+                if waits_in_the_block:
+                    await asyncio.sleep(10)
+        except* OSError:
+            pass
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+
+    async def cancels() -> None:
+        task = asyncio.create_task(deaf(), name="deaf")
+        await asyncio.sleep(5)
+        task.cancel()
+        await task
+
+    assert [finding.task for finding in run(cancels).trace.outcome.findings] == ["cancels/deaf"]
+
+
+async def fails_in_a_generator() -> None:
+    @asynccontextmanager
+    async def session() -> AsyncIterator[int]:
+        await asyncio.sleep(1)
+        yield 1
+
+    async with session():
+        pass
+
+
+def test_a_generator_that_has_ended_is_not_open_though_a_traceback_keeps_it():
+    result = run(fails_in_a_generator, faults=["cancel fails_in_a_generator @ sleep"])
+    assert (result.status, result.trace.outcome.findings) == (Status.PROPAGATED, ())
+
+
+def test_a_connection_that_asyncio_is_setting_up_is_no_task_of_the_programs():
+    async def connects() -> None:
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+        async with server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.close()
+
+    left = [
+        run(connects, faults=[f"cancel connects @ open_connection #{nth} woken"]).trace.outcome.findings
+        for nth in (1, 2)
+    ]
+    assert left == [(), ()]
+
+
 def test_a_generator_that_was_closed_or_used_up_is_no_finding():
     async def tidy() -> None:
         async def numbers() -> AsyncIterator[int]:
@@ -222,6 +294,16 @@ async def with_a_deadline() -> None:
         await asyncio.sleep(1)
 
 
+async def with_a_deadline_by_hand() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    timer = asyncio.get_running_loop().call_later(30, task.cancel)
+    try:
+        await asyncio.sleep(1)
+    finally:
+        timer.cancel()
+
+
 @pytest.mark.parametrize(
     ("scenario", "fault"),
     [
@@ -229,6 +311,7 @@ async def with_a_deadline() -> None:
         (one_sleep, "fail:OSError one_sleep @ sleep"),
         (one_sleep, "fail:OSError one_sleep @ sleep woken"),
         (with_a_deadline, "expire with_a_deadline @ sleep woken"),
+        (with_a_deadline_by_hand, "expire with_a_deadline_by_hand @ sleep woken"),
         (in_a_group, "fail:OSError child @ sleep"),
         (in_nested_groups, "fail:OSError child @ sleep"),
         (raises_from, "fail:OSError raises_from @ sleep"),
