@@ -132,17 +132,17 @@ class Walk:
         assert calm is not None
         firsts = list(trials(calm, SCOPE, _quietly))
         random.shuffle(firsts)
-        is_complete = True
+        complete = 0
         for number, first in enumerate(firsts):
             if not self.may_run:
                 return
             parent = self.trace((first,), None)
             seconds = list(following(parent, first)) if parent is not None else []
             share = math.ceil((self.runs_max - self.verdict.runs) / (len(firsts) - number))
-            is_complete = is_complete and len(seconds) < share
+            complete += len(seconds) < share
             for second in seconds if len(seconds) < share else random.sample(seconds, max(0, share - 1)):
                 self.strike((first, second), None, cast(Observed, parent))
-        if is_complete:
+        if complete == len(firsts):
             self.verdict.exhausted.append("pairs")
 
     def chains(self, random: Random) -> None:

@@ -38,9 +38,7 @@ def programs_of(topic: ModuleType) -> dict[str, Program]:
     }
 
 
-PROGRAMS: dict[str, Program] = {
-    name: program for topic in TOPICS for name, program in programs_of(topic).items()
-}
+PROGRAMS: dict[str, Program] = {name: program for topic in TOPICS for name, program in programs_of(topic).items()}
 PROGRAMS["fm_001_guarded"] = fm_001.guarded
 if not queues.HAS_SHUTDOWN:
     del PROGRAMS["a_queue_is_shut_down"]

@@ -99,7 +99,7 @@ async def a_length_goes_before_each_message() -> None:
     got: list[bytes] = []
     is_over = asyncio.Event()
 
-    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def receive(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         try:
             with suppress(asyncio.IncompleteReadError, ConnectionError):
                 while True:

@@ -178,7 +178,7 @@ async def a_service_drains() -> None:
     service = Service()
 
     async def client(pause: float) -> None:
-        while service.submit(pause):
+        while service.submit(pause):  # noqa: ASYNC110  a request, then a pause
             await asyncio.sleep(pause)
 
     clients = [asyncio.create_task(client(pause)) for pause in (0.2, 0.7)]

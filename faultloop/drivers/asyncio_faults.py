@@ -221,8 +221,7 @@ def is_in_its_block(scope: Any) -> bool:
     if host is None or host.done():
         return False
     return not any(
-        frame.f_code.co_name == "__aexit__"
-        and getattr(frame.f_locals.get("self"), "cancel_scope", None) is scope
+        frame.f_code.co_name == "__aexit__" and getattr(frame.f_locals.get("self"), "cancel_scope", None) is scope
         for frame in frames_of(host.get_coro())
     )
 
