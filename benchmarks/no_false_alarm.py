@@ -3,8 +3,8 @@
     python benchmarks/no_false_alarm.py [--runs 20000] [--orders fifo,batch] [--programs a_rate_is_kept,…] [--seed 0]
                                         [--jobs 2]
 
-For each program and order level: first what `faultloop.explore` does by itself; then, until there are so many runs,
-faults on top of each other. At `fifo` all pairs of faults, or as many as there is room for, spread evenly over the
+For each program and order level: half of the runs are what `faultloop.explore` makes of them; then faults are put on top
+of each other. At `fifo` all pairs of faults, or as many as there is room for, spread evenly over the
 first ones; then, and at `batch` from the beginning, chains of up to three faults, each on an order of its own.
 «different» counts the runs of these that differ in their faults or in their order. A small program has only so many:
 it is through with `chains` when a thousand in a row brought nothing new, for to repeat them would prove nothing.
@@ -150,16 +150,16 @@ class Walk:
         while self.may_run:
             seed = random.getrandbits(32)
             chain: tuple[Trial, ...] = ()
-            parent = self.trace(chain, seed)
-            while parent is not None and self.may_run and len(chain) < CHAIN:
-                possible = list(following(parent, *chain))
-                tried = random.sample(possible, min(SIBLINGS, len(possible), self.runs_max - self.verdict.runs))
+            for _ in range(CHAIN):
+                parent = self.trace(chain, seed)
+                possible = list(following(parent, *chain)) if parent is not None else []
+                room = max(0, self.runs_max - self.verdict.runs)
+                tried = random.sample(possible, min(SIBLINGS, len(possible), room))
                 for trial in tried:
-                    self.strike((*chain, trial), seed, parent)
-                if not tried or len(chain) + 1 == CHAIN or not self.may_run:
+                    self.strike((*chain, trial), seed, cast(Observed, parent))
+                if not tried:
                     break
                 chain = (*chain, tried[0])
-                parent = self.trace(chain, seed)
         if self.stale >= STALE_RUNS:
             self.verdict.exhausted.append("chains")
 
@@ -182,7 +182,7 @@ def _quietly(why: str) -> None:
 def survive(program: str, order: Order, runs: int, seed: int = 0) -> Verdict:
     """Run one program so many times at one level."""
     began = time.perf_counter()
-    found = explore(PROGRAMS[program], runs=runs, order=order, seed=seed)
+    found = explore(PROGRAMS[program], runs=math.ceil(runs / 2), order=order, seed=seed)
     verdict = Verdict(program, order, found.runs)
     if found.status != "passed" or found.failures:
         verdict.alarms += [f"explore, {failure.fault or 'no fault'}: {failure.message}" for failure in found.failures]

@@ -29,7 +29,7 @@ def test_a_correct_program_survives_exploring(program: str, order: Order):
     verdict = survive(program, order, RUNS)
     gc.collect()
     assert verdict.alarms == []
-    assert verdict.runs == RUNS or "chains" in verdict.exhausted
+    assert verdict.runs >= RUNS or "chains" in verdict.exhausted
 
 
 @pytest.mark.parametrize("program", [name for name in PROGRAMS if name not in SLOW])
