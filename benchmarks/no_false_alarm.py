@@ -3,9 +3,9 @@
     python benchmarks/no_false_alarm.py [--runs 20000] [--orders fifo,batch] [--programs a_rate_is_kept,…] [--seed 0]
                                         [--jobs 2]
 
-For each program and order level: half of the runs are what `faultloop.explore` makes of them; then faults are put on top
-of each other. At `fifo` all pairs of faults, or as many as there is room for, spread evenly over the
-first ones; then, and at `batch` from the beginning, chains of up to three faults, each on an order of its own.
+For each program and order level half of the runs are what `faultloop.explore` makes of them; then faults are put on
+top of each other. At `fifo` all pairs of faults, or as many as there is room for, spread evenly over the first ones;
+then, and at `batch` from the beginning, chains of up to three faults, each on an order of its own.
 «different» counts the runs of these that differ in their faults or in their order. A small program has only so many:
 it is through with `chains` when a thousand in a row brought nothing new, for to repeat them would prove nothing.
 A run that fails is an alarm. Printed: a table, and alarms with their faults. Exits with 1 if there is one.
