@@ -66,7 +66,7 @@ def read_checks(weights: Mapping[str, str]) -> Checks:
 
 def judge(facts: Facts, checks: Checks, faults: tuple[PlannedFault, ...] = ()) -> Outcome:
     """The outcome of a run. faults: those that landed, for an error that is a fault itself is no failure."""
-    findings = tuple(_findings(facts, checks))
+    findings = tuple(_findings(facts, checks, faults))
     status, message = _status(facts, checks, faults)
     raised = _raised(facts.error, facts.error_place) if facts.error is not None else None
     counting = [finding for finding in findings if finding.counts]
@@ -97,7 +97,7 @@ def _status(facts: Facts, checks: Checks, faults: tuple[PlannedFault, ...]) -> t
 
 
 def is_fault_itself(error: BaseException, facts: Facts, faults: tuple[PlannedFault, ...]) -> bool:
-    """Whether an error at the top is nothing but the injected fault that was let through."""
+    """Whether an error that came out is nothing but the injected fault that was let through."""
     if not facts.has_landed:
         return False
     kinds = {type(planned.fault) for planned in faults}
@@ -106,7 +106,7 @@ def is_fault_itself(error: BaseException, facts: Facts, faults: tuple[PlannedFau
 
 def _is_fault_leaf(leaf: BaseException, facts: Facts, kinds: set[type]) -> bool:
     name = type(leaf).__name__
-    if Cancel in kinds and name in ("CancelledError", "Cancelled"):
+    if (Cancel in kinds or facts.expires_by_cancel) and name in ("CancelledError", "Cancelled"):
         return True
     if Expire in kinds and isinstance(leaf, TimeoutError):
         return True
@@ -120,13 +120,13 @@ def _is_fault_leaf(leaf: BaseException, facts: Facts, kinds: set[type]) -> bool:
     return False
 
 
-def _findings(facts: Facts, checks: Checks) -> Iterator[Finding]:
+def _findings(facts: Facts, checks: Checks, faults: tuple[PlannedFault, ...]) -> Iterator[Finding]:
     if checks.unretrieved != "off":
         for complaint in facts.complaints:
+            if complaint.error is not None and is_fault_itself(complaint.error, facts, faults):
+                continue  # let through by a task nobody waits for, or by a callback that asked a task how it ended
             what = describe(complaint.error) if complaint.error is not None else ""
             message = f"{complaint.message}: {what}" if what else complaint.message
-            if complaint.error is not None and any(complaint.error is injected for injected in facts.injected):
-                continue  # the fault itself, in a task nobody waits for: the program let it through
             yield Finding("unretrieved", clean(message), checks.unretrieved == "violation")
     if facts.alive and checks.leaked_tasks != "off":
         named = ", ".join(facts.alive[:5]) + (", …" if len(facts.alive) > 5 else "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import types
 from asyncio import events
 from collections.abc import Callable
@@ -25,8 +26,10 @@ CFuture = asyncio.Future
 class Task(asyncio.Task[Any]):
     """asyncio's own C task, with an ordinal and a place for its node."""
 
-    __slots__ = ("label", "node", "ordinal")
+    __slots__ = ("group_cancels", "label", "node", "ordinal")
 
+    group_cancels: int
+    """Cancellations by its own TaskGroups that these have not taken back. Unset when there was none."""
     ordinal: int
     """From 1, in order of creation. Set before __init__, which already hashes the task."""
     label: str
@@ -48,7 +51,30 @@ class Task(asyncio.Task[Any]):
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Request cancellation. A Python method, so that `call_soon(task.cancel)` is not taken for a step."""
+        if _caller_is("_on_task_done"):
+            self.group_cancels = getattr(self, "group_cancels", 0) + 1
         return super().cancel(msg)
+
+    def uncancel(self) -> int:
+        """Take a request for cancellation back."""
+        if _caller_is("__aexit__"):
+            self.group_cancels = getattr(self, "group_cancels", 1) - 1
+        return super().uncancel()
+
+    @property
+    def is_still_cancelled(self) -> bool:
+        """Whether somebody cancelled the task and nobody took it back.
+
+        A TaskGroup cancels its own host when a child fails, and up to 3.12 forgets to take that back if the host was
+        already waiting for its children: that is no request of anybody's.
+        """
+        return self.cancelling() > getattr(self, "group_cancels", 0)
+
+
+def _caller_is(function: str) -> bool:
+    """Whether a method of this module was called by that method of a TaskGroup."""
+    frame = sys._getframe(2)
+    return frame.f_code.co_name == function and frame.f_globals.get("__name__") == "asyncio.taskgroups"
 
 
 class Future(asyncio.Future[Any]):

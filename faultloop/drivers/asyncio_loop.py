@@ -197,9 +197,11 @@ class Loop(asyncio.SelectorEventLoop):
         """Queue a callback for a later virtual time. delay: seconds."""
         if cast(object, delay) is None:
             raise TypeError("delay must not be None")
-        return self._at(
-            self.now + round(delay * NANOSECONDS) if delay < FOREVER_SECONDS else NEVER, callback, args, context
-        )
+        if delay >= FOREVER_SECONDS:
+            return self._at(NEVER, callback, args, context)
+        # However short, it is not nothing: who naps until a float deadline would else never get past the last rounding.
+        nanoseconds = round(delay * NANOSECONDS) or (delay > 0)
+        return self._at(self.now + nanoseconds, callback, args, context)
 
     def call_at(
         self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None

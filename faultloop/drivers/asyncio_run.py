@@ -76,6 +76,8 @@ class Facts:
     swallowed: tuple[str, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     injected: tuple[BaseException, ...] = ()
+    expires_by_cancel: bool = False
+    """Whether a deadline that was made to expire is a plain `call_later(…, task.cancel)`."""
     obstacle: str = ""
     has_landed: bool = False
     untidy: str = ""
@@ -88,7 +90,7 @@ def execute(scenario: Scenario, settings: Settings, *, strikes: tuple[Strike, ..
     facts = _run(loop, scenario, sweeper.injector if sweeper is not None else None, None, None)
     if sweeper is not None:
         facts.obstacle, facts.has_landed = sweeper.obstacle, sweeper.landed == len(strikes)
-        facts.injected = tuple(sweeper.injector.injected)
+        _remember_injected(facts, sweeper.injector)
     return facts
 
 
@@ -115,7 +117,7 @@ def execute_traced(
         loop.ordering = looking_order(settings.order, loop.queue, _looking(guide), keep, hold=settings.hold)
     facts = _run(loop, scenario, tracer.injector, tracer, sites)
     facts.swallowed = tuple(node.path for node in tracer.swallowed)
-    facts.injected = tuple(tracer.injector.injected)
+    _remember_injected(facts, tracer.injector)
     facts.has_landed = bool(recorder.delivered)
     return facts, tracer
 
@@ -125,6 +127,11 @@ def _looking(guide: Guide) -> Look:
         return guide.pick([ordinal_of(entry) for entry in entries], [0] * len(entries))
 
     return look
+
+
+def _remember_injected(facts: Facts, injector: Injector) -> None:
+    facts.injected = tuple(injector.injected)
+    facts.expires_by_cancel = injector.expires_by_cancel
 
 
 def _make(kind: type[Any], settings: Settings) -> Any:
@@ -267,7 +274,7 @@ def _out_of_time(loop: Loop) -> OverLimit:
 def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sites: SiteTable | None) -> None:
     """Collect what the standard checks judge, before anything is torn down."""
     known = _tasks_of(loop)
-    left = [task for task in known if not task.done() and task is not root and not _closes_generator(task)]
+    left = [task for task in known if not task.done() and task is not root and not _is_asyncios(task)]
     if tracer is not None:
         facts.alive = tuple(tracer.node_of(task).path for task in left)
     elif left:
@@ -280,7 +287,8 @@ def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sit
         if id(task) not in looked_at:
             complaints.append(Complaint("Task exception was never retrieved", task._exception))
     facts.complaints = tuple(complaints)
-    open_now = sorted(generator.__qualname__ for generator in list(loop._asyncgens))
+    # One that has ended may still be there: the traceback of what ended it keeps it alive.
+    open_now = sorted(g.__qualname__ for g in list(loop._asyncgens) if g.ag_frame is not None)
     facts.open_generators = tuple(bare_function(name) for name in (*loop.open_generators, *open_now))
     if facts.halted is not None and tracer is not None and sites is not None:
         facts.waiting = waiting_tasks([task for task in known if not task.done()], tracer, sites)
@@ -295,9 +303,13 @@ def _about_to_be_seen(loop: Loop) -> set[int]:
     return told
 
 
-def _closes_generator(task: Any) -> bool:
-    """Whether asyncio made this task to close an async generator that the program left open: a finding of its own."""
-    return type(task.get_coro()).__name__ == "async_generator_athrow"
+def _is_asyncios(task: Any) -> bool:
+    """Whether asyncio made this task for itself: to set up a connection that a server has just accepted, or to close an
+    async generator that the program left open, which is a finding of its own.
+    """
+    coroutine = task.get_coro()
+    is_accepting = getattr(coroutine, "__qualname__", "") == "BaseSelectorEventLoop._accept_connection2"
+    return is_accepting or type(coroutine).__name__ == "async_generator_athrow"
 
 
 def _tasks_of(loop: Loop) -> list[Any]:

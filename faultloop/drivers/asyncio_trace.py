@@ -268,7 +268,7 @@ class Tracer:
         else:
             error = getattr(task, "_exception", None)  # looking with exception() would count as retrieving it
             how = type(error).__name__ if error is not None else "result"
-            if error is None and task.cancelling():
+            if error is None and (task.is_still_cancelled if type(task) is Task else task.cancelling()):
                 self.swallowed.append(node)
         self._log((self._loop.step, self._loop.now, "end", node.index, -1, -1, 0, how))
 
