@@ -38,9 +38,9 @@ from faultloop.deciders.calm import Calm
 from faultloop.deciders.uniform import Uniform
 from faultloop.drivers.asyncio_run import Settings, execute
 from faultloop.model.address import parse_kind
-from faultloop.model.limits import Limits
 from faultloop.model.points import Phase
 from faultloop.model.trace import Order
+from faultloop.search.conditions import Conditions
 from faultloop.search.run import Observed, run_with
 from faultloop.search.sweep import Scope, Trial, trials
 
@@ -89,11 +89,10 @@ class Walk:
         seen = run_with(
             PROGRAMS[self.verdict.program],
             Calm() if seed is None else Uniform(seed),
+            Conditions.of(),
             faults=tuple(trial.planned for trial in chain),
             seed=seed,
             order=self.verdict.order,
-            limits=Limits(),
-            checks=Checks(),
             collect=True,
         )
         self._look(chain, seed, seen.run.trace.outcome.status.is_failure, seen.run.trace.outcome.message)
