@@ -19,6 +19,7 @@ from typing import Literal
 
 from faultloop.checks.standard import Checks
 from faultloop.deciders.strategies import STRATEGIES
+from faultloop.drivers.alarm import many_runs
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import UsageError
@@ -142,7 +143,11 @@ class _Asked:
 
 def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     try:
-        with observing(program) as observation, _collector_at_rest():
+        with (
+            observing(program) as observation,
+            _collector_at_rest(),
+            many_runs(program.under.limits.wall_seconds),
+        ):
             found = _searched(program, ledger, asked)
     finally:
         forget(program.number)

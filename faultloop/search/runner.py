@@ -23,6 +23,7 @@ from faultloop.deciders.protocol import Decider
 from faultloop.deciders.strategies import STRATEGIES, SYSTEMATIC
 from faultloop.deciders.uniform import Uniform
 from faultloop.deciders.unseen import Fresh
+from faultloop.drivers.alarm import many_runs
 from faultloop.drivers.asyncio_guided import Guided, execute_guided
 from faultloop.drivers.asyncio_run import Facts, execute
 from faultloop.drivers.frames import ChainTable
@@ -46,6 +47,7 @@ from faultloop.search.units import (
     Report,
     Seconds,
     Singles,
+    Unit,
 )
 
 TRIALS_PER_ORDER = 6
@@ -140,22 +142,26 @@ class Runner:
         unit, seconds = commission.unit, commission.seconds
         tally = _Tally(commission.runs, time.perf_counter() + seconds if seconds is not None else float("inf"))
         try:
-            match unit:
-                case Singles():
-                    return self._try_singles(unit, tally)
-                case Reaching():
-                    return self._reach(unit, tally)
-                case Seconds():
-                    return self._try_seconds(unit, tally)
-                case Enumerating():
-                    return self._enumerate(unit, tally)
-                case Drawing():
-                    return self._draw(unit, tally)
-                case Guiding():
-                    return self._guide(unit, tally)
+            with many_runs(self._program.under.limits.wall_seconds):
+                return self._made(unit, tally)
         except KeyboardInterrupt:
             tally.is_cut = True
             return tally.report(is_interrupted=True)
+
+    def _made(self, unit: Unit, tally: _Tally) -> Report:
+        match unit:
+            case Singles():
+                return self._try_singles(unit, tally)
+            case Reaching():
+                return self._reach(unit, tally)
+            case Seconds():
+                return self._try_seconds(unit, tally)
+            case Enumerating():
+                return self._enumerate(unit, tally)
+            case Drawing():
+                return self._draw(unit, tally)
+            case Guiding():
+                return self._guide(unit, tally)
 
     # Faults on the calm run
 
