@@ -27,6 +27,8 @@ PART_MIN, PART_MAX = 4, 64
 """Runs of one part of a level: few at first, so that little is lost when a level is soon done; then more and more."""
 RUNS_PER_FAULTED = 8
 """Of how many orders drawn one is tried with faults as well: that is about as many runs again."""
+DRAWN_PER_GUIDED = 4
+"""How many orders are drawn evenly for each one that a strategy draws, once parts grow: they cost a fifth."""
 SAVED_EVERY = 8
 """After how many parts a lone strategy's tables come back, for the file that keeps them."""
 WATCHED_MIN = 12
@@ -191,9 +193,10 @@ class Stages:
             for lane in range(lanes):
                 yield Guiding(state.order, state.strategy, self._seed + lane, part, size, learned, saves)
         if state.strategy == "auto" and state.answers is None:
-            faulted = (size + part % 2 * RUNS_PER_FAULTED // 2) // RUNS_PER_FAULTED if with_faults else 0
+            drawn = size if size == PART_MIN else size * DRAWN_PER_GUIDED
+            faulted = (drawn + part % 2 * RUNS_PER_FAULTED // 2) // RUNS_PER_FAULTED if with_faults else 0
             for _ in range(lanes):
-                yield Drawing(state.order, self._random.getrandbits(32), size, faulted)
+                yield Drawing(state.order, self._random.getrandbits(32), drawn, faulted)
 
     def _put_together(self, state: _Level) -> Saved | None:
         tables = [*([state.learned] if state.learned is not None else []), *state.lessons]
