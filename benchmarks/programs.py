@@ -86,12 +86,12 @@ def explore(program: str, strategy: Strategy, limit: int) -> tuple[int | None, i
     return None, limit
 
 
-def measure(program: str, name: str, seeds: int, limit: int, sees_attributes: bool) -> Cell:
+def measure(program: str, name: str, seeds: range, limit: int, sees_attributes: bool) -> Cell:
     """All trials of one cell."""
     observe(touch, attributes=sees_attributes)
     found: list[int | None] = []
     total, began = 0, time.process_time()
-    for seed in range(1 if name in SYSTEMATIC else seeds):
+    for seed in seeds[:1] if name in SYSTEMATIC else seeds:
         random = Random(f"{program} {seed}")
         strategy = Portfolio(random, sees_all=sees_attributes) if name == "auto" else STRATEGIES[name](random)
         gc.collect()
@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("--strategies", default="auto,rff,holding,surw,urw,pos,pct3,random")
     parser.add_argument("--programs", default=",".join(BASELINE))
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--runs", type=int, default=2_000)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--primitives", action="store_true")
@@ -159,7 +160,7 @@ def main() -> None:
                 measure,
                 [program for program, _ in places],
                 [name for _, name in places],
-                repeat(args.seeds),
+                repeat(range(args.first_seed, args.first_seed + args.seeds)),
                 repeat(args.runs),
                 repeat(not args.primitives),
             )
