@@ -73,17 +73,20 @@ class Held:
         self.ran = base.ran
 
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
-        """Among those on the lowest level, as the base would."""
-        of = self._levels.get
-        levels = [of(site, 0) for site in sites]
+        """What the base picks, of all if that is not held, or else of those on the lowest level."""
+        index = self._base.pick(tasks, sites)
+        of = self._levels
+        if sites[index] not in of or self._patience < 0:
+            return index
+        levels = [of.get(site, 0) for site in sites]
         lowest = min(levels)
-        free = [index for index, level in enumerate(levels) if level == lowest]
-        if len(free) == len(tasks) or self._patience < 0:
-            return self._base.pick(tasks, sites)
+        if levels[index] == lowest:
+            return index
         self._patience -= 1
+        free = [place for place, level in enumerate(levels) if level == lowest]
         if len(free) == 1:
             return free[0]
-        return free[self._base.pick([tasks[index] for index in free], [sites[index] for index in free])]
+        return free[self._base.pick([tasks[place] for place in free], [sites[place] for place in free])]
 
 
 class Holding:

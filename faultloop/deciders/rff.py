@@ -41,16 +41,15 @@ class Wanted:
         self._judge()
 
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
-        """One of those that do not spoil a wanted pair; of all, if all do."""
-        unwelcome = self._unwelcome
-        if unwelcome and self._patience >= 0:
-            self._patience -= 1
-            free = [index for index, site in enumerate(sites) if not unwelcome >> site & 1]
-            if len(free) == 1:
-                return free[0]
-            if 0 < len(free) < len(tasks):
-                return free[self._base.pick([tasks[index] for index in free], [sites[index] for index in free])]
-        return self._base.pick(tasks, sites)
+        """What the base picks, of all if that spoils no wanted pair, or else of those that spoil none, if any."""
+        index, unwelcome = self._base.pick(tasks, sites), self._unwelcome
+        if not unwelcome >> sites[index] & 1 or self._patience < 0:
+            return index
+        self._patience -= 1
+        free = [place for place, site in enumerate(sites) if not unwelcome >> site & 1]
+        if len(free) < 2:
+            return free[0] if free else index
+        return free[self._base.pick([tasks[place] for place in free], [sites[place] for place in free])]
 
     def ran(self, task: int, site: int, touched: Sequence[Touch], /) -> None:
         """Note who wrote last, and which pairs came about."""

@@ -50,8 +50,9 @@ class Fresh:
     def ran(self, task: int, site: int, touched: Sequence[Touch], /) -> None:
         """Note where the run stands, and pass it on."""
         asked, self._asked = self._asked, ()
-        self.position.move(task, tuple(touched), asked)
-        self.base.ran(task, site, touched)
+        touches = tuple(touched)
+        self.position.move(task, touches, asked)
+        self.base.ran(task, site, touches)
 
 
 class Unseen:

@@ -9,7 +9,9 @@ Source: H. Zhao, D. Wolff, U. Mathur, A. Roychoudhury, «Selectively Uniform Con
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from random import Random
 
 from faultloop.deciders.lengths import Lengths
@@ -19,45 +21,35 @@ from faultloop.deciders.looking import LookingDecider, Touch, study, watched
 class Remaining:
     """Answers in proportion to what is left."""
 
-    __slots__ = ("_draw", "_left", "_made", "_newborn")
+    __slots__ = ("_draw", "_left", "_newborn", "_weights")
 
     def __init__(self, random: Random, lengths: Lengths) -> None:
         self._draw: Callable[[], float] = random.random
         self._left = lengths.families.copy()
-        self._made = 0
+        self._weights = [max(1, count) for count in self._left]
+        """What is left, at least 1: whatever the counts say, a task that is ready can go on."""
         self._newborn: list[int] = []
 
     def made(self, task: int, /) -> None:
         """Its steps are no longer its parent's."""
-        self._made = task
         if task == len(self._left):
             self._left.append(1)
+            self._weights.append(1)
         self._newborn.append(task)
 
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
         """One of them, in proportion to what each has left, at least 1."""
-        left = self._left
-        total = 0
-        for task in tasks:
-            count = left[task]
-            total += count if count > 1 else 1
-        draw = int(self._draw() * total)
-        for index, task in enumerate(tasks):
-            count = left[task]
-            draw -= count if count > 1 else 1
-            if draw < 0:
-                return index
-        raise AssertionError(draw)
+        sums = list(accumulate(map(self._weights.__getitem__, tasks)))
+        return bisect(sums, int(self._draw() * sums[-1]))
 
     def ran(self, task: int, site: int, touched: Sequence[Touch], /) -> None:
         """One less is left."""
-        left = self._left
-        left[task] -= 1
+        left = self._left[task] - 1
         if self._newborn:
-            for child in self._newborn:
-                if child != task:
-                    left[task] -= left[child]
+            left -= sum(self._left[child] for child in self._newborn if child != task)
             self._newborn.clear()
+        self._left[task] = left
+        self._weights[task] = left if left > 1 else 1
 
 
 class Urw:
