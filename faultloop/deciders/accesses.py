@@ -4,7 +4,8 @@ Rule 1: counts only grow; they are guesses at what a run has still to come.
 Rule 2: a task that touches an object only when all others are done with it (it waits for them, say) has no say in the
 order, and is left out once that has held for RUNS_TO_TRUST runs.
 Rule 3: orders are kept only where there are few enough to run out of: elsewhere no run would repeat one.
-Rule 4: bounded. The first OBJECTS_MAX objects are known, and NODES_MAX beginnings of orders in all.
+Rule 4: bounded. Runs teach the first OBJECTS_MAX objects, and NODES_MAX beginnings of orders in all; merging unites
+what is given, however much it is.
 """
 
 from __future__ import annotations
@@ -123,11 +124,11 @@ class Accesses:
     def study(self, record: Record) -> None:
         """Learn from a run that is over."""
         seen: dict[int, list[int]] = {}
-        for task, _, touched in record.steps:
+        for task, _, touched in record.touching():
             if len(touched) == 1:
                 seen.setdefault(touched[0][0], []).append(task)
-            elif touched:
-                for number in dict.fromkeys(number for number, _ in touched):
+            else:
+                for number in {number: None for number, _ in touched}:
                     seen.setdefault(number, []).append(task)
         for number, tasks in seen.items():
             known = self.of.get(number)

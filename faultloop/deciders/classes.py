@@ -6,52 +6,114 @@ over the steps whatever their order; it is closed when every way to go on from i
 Rule 1: a step is known by the step of its task before it (or the step that made the task) and by the last touches of
 what it touches. Where footprints are complete, a step that is known does the same again.
 Rule 2: nothing is closed on a guess: only if each way on leads, by known steps alone, to what is closed.
-Rule 3: hashes are of integers only, so they are the same in every process of one version of Python.
+Rule 3: what may be done next belongs to a state. Where all that is ready is offered, what happened tells it. Where a
+turn is offered, what is left of the turn is part of the state. Else only the same schedule is the same state.
+Rule 4: bounded. From ENTRIES_MAX entries on everything is forgotten and nothing is watched or claimed any more; and
+where runs never meet what is closed, few are watched.
+Rule 5: hashes are of integers only, so they are the same in every process of one version of Python.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from faultloop.deciders.looking import Touch
+from faultloop.deciders.looking import Offers, Touch
 
 _MASK = (1 << 64) - 1
 START = 0
 """The state before the first step."""
+NOTHING = (0, 0)
+"""What happened to an object that nobody touched."""
+ENTRIES_MAX = 300_000
+OPTIONS_MAX = 1_000
+"""A question with as many options is never closed: there may be more than were offered."""
+BARREN_MAX = 64
+"""After so many watched runs in a row that met nothing closed, only one in RARELY is watched."""
+RARELY = 8
 
 
 class Classes:
     """What is known of all runs so far."""
 
-    __slots__ = ("closed", "ends", "habits", "known")
+    __slots__ = ("_barren", "_runs", "_touches", "closed", "ends", "habits", "is_full", "known", "offers")
 
-    def __init__(self) -> None:
+    def __init__(self, offers: Offers = "all") -> None:
+        self.offers: Offers = offers
         self.closed: set[int] = set()
         """States from which every way on was seen."""
         self.ends: set[int] = set()
         """The last state of each run: one per class."""
-        self.habits: dict[int, list[tuple[Touch, ...]]] = {}
+        self.habits: dict[int, tuple[tuple[Touch, ...], ...]] = {}
         """Per step: what the next step of its task was seen to touch. That depends on what others did meanwhile."""
         self.known: set[int] = set()
         """Steps that were seen."""
+        self.is_full = False
+        """Whether there were too many to keep."""
+        self._touches: dict[tuple[Touch, ...], tuple[Touch, ...]] = {}
+        """One of each, to be shared."""
+        self._barren = 0
+        self._runs = 0
+
+    def will_watch(self) -> bool:
+        """Whether it is worth its time to follow the next run."""
+        self._runs += 1
+        return not self.is_full and (self._barren < BARREN_MAX or self._runs % RARELY == 0)
+
+    def add_step(self, step: int, past: int, touched: tuple[Touch, ...]) -> None:
+        """A step was seen for the first time."""
+        self.known.add(step)
+        habits = self.habits.get(past, ())
+        if touched not in habits:
+            self.habits[past] = (*habits, self._touches.setdefault(touched, touched))
+
+    def add_end(self, state: int, *, has_met: bool) -> None:
+        """A watched run is over. has_met: whether it met what was closed."""
+        self._barren = 0 if has_met or state in self.ends else self._barren + 1
+        self.ends.add(state)
+        self.closed.add(state)
+        if len(self.known) + len(self.closed) + len(self.ends) > ENTRIES_MAX:
+            self.is_full = True
+            for table in (self.known, self.closed, self.ends, self.habits, self._touches):
+                table.clear()
 
 
 class Position:
     """Where a run stands among the classes."""
 
-    __slots__ = ("_asked", "_classes", "_newborn", "_of_object", "_of_task", "_taken", "state")
+    __slots__ = (
+        "_asked",
+        "_classes",
+        "_happened",
+        "_has_met",
+        "_is_lost",
+        "_newborn",
+        "_of_object",
+        "_of_task",
+        "_offers",
+        "_rest",
+        "_taken",
+        "state",
+    )
 
     def __init__(self, classes: Classes) -> None:
         self._classes = classes
+        self._offers = classes.offers
         self._of_task: list[int] = [0]
         """Per task: its last step. Place 0 is nobody's."""
         self._newborn: list[int] = []
         self._of_object: dict[int, tuple[int, int]] = {}
         """Per object: its last write, and the sum of the reads since."""
-        self._asked: list[Sequence[int]] = []
-        """Per step: the tasks it was chosen from; empty if there was no choice."""
-        self._taken: list[tuple[int, int, int, dict[int, tuple[int, int]]]] = []
-        """Per step: its task, and what stood before: the task's last step, the state, what it touched."""
+        self._happened = START
+        """The sum of the steps so far."""
+        self._rest = 0
+        """The sum of the tasks that are left of the turn; 0 between turns, and if turns do not matter."""
+        self._asked: Sequence[int] = ()
+        self._taken: list[tuple[int, Sequence[int], int, int, int, int, dict[int, tuple[int, int]] | None]] = []
+        """Per step: its task, the tasks it was chosen from (empty if there was no choice), and what stood before: the
+        state, what had happened, what was left of the turn, the task's last step, what it touched."""
+        self._has_met = False
+        self._is_lost = False
+        """Whether offers were not what they were said to be."""
         self.state = START
 
     def made(self, task: int) -> None:
@@ -59,63 +121,94 @@ class Position:
         self._of_task.append(hash((task, 0)))
         self._newborn.append(task)
 
+    def ask(self, tasks: Sequence[int]) -> None:
+        """One of these goes next."""
+        self._asked = tasks
+        if self._offers == "turn":
+            rest = sum(map(_in_turn, tasks)) & _MASK
+            self._is_lost = self._is_lost or self._rest not in (0, rest)
+            self._rest = rest
+
     def after(self, task: int) -> int | None:
         """The state after this task's next step, or None if that step was never seen."""
+        if self._offers == "some":
+            return hash((self.state, task))
         past = self._of_task[task]
         known = self._classes.known
         for touched in self._classes.habits.get(past, ()):
             step = self._step(past, touched)
             if step in known:
-                return self.state + step & _MASK
+                rest = self._rest - _in_turn(task) if self._rest else 0
+                return self._happened + step + rest & _MASK
         return None
 
     def is_closed(self, task: int) -> bool:
         """Whether nothing new can come of running this task now."""
-        return self.after(task) in self._classes.closed
+        if self.after(task) in self._classes.closed:
+            self._has_met = True
+            return True
+        return False
 
     def _step(self, past: int, touched: Sequence[Touch]) -> int:
-        step = hash((past, 1))
+        if not touched:
+            return hash((past, 1))
         of_object = self._of_object
+        if len(touched) == 1:
+            ((number, is_write),) = touched
+            write, reads = of_object.get(number, NOTHING)
+            return hash((past, number, is_write, write, reads if is_write else 0))
+        seen = [past]
         for number, is_write in touched:
-            write, reads = of_object.get(number, (0, 0))
-            step = hash((step, number, is_write, write, reads if is_write else 0))
-        return step
+            write, reads = of_object.get(number, NOTHING)
+            seen += (number, is_write, write, reads if is_write else 0)
+        return hash(tuple(seen))
 
-    def move(self, task: int, touched: tuple[Touch, ...], asked: Sequence[int]) -> None:
-        """This task's step is over; it was chosen from those asked about."""
-        classes = self._classes
-        past = self._of_task[task]
+    def move(self, task: int, touched: tuple[Touch, ...]) -> None:
+        """This task's step is over."""
+        past, state, happened, rest = self._of_task[task], self.state, self._happened, self._rest
         step = self._step(past, touched)
-        if step not in classes.known:
-            classes.known.add(step)
-            habits = classes.habits.setdefault(past, [])
-            if touched not in habits:
-                habits.append(touched)
-        before: dict[int, tuple[int, int]] = {}
-        for number, is_write in touched:
-            old = self._of_object.get(number, (0, 0))
-            before.setdefault(number, old)
-            self._of_object[number] = (step, 0) if is_write else (old[0], old[1] + step & _MASK)
-        self._taken.append((task, past, self.state, before))
-        self._asked.append(asked)
+        if step not in self._classes.known:
+            self._classes.add_step(step, past, touched)
+        before = self._touch(step, touched) if touched else None
+        self._taken.append((task, self._asked, state, happened, rest, past, before))
+        self._asked = ()
         self._of_task[task] = step
-        self.state = self.state + step & _MASK
+        self._happened = happened + step & _MASK
+        if rest:
+            self._rest = rest - _in_turn(task) & _MASK
+        self.state = hash((state, task)) if self._offers == "some" else self._happened + self._rest & _MASK
         if self._newborn:
             for place, child in enumerate(self._newborn):
                 if child != task:
                     self._of_task[child] = hash((step, place, 2))
             self._newborn.clear()
 
+    def _touch(self, step: int, touched: tuple[Touch, ...]) -> dict[int, tuple[int, int]]:
+        before: dict[int, tuple[int, int]] = {}
+        of_object = self._of_object
+        for number, is_write in touched:
+            old = of_object.get(number, NOTHING)
+            before.setdefault(number, old)
+            of_object[number] = (step, 0) if is_write else (old[0], old[1] + step & _MASK)
+        return before
+
     def finish(self) -> None:
         """The run is over: close its end, and what is closed by that, taking steps back until something is open."""
         closed = self._classes.closed
-        closed.add(self.state)
-        self._classes.ends.add(self.state)
-        while self._taken:
-            task, past, self.state, before = self._taken.pop()
+        self._classes.add_end(self.state, has_met=self._has_met)
+        while self._taken and not self._is_lost:
+            task, asked, state, self._happened, self._rest, past, before = self._taken.pop()
+            self.state = state
             self._of_task[task] = past
-            self._of_object.update(before)
-            for other in self._asked.pop():
+            if before:
+                self._of_object.update(before)
+            if len(asked) >= OPTIONS_MAX:
+                return
+            for other in asked:
                 if other != task and self.after(other) not in closed:
                     return
-            closed.add(self.state)
+            closed.add(state)
+
+
+def _in_turn(task: int) -> int:
+    return hash((task, 3))

@@ -49,7 +49,7 @@ class ReadsFrom:
         last: dict[int, int] = {}
         wrote: dict[tuple[int, int], None] = {}
         found: dict[Pair, None] = {}
-        for _, site, touched in record.steps:
+        for _, site, touched in record.touching():
             for number, is_write in touched:
                 if not is_write:
                     merely_read.add(number)

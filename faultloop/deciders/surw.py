@@ -17,7 +17,7 @@ from math import exp, log
 from random import Random
 
 from faultloop.deciders.accesses import LOG_ORDERS_MAX, Accesses, Order, log_orders
-from faultloop.deciders.footprints import Footprints
+from faultloop.deciders.footprints import Footprints, members
 from faultloop.deciders.lengths import Lengths
 from faultloop.deciders.looking import LookingDecider, Touch, study, watched
 
@@ -25,7 +25,7 @@ from faultloop.deciders.looking import LookingDecider, Touch, study, watched
 class OneObject:
     """Answers so that the intended task is the next to touch the object."""
 
-    __slots__ = ("_draw", "_intended", "_left", "_log_orders", "_number", "_patience", "_place", "_total", "_touching")
+    __slots__ = ("_draw", "_intended", "_left", "_log_orders", "_number", "_patience", "_place", "_pool", "_touching")
 
     def __init__(
         self,
@@ -42,10 +42,11 @@ class OneObject:
         self._number = number
         self._left = dict(sorted((task, count) for task, count in counts.items() if count))
         """Per task: the touches it has left, those with none left out."""
-        self._total = sum(counts.values())
+        self._pool = [task for task, count in self._left.items() for _ in range(count)]
+        """The same tasks, each as often as it has touches left."""
         self._log_orders = log_orders(counts)
-        self._touching = touching
-        """The sites from which a step is likely to touch the object, as bits."""
+        self._touching = frozenset(members(touching))
+        """The sites from which a step is likely to touch the object."""
         self._place = order
         """What is known of the orders that begin as this run did."""
         self._intended = 0
@@ -55,19 +56,23 @@ class OneObject:
 
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
         """The intended task, or any that will not touch the object, each as likely."""
-        index = int(self._draw() * len(tasks))
-        touching = self._touching
-        if not touching >> sites[index] & 1 or self._patience < 0:
+        draw, touching = self._draw, self._touching
+        index = int(draw() * len(tasks))
+        if sites[index] not in touching or self._patience < 0:
             return index
         if not self._intended and self._left:
             self._intend()
         intended = self._intended
         if tasks[index] == intended:
             return index
-        free = [place for place, site in enumerate(sites) if not touching >> site & 1 or tasks[place] == intended]
+        index = int(draw() * len(tasks))  # often enough the second draw may go on, and spares looking at all
+        if sites[index] not in touching or tasks[index] == intended:
+            self._patience -= 1
+            return index
+        free = [place for place, site in enumerate(sites) if site not in touching or tasks[place] == intended]
         if free:
             self._patience -= 1
-            return free[int(self._draw() * len(free))]
+            return free[int(draw() * len(free))]
         if intended:
             if self._place is not None:
                 self._place.failed[intended] = self._place.failed.get(intended, 0) + 1
@@ -75,16 +80,18 @@ class OneObject:
         return index
 
     def _intend(self) -> None:
-        waiting, weights = list(self._left), list(accumulate(self._left.values()))
-        if self._place is not None and (unseen := list(accumulate(self._unseen(self._place)))) and unseen[-1] > 0:
-            weights = unseen
-        self._intended = waiting[bisect(weights, self._draw() * weights[-1])]
+        if self._place is not None:
+            unseen = list(accumulate(self._unseen(self._place)))
+            if unseen and unseen[-1] > 0:
+                self._intended = list(self._left)[bisect(unseen, self._draw() * unseen[-1])]
+                return
+        self._intended = self._pool[int(self._draw() * len(self._pool))]
 
     def _unseen(self, place: Order) -> list[float]:
         """Per task: how many unseen orders begin with it, from here; less where it failed to be the next."""
         if self._log_orders > LOG_ORDERS_MAX:
             return []
-        orders = exp(self._log_orders) / self._total
+        orders = exp(self._log_orders) / len(self._pool)
         unseen: list[float] = []
         for task, count in self._left.items():
             following = place.next.get(task)
@@ -106,8 +113,9 @@ class OneObject:
     def _count(self, task: int) -> None:
         left = self._left
         if count := left.get(task, 0):
-            self._log_orders += log(count / self._total)
-            self._total -= 1
+            if self._place is not None:
+                self._log_orders += log(count / len(self._pool))
+            self._pool.remove(task)
             if count > 1:
                 left[task] = count - 1
             else:

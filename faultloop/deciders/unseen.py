@@ -21,14 +21,13 @@ from faultloop.deciders.looking import LookingDecider, Strategy, Touch
 class Fresh:
     """Answers as its base does, unless that leads only to what was seen."""
 
-    __slots__ = ("_asked", "_classes", "_is_filtering", "base", "position")
+    __slots__ = ("_closed", "_is_filtering", "base", "position")
 
     def __init__(self, base: LookingDecider, classes: Classes, *, is_filtering: bool = True) -> None:
         self.base = base
         self.position = Position(classes)
         self._is_filtering = is_filtering
-        self._classes = classes
-        self._asked: Sequence[int] = ()
+        self._closed = classes.closed
 
     def made(self, task: int, /) -> None:
         """Pass it on."""
@@ -37,10 +36,10 @@ class Fresh:
 
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
         """What the base picks, of all or of those that lead to something new."""
-        self._asked = tasks
-        index = self.base.pick(tasks, sites)
         position = self.position
-        if not self._is_filtering or not position.is_closed(tasks[index]) or position.state in self._classes.closed:
+        position.ask(tasks)
+        index = self.base.pick(tasks, sites)
+        if not self._is_filtering or not position.is_closed(tasks[index]) or position.state in self._closed:
             return index
         free = [place for place, task in enumerate(tasks) if place != index and not position.is_closed(task)]
         if len(free) < 2:
@@ -49,9 +48,8 @@ class Fresh:
 
     def ran(self, task: int, site: int, touched: Sequence[Touch], /) -> None:
         """Note where the run stands, and pass it on."""
-        asked, self._asked = self._asked, ()
         touches = tuple(touched)
-        self.position.move(task, touches, asked)
+        self.position.move(task, touches)
         self.base.ran(task, site, touches)
 
 
@@ -61,21 +59,29 @@ class Unseen:
     needs_footprints = True
 
     def __init__(self, base: Strategy, *, classes: Classes | None = None) -> None:
+        """classes: what was seen, and what picks are offered."""
         self.name = f"unseen-{base.name}"
         self.base = base
         self.classes = classes or Classes()
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether every class was seen, as far as footprints tell classes apart."""
+        """Whether every class was seen that the offers lead to, as far as footprints tell classes apart."""
         return START in self.classes.closed
 
     def decider(self) -> LookingDecider:
         """Answers the next run."""
-        return Fresh(self.base.decider(), self.classes)
+        base = self.base.decider()
+        return base if self.classes.is_full else Fresh(base, self.classes)
 
     def learn(self, decider: LookingDecider, /, *, failed: bool) -> None:
         """Close what was seen, and let the other strategy learn."""
-        assert isinstance(decider, Fresh), decider
-        decider.position.finish()
-        self.base.learn(decider.base, failed=failed)
+        self.base.learn(watched_by(decider), failed=failed)
+
+
+def watched_by(decider: LookingDecider) -> LookingDecider:
+    """The decider that a fresh one asked, after closing what was seen; any other as it is."""
+    if not isinstance(decider, Fresh):
+        return decider
+    decider.position.finish()
+    return decider.base
