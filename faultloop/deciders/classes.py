@@ -6,8 +6,9 @@ over the steps whatever their order; it is closed when every way to go on from i
 Rule 1: a step is known by the step of its task before it (or the step that made the task) and by the last touches of
 what it touches. Where footprints are complete, a step that is known does the same again.
 Rule 2: nothing is closed on a guess: only if each way on leads, by known steps alone, to what is closed.
-Rule 3: what may be done next belongs to a state. Where all that is ready is offered, what happened tells it. Where a
-turn is offered, what is left of the turn is part of the state. Else only the same schedule is the same state.
+Rule 3: what is offered next belongs to a state. Where all that is ready is offered, what happened tells it. So it does
+where turns are offered: the first turn is the same in all runs, and the steps of a turn tell who is in the next. Under
+any other rule it does not, and only the same schedule is the same state: there every step touches the schedule.
 Rule 4: bounded. From ENTRIES_MAX entries on everything is forgotten and nothing is watched or claimed any more; and
 where runs never meet what is closed, few are watched.
 Rule 5: hashes are of integers only, so they are the same in every process of one version of Python.
@@ -22,6 +23,8 @@ from faultloop.deciders.looking import Offers, Touch
 _MASK = (1 << 64) - 1
 START = 0
 """The state before the first step."""
+SCHEDULE = ((-1, True),)
+"""What a step touches if its place among all others is to matter."""
 NOTHING = (0, 0)
 """What happened to an object that nobody touched."""
 ENTRIES_MAX = 300_000
@@ -38,6 +41,7 @@ class Classes:
     __slots__ = ("_barren", "_runs", "_touches", "closed", "ends", "habits", "is_full", "known", "offers")
 
     def __init__(self, offers: Offers = "all") -> None:
+        """offers: which of the ready tasks picks are offered."""
         self.offers: Offers = offers
         self.closed: set[int] = set()
         """States from which every way on was seen."""
@@ -80,40 +84,20 @@ class Classes:
 class Position:
     """Where a run stands among the classes."""
 
-    __slots__ = (
-        "_asked",
-        "_classes",
-        "_happened",
-        "_has_met",
-        "_is_lost",
-        "_newborn",
-        "_of_object",
-        "_of_task",
-        "_offers",
-        "_rest",
-        "_taken",
-        "state",
-    )
+    __slots__ = ("_asked", "_classes", "_has_met", "_newborn", "_of_object", "_of_task", "_taken", "state")
 
     def __init__(self, classes: Classes) -> None:
         self._classes = classes
-        self._offers = classes.offers
         self._of_task: list[int] = [0]
         """Per task: its last step. Place 0 is nobody's."""
         self._newborn: list[int] = []
         self._of_object: dict[int, tuple[int, int]] = {}
         """Per object: its last write, and the sum of the reads since."""
-        self._happened = START
-        """The sum of the steps so far."""
-        self._rest = 0
-        """The sum of the tasks that are left of the turn; 0 between turns, and if turns do not matter."""
         self._asked: Sequence[int] = ()
-        self._taken: list[tuple[int, Sequence[int], int, int, int, int, dict[int, tuple[int, int]] | None]] = []
+        self._taken: list[tuple[int, Sequence[int], int, int, dict[int, tuple[int, int]] | None]] = []
         """Per step: its task, the tasks it was chosen from (empty if there was no choice), and what stood before: the
-        state, what had happened, what was left of the turn, the task's last step, what it touched."""
+        state, the task's last step, what it touched."""
         self._has_met = False
-        self._is_lost = False
-        """Whether offers were not what they were said to be."""
         self.state = START
 
     def made(self, task: int) -> None:
@@ -124,22 +108,15 @@ class Position:
     def ask(self, tasks: Sequence[int]) -> None:
         """One of these goes next."""
         self._asked = tasks
-        if self._offers == "turn":
-            rest = sum(map(_in_turn, tasks)) & _MASK
-            self._is_lost = self._is_lost or self._rest not in (0, rest)
-            self._rest = rest
 
     def after(self, task: int) -> int | None:
         """The state after this task's next step, or None if that step was never seen."""
-        if self._offers == "some":
-            return hash((self.state, task))
         past = self._of_task[task]
         known = self._classes.known
         for touched in self._classes.habits.get(past, ()):
             step = self._step(past, touched)
             if step in known:
-                rest = self._rest - _in_turn(task) if self._rest else 0
-                return self._happened + step + rest & _MASK
+                return self.state + step & _MASK
         return None
 
     def is_closed(self, task: int) -> bool:
@@ -165,18 +142,17 @@ class Position:
 
     def move(self, task: int, touched: tuple[Touch, ...]) -> None:
         """This task's step is over."""
-        past, state, happened, rest = self._of_task[task], self.state, self._happened, self._rest
+        if self._classes.offers == "some":
+            touched = SCHEDULE
+        past, state = self._of_task[task], self.state
         step = self._step(past, touched)
         if step not in self._classes.known:
             self._classes.add_step(step, past, touched)
         before = self._touch(step, touched) if touched else None
-        self._taken.append((task, self._asked, state, happened, rest, past, before))
+        self._taken.append((task, self._asked, state, past, before))
         self._asked = ()
         self._of_task[task] = step
-        self._happened = happened + step & _MASK
-        if rest:
-            self._rest = rest - _in_turn(task) & _MASK
-        self.state = hash((state, task)) if self._offers == "some" else self._happened + self._rest & _MASK
+        self.state = state + step & _MASK
         if self._newborn:
             for place, child in enumerate(self._newborn):
                 if child != task:
@@ -196,9 +172,8 @@ class Position:
         """The run is over: close its end, and what is closed by that, taking steps back until something is open."""
         closed = self._classes.closed
         self._classes.add_end(self.state, has_met=self._has_met)
-        while self._taken and not self._is_lost:
-            task, asked, state, self._happened, self._rest, past, before = self._taken.pop()
-            self.state = state
+        while self._taken:
+            task, asked, self.state, past, before = self._taken.pop()
             self._of_task[task] = past
             if before:
                 self._of_object.update(before)
@@ -207,8 +182,4 @@ class Position:
             for other in asked:
                 if other != task and self.after(other) not in closed:
                     return
-            closed.add(state)
-
-
-def _in_turn(task: int) -> int:
-    return hash((task, 3))
+            closed.add(self.state)
