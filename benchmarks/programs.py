@@ -201,8 +201,8 @@ def report(results: Results, seeds: range, limit: int) -> str:
     parts = [
         "# Runs to the first failure",
         f"Medians of {len(seeds)} trials (seeds {seeds[0]} to {seeds[-1]}) of up to {limit:,} runs, order `any` "
-        "without a bound; a miss counts as the limit. Made by `benchmarks/programs.py --jobs 2 --write`, which also says "
-        "what the columns are.",
+        "without a bound; a miss counts as the limit. Made by `benchmarks/programs.py --jobs 2 --write`, which also "
+        "says what the columns are.",
         "\n".join(results.verdict()),
         "## Geometric means of the medians",
         "\n".join(results.means()),

@@ -10,6 +10,7 @@ what is given, however much it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import lgamma
 
 from faultloop.deciders.looking import Record
@@ -139,17 +140,18 @@ class Accesses:
                 known.study(tasks, keeps=self._nodes < NODES_MAX)
                 self._nodes += known.nodes - before
 
-    def save(self) -> dict[str, dict[str, int]]:
-        """Plain data: the counts per object, per task."""
-        return {
-            str(number): {str(task): count for task, count in sorted(self.of[number].counts.items())}
-            for number in sorted(self.of)
+    def save(self, object_name: Callable[[int], str]) -> dict[str, dict[str, int]]:
+        """Plain data: the counts per object, by its lasting name, per task."""
+        saved = {
+            object_name(number): {str(task): count for task, count in sorted(known.counts.items())}
+            for number, known in self.of.items()
         }
+        return dict(sorted(saved.items()))
 
-    def merge(self, saved: dict[str, dict[str, int]]) -> None:
+    def merge(self, saved: dict[str, dict[str, int]], object_number: Callable[[str], int]) -> None:
         """Take in what was saved, here or elsewhere."""
-        for number, by_task in saved.items():
-            known = self.of.setdefault(int(number), Contended())
+        for name, by_task in saved.items():
+            known = self.of.setdefault(object_number(name), Contended())
             known.raise_to({int(task): count for task, count in by_task.items()})
 
 

@@ -54,20 +54,25 @@ class Footprints:
             mask |= (self.touching if is_write else self.writing).get(number, 0)
         return mask
 
-    def save(self, name: Callable[[int], str]) -> dict[str, list[tuple[int, bool]]]:
+    def save(self, name: Callable[[int], str], object_name: Callable[[int], str]) -> dict[str, list[tuple[str, bool]]]:
         """Plain data: per site, by its lasting name, the objects touched from it and whether they are written to."""
-        saved: dict[str, list[tuple[int, bool]]] = {}
-        for number in sorted(self.touching):
-            for site in members(self.touching[number]):
+        saved: dict[str, list[tuple[str, bool]]] = {}
+        for number, sites in self.touching.items():
+            for site in members(sites):
                 is_write = bool(self.writing.get(number, 0) >> site & 1)
-                saved.setdefault(name(site), []).append((number, is_write))
-        return saved
+                saved.setdefault(name(site), []).append((object_name(number), is_write))
+        return {site: sorted(touches) for site, touches in sorted(saved.items())}
 
-    def merge(self, saved: dict[str, list[tuple[int, bool]]], number_of: Callable[[str], int]) -> None:
+    def merge(
+        self,
+        saved: dict[str, list[tuple[str, bool]]],
+        number_of: Callable[[str], int],
+        object_number: Callable[[str], int],
+    ) -> None:
         """Take in what was saved, here or elsewhere."""
-        for name, touches in saved.items():
-            for number, is_write in touches:
-                self._add(number, number_of(name), is_write)
+        for site, touches in saved.items():
+            for name, is_write in touches:
+                self._add(object_number(name), number_of(site), is_write)
 
 
 def members(mask: int) -> list[int]:

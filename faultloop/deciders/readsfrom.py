@@ -94,18 +94,25 @@ class ReadsFrom:
             tried[pair] += 1
         return drawn
 
-    def save(self, name: Callable[[int], str]) -> list[tuple[int, str, str | None, int]]:
+    def save(
+        self, name: Callable[[int], str], object_name: Callable[[int], str]
+    ) -> list[tuple[str, str, str | None, int]]:
         """Plain data: object, reader, writer (None: nobody), how often tried."""
         saved = [
-            (number, name(reader), None if writer == NOBODY else name(writer), count)
+            (object_name(number), name(reader), None if writer == NOBODY else name(writer), count)
             for (number, reader, writer), count in self.tried.items()
         ]
         return sorted(saved, key=lambda row: (row[0], row[1], row[2] or ""))
 
-    def merge(self, saved: list[tuple[int, str, str | None, int]], number_of: Callable[[str], int]) -> None:
+    def merge(
+        self,
+        saved: list[tuple[str, str, str | None, int]],
+        number_of: Callable[[str], int],
+        object_number: Callable[[str], int],
+    ) -> None:
         """Take in what was saved, here or elsewhere."""
-        for number, reader_name, writer_name, count in saved:
-            reader = number_of(reader_name)
+        for object_name, reader_name, writer_name, count in saved:
+            number, reader = object_number(object_name), number_of(reader_name)
             writer = NOBODY if writer_name is None else number_of(writer_name)
             if writer != NOBODY and writer not in self._writers.get(number, {}):
                 self._add_writer(number, writer)

@@ -3,7 +3,8 @@
 A run draws one to three reads-from pairs, those rarely seen or asked for first, and tries to bring them about: whoever
 is about to read waits until the wanted write was the last one, and then whoever would overwrite it waits for the read.
 Everything else goes by POS or by URW, in equal shares; if it is given sites, with one of them held (see holding.py).
-Guarantee: none; a pair is brought about whenever the footprints are right and the waiting does not itself prevent it.
+Guarantee: none; a pair is brought about whenever the footprints are right and neither the waiting itself nor what is
+offered prevents it.
 Source: D. Wolff, Z. Shi, G. Duck, U. Mathur, A. Roychoudhury, «Greybox Fuzzing for Concurrency Testing», ASPLOS 2024.
 """
 

@@ -2,8 +2,8 @@
 
 A run draws one object that several tasks touch, and which task is to touch it next, in proportion to how many unseen
 orders begin so. The others are held back where their next step is likely to touch it; everything else goes at random.
-Guarantee: where counts and footprints are right, the unseen orders of the steps on that object are equally likely,
-whatever else the tasks do, and none is repeated before all were seen.
+Guarantee: where counts and footprints are right and all that is ready is offered, the unseen orders of the steps on
+that object are equally likely, whatever else the tasks do, and none is repeated before all were seen.
 Source: H. Zhao, D. Wolff, U. Mathur, A. Roychoudhury, «Selectively Uniform Concurrency Testing», ASPLOS 2025. There a
 subset of steps is chosen; here it is those on one object. Leaving out what was seen is this project's.
 """

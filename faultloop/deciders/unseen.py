@@ -3,8 +3,9 @@
 Another strategy picks. Where its pick leads only to happens-before classes that were all seen, it picks again from the
 tasks that lead to something new. So it is a search without repetition that goes where the other strategy goes first.
 Guarantee: where footprints are complete, each run is of a class not seen before, unless a step never seen turns out to
-lead to one; and when nothing is open, every class was seen: the program was explored in full, whatever the order. Where
-they are not, «exhausted» means the classes of what can be seen, and the strategy goes on as the other would.
+lead to one; and when nothing is open, every class was seen that the offers lead to: where all that is ready is offered,
+the program was explored in full, whatever the order. Where footprints are not complete, «exhausted» means the classes
+of what can be seen. With too many classes to keep, it never ends and goes on as the other strategy would.
 Source: this project; classes are those of A. Mazurkiewicz, «Trace Theory», 1987, and not repeating them is what partial
 order reduction is after (C. Flanagan, P. Godefroid, «Dynamic Partial-Order Reduction for Model Checking Software», POPL
 2005), here by remembering states instead of by backtracking.

@@ -3,7 +3,8 @@
 A ready task goes next with a probability proportional to the steps that it, and the tasks it is yet to make, have left;
 the counts come from the runs before. A random walk wears all tasks down evenly and almost never lets one go far ahead;
 this does.
-Guarantee: where the counts are right and nothing waits for anything, every interleaving is equally likely.
+Guarantee: where the counts are right, nothing waits for anything and all that is ready is offered, every interleaving
+is equally likely.
 Source: H. Zhao, D. Wolff, U. Mathur, A. Roychoudhury, «Selectively Uniform Concurrency Testing», ASPLOS 2025.
 """
 
@@ -18,6 +19,7 @@ from faultloop.deciders.lengths import Lengths
 from faultloop.deciders.looking import LookingDecider, Touch, study, watched
 
 OPTIONS_TO_SUM = 8
+"""With more options than this, a few draws are tried before all weights are summed up."""
 DRAWS = 4
 
 
