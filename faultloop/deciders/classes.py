@@ -25,6 +25,8 @@ START = 0
 """The state before the first step."""
 SCHEDULE = ((-1, True),)
 """What a step touches if its place among all others is to matter."""
+Past = tuple[int, int]
+"""What happened to an object: its last write, and the sum of the reads since."""
 NOTHING = (0, 0)
 """What happened to an object that nobody touched."""
 ENTRIES_MAX = 300_000
@@ -84,17 +86,32 @@ class Classes:
 class Position:
     """Where a run stands among the classes."""
 
-    __slots__ = ("_asked", "_classes", "_has_met", "_newborn", "_of_object", "_of_task", "_taken", "state")
+    __slots__ = (
+        "_asked",
+        "_classes",
+        "_closed",
+        "_habits",
+        "_has_met",
+        "_is_by_schedule",
+        "_known",
+        "_newborn",
+        "_of_object",
+        "_of_task",
+        "_taken",
+        "state",
+    )
 
     def __init__(self, classes: Classes) -> None:
         self._classes = classes
+        self._closed, self._habits, self._known = classes.closed, classes.habits, classes.known
+        self._is_by_schedule = classes.offers == "some"
         self._of_task: list[int] = [0]
         """Per task: its last step. Place 0 is nobody's."""
         self._newborn: list[int] = []
-        self._of_object: dict[int, tuple[int, int]] = {}
+        self._of_object: dict[int, Past] = {}
         """Per object: its last write, and the sum of the reads since."""
         self._asked: Sequence[int] = ()
-        self._taken: list[tuple[int, Sequence[int], int, int, dict[int, tuple[int, int]] | None]] = []
+        self._taken: list[tuple[int, Sequence[int], int, int, list[tuple[int, Past]]]] = []
         """Per step: its task, the tasks it was chosen from (empty if there was no choice), and what stood before: the
         state, the task's last step, what it touched."""
         self._has_met = False
@@ -112,16 +129,15 @@ class Position:
     def after(self, task: int) -> int | None:
         """The state after this task's next step, or None if that step was never seen."""
         past = self._of_task[task]
-        known = self._classes.known
-        for touched in self._classes.habits.get(past, ()):
+        for touched in self._habits.get(past, ()):
             step = self._step(past, touched)
-            if step in known:
+            if step in self._known:
                 return self.state + step & _MASK
         return None
 
     def is_closed(self, task: int) -> bool:
         """Whether nothing new can come of running this task now."""
-        if self.after(task) in self._classes.closed:
+        if self.after(task) in self._closed:
             self._has_met = True
             return True
         return False
@@ -142,13 +158,18 @@ class Position:
 
     def move(self, task: int, touched: tuple[Touch, ...]) -> None:
         """This task's step is over."""
-        if self._classes.offers == "some":
+        if self._is_by_schedule:
             touched = SCHEDULE
         past, state = self._of_task[task], self.state
         step = self._step(past, touched)
-        if step not in self._classes.known:
+        if step not in self._known:
             self._classes.add_step(step, past, touched)
-        before = self._touch(step, touched) if touched else None
+        before: list[tuple[int, Past]] = []
+        of_object = self._of_object
+        for number, is_write in touched:
+            old = of_object.get(number, NOTHING)
+            before.append((number, old))
+            of_object[number] = (step, 0) if is_write else (old[0], old[1] + step & _MASK)
         self._taken.append((task, self._asked, state, past, before))
         self._asked = ()
         self._of_task[task] = step
@@ -159,24 +180,15 @@ class Position:
                     self._of_task[child] = hash((step, place, 2))
             self._newborn.clear()
 
-    def _touch(self, step: int, touched: tuple[Touch, ...]) -> dict[int, tuple[int, int]]:
-        before: dict[int, tuple[int, int]] = {}
-        of_object = self._of_object
-        for number, is_write in touched:
-            old = of_object.get(number, NOTHING)
-            before.setdefault(number, old)
-            of_object[number] = (step, 0) if is_write else (old[0], old[1] + step & _MASK)
-        return before
-
     def finish(self) -> None:
         """The run is over: close its end, and what is closed by that, taking steps back until something is open."""
-        closed = self._classes.closed
+        closed = self._closed
         self._classes.add_end(self.state, has_met=self._has_met)
         while self._taken:
             task, asked, self.state, past, before = self._taken.pop()
             self._of_task[task] = past
-            if before:
-                self._of_object.update(before)
+            for number, old in reversed(before):
+                self._of_object[number] = old
             if len(asked) >= OPTIONS_MAX:
                 return
             for other in asked:

@@ -22,11 +22,12 @@ from faultloop.deciders.looking import LookingDecider, Strategy, Touch
 class Fresh:
     """Answers as its base does, unless that leads only to what was seen."""
 
-    __slots__ = ("_closed", "_is_filtering", "base", "position")
+    __slots__ = ("_base_ran", "_closed", "_is_filtering", "_move", "base", "position")
 
     def __init__(self, base: LookingDecider, classes: Classes, *, is_filtering: bool = True) -> None:
         self.base = base
-        self.position = Position(classes)
+        self.position = position = Position(classes)
+        self._move, self._base_ran = position.move, base.ran
         self._is_filtering = is_filtering
         self._closed = classes.closed
 
@@ -50,8 +51,8 @@ class Fresh:
     def ran(self, task: int, site: int, touched: Sequence[Touch], /) -> None:
         """Note where the run stands, and pass it on."""
         touches = tuple(touched)
-        self.position.move(task, touches)
-        self.base.ran(task, site, touches)
+        self._move(task, touches)
+        self._base_ran(task, site, touches)
 
 
 class Unseen:
