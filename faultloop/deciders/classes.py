@@ -9,8 +9,8 @@ Rule 2: nothing is closed on a guess: only if each way on leads, by known steps 
 Rule 3: what is offered next belongs to a state. Where all that is ready is offered, what happened tells it. So it does
 where turns are offered: the first turn is the same in all runs, and the steps of a turn tell who is in the next. Under
 any other rule it does not, and only the same schedule is the same state: there every step touches the schedule.
-Rule 4: bounded. From ENTRIES_MAX entries on everything is forgotten and nothing is watched or claimed any more; and
-where runs never meet what is closed, few are watched.
+Rule 4: bounded. From ENTRIES_MAX entries on everything is forgotten and nothing is watched or claimed any more. To
+watch a run costs about an eighth of it: where fewer than one in RARELY meet what is closed, one in RARELY is watched.
 Rule 5: hashes are of integers only, so they are the same in every process of one version of Python.
 """
 
@@ -23,6 +23,7 @@ from faultloop.deciders.looking import Offers, Touch
 _MASK = (1 << 64) - 1
 START = 0
 """The state before the first step."""
+NOBODY: tuple[int, tuple[Touch, ...], int] = (0, (), 0)
 SCHEDULE = ((-1, True),)
 """What a step touches if its place among all others is to matter."""
 Past = tuple[int, int]
@@ -32,15 +33,15 @@ NOTHING = (0, 0)
 ENTRIES_MAX = 300_000
 OPTIONS_MAX = 1_000
 """A question with as many options is never closed: there may be more than were offered."""
-BARREN_MAX = 64
-"""After so many watched runs in a row that met nothing closed, only one in RARELY is watched."""
 RARELY = 8
+MEMORY = 32
+"""About how many of the last watched runs count for how many of them meet something."""
 
 
 class Classes:
     """What is known of all runs so far."""
 
-    __slots__ = ("_barren", "_runs", "_touches", "closed", "ends", "habits", "is_full", "known", "offers")
+    __slots__ = ("_meeting", "_runs", "_touches", "closed", "ends", "habits", "is_full", "known", "offers")
 
     def __init__(self, offers: Offers = "all") -> None:
         """offers: which of the ready tasks picks are offered."""
@@ -57,13 +58,14 @@ class Classes:
         """Whether there were too many to keep."""
         self._touches: dict[tuple[Touch, ...], tuple[Touch, ...]] = {}
         """One of each, to be shared."""
-        self._barren = 0
+        self._meeting = 1.0
+        """About how many of the watched runs met what was closed, as a share."""
         self._runs = 0
 
     def will_watch(self) -> bool:
         """Whether it is worth its time to follow the next run."""
         self._runs += 1
-        return not self.is_full and (self._barren < BARREN_MAX or self._runs % RARELY == 0)
+        return not self.is_full and (self._meeting * RARELY >= 1 or self._runs % RARELY == 0)
 
     def add_step(self, step: int, past: int, touched: tuple[Touch, ...]) -> None:
         """A step was seen for the first time."""
@@ -74,7 +76,7 @@ class Classes:
 
     def add_end(self, state: int, *, has_met: bool) -> None:
         """A watched run is over. has_met: whether it met what was closed."""
-        self._barren = 0 if has_met or state in self.ends else self._barren + 1
+        self._meeting += ((has_met or state in self.ends) - self._meeting) / MEMORY
         self.ends.add(state)
         self.closed.add(state)
         if len(self.known) + len(self.closed) + len(self.ends) > ENTRIES_MAX:
@@ -90,6 +92,7 @@ class Position:
         "_asked",
         "_classes",
         "_closed",
+        "_foreseen",
         "_habits",
         "_has_met",
         "_is_by_schedule",
@@ -114,6 +117,8 @@ class Position:
         self._taken: list[tuple[int, Sequence[int], int, int, list[tuple[int, Past]]]] = []
         """Per step: its task, the tasks it was chosen from (empty if there was no choice), and what stood before: the
         state, the task's last step, what it touched."""
+        self._foreseen: tuple[int, tuple[Touch, ...], int] = NOBODY
+        """What was last asked about: a task, what it would touch, and the step that this would be."""
         self._has_met = False
         self.state = START
 
@@ -132,6 +137,7 @@ class Position:
         for touched in self._habits.get(past, ()):
             step = self._step(past, touched)
             if step in self._known:
+                self._foreseen = (task, touched, step)
                 return self.state + step & _MASK
         return None
 
@@ -161,9 +167,12 @@ class Position:
         if self._is_by_schedule:
             touched = SCHEDULE
         past, state = self._of_task[task], self.state
-        step = self._step(past, touched)
-        if step not in self._known:
-            self._classes.add_step(step, past, touched)
+        foreseen_task, foreseen, step = self._foreseen
+        if foreseen_task != task or foreseen != touched:
+            step = self._step(past, touched)
+            if step not in self._known:
+                self._classes.add_step(step, past, touched)
+        self._foreseen = NOBODY
         before: list[tuple[int, Past]] = []
         of_object = self._of_object
         for number, is_write in touched:
