@@ -66,16 +66,25 @@ class Learned:
 
 def put_together(tables: Iterable[Saved]) -> Saved:
     """What was learned in several places, as if in one."""
-    names = ["start"]  # number 0 is a first step everywhere
-    numbers = {"start": 0}
-
-    def number(name: str) -> int:
-        known = numbers.setdefault(name, len(names))
-        if known == len(names):
-            names.append(name)
-        return known
-
+    sites, objects = _Numbers("start"), _Numbers()  # number 0 is a first step everywhere
     learned = Learned()
     for saved in tables:
-        learned.merge(saved, number)
-    return learned.save(lambda site: names[site])
+        learned.merge(saved, sites.number, objects.number)
+    return learned.save(sites.name, objects.name)
+
+
+class _Numbers:
+    """A number for each name, as they come."""
+
+    def __init__(self, *first: str) -> None:
+        self._names = list(first)
+        self._numbers = {name: number for number, name in enumerate(first)}
+
+    def number(self, name: str) -> int:
+        known = self._numbers.setdefault(name, len(self._names))
+        if known == len(self._names):
+            self._names.append(name)
+        return known
+
+    def name(self, number: int) -> str:
+        return self._names[number]
