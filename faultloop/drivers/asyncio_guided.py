@@ -108,7 +108,9 @@ def execute_guided(
     """
     touched: list[tuple[int, bool]] = []
     kept = RecordedChoices(Calm())
-    loop = GuidedLoop(choose=kept.choose, threads=settings.threads, limits=settings.limits)
+    loop = GuidedLoop(
+        choose=kept.choose, threads=settings.threads, limits=settings.limits, network=settings.network
+    )
     loop.guide = guide
     watcher = _Watcher(loop, guide, sites, touched)
     loop.ordering = LookingOrder(loop.queue, lambda entries: watcher.look(guide, entries), kept.keep)

@@ -12,7 +12,6 @@ import asyncio
 import concurrent.futures
 import functools
 import selectors
-import socket
 import sys
 import threading
 import time
@@ -23,7 +22,6 @@ from contextvars import Context
 from typing import Any, Literal, TypeVarTuple, cast
 
 from faultloop.drivers import asyncio_ordering, asyncio_threads, asyncio_turns
-from faultloop.drivers.asyncio_boundary import refuse_foreign_host
 from faultloop.drivers.asyncio_handles import (
     WAKERS,
     BuiltinMethod,
@@ -37,6 +35,7 @@ from faultloop.drivers.asyncio_handles import (
     is_wakeup,
     make_task,
 )
+from faultloop.drivers.asyncio_network import Network, NetworkLoop
 from faultloop.drivers.ready import ABSENT, Choose, Ordering, ReadyQueue, ordering_for
 from faultloop.drivers.timers import FOREVER_SECONDS, NEVER, Agenda, instant_of
 from faultloop.errors import EscapeRefused
@@ -44,7 +43,7 @@ from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Order
 
-_IO_ATTRIBUTES = frozenset(("_selector", "_ssock", "_csock", "_transports"))
+_IO_ATTRIBUTES = frozenset(("_selector", "_ssock", "_csock"))
 _Ts = TypeVarTuple("_Ts")
 
 
@@ -57,7 +56,7 @@ class _ForPrimitives:
         self.create_future: Callable[[], CFuture[Any]] = functools.partial(CFuture, loop=loop)
 
 
-class Loop(asyncio.SelectorEventLoop):
+class Loop(NetworkLoop):
     """An event loop whose order and time are answers, not circumstances.
 
     order: how freely ready tasks may overtake each other.   choose: answers order questions; None is always calm.
@@ -73,6 +72,7 @@ class Loop(asyncio.SelectorEventLoop):
         limits: Limits | None = None,
         threads: Literal["inline", "real"] = "inline",
         hold: int | None = 2,
+        network: Callable[[Loop], Network] | None = None,
     ) -> None:
         # The selector and its socket pair are made when a descriptor is first needed: a tenth of a small run otherwise.
         asyncio.BaseEventLoop.__init__(self)
@@ -113,8 +113,12 @@ class Loop(asyncio.SelectorEventLoop):
         self.open_generators: list[str] = []
         self.failed_at_once: list[Task] = []
         """Eager tasks that ended in an error within their first step: asyncio keeps them in none of its sets."""
+        self.network = network(self) if network is not None else None
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_transports":
+            self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+            return self._transports
         if name in _IO_ATTRIBUTES:
             self._open_io()
             return self.__dict__[name]
@@ -123,7 +127,6 @@ class Loop(asyncio.SelectorEventLoop):
     def _open_io(self) -> None:
         self.reaches_out = True
         self._selector = selectors.DefaultSelector()
-        self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         cast(Any, self)._make_self_pipe()
 
     @property
@@ -282,17 +285,6 @@ class Loop(asyncio.SelectorEventLoop):
     def _job_done(self, _: Any) -> None:
         self.jobs_running -= 1
 
-    async def getaddrinfo(self, host: Any, port: Any, **kwargs: Any) -> Any:
-        """Resolve a name of this machine; any other is refused."""
-        refuse_foreign_host(host)
-        return await super().getaddrinfo(host, port, **kwargs)
-
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """Connect to this machine; any other is refused."""
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            refuse_foreign_host(address[0])
-        await super().sock_connect(sock, address)
-
     async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
         transport = await cast(Any, super())._make_subprocess_transport(*args, **kwargs)
         self.reaches_out = True
@@ -350,9 +342,13 @@ class Loop(asyncio.SelectorEventLoop):
         )
         events._set_running_loop(self)
         asyncio_ordering.lend_future_name()
+        if self.network is not None:
+            self.network.enter()
         try:
             asyncio_turns.spin(self)
         finally:
+            if self.network is not None:
+                self.network.leave()
             asyncio_ordering.return_future_name()
             self._stopping = False
             cast(Any, self)._thread_id = None

@@ -12,7 +12,7 @@ import time
 from _thread import _count as thread_count
 from collections.abc import Iterator
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from faultloop.drivers import asyncio_threads
 from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Entry
@@ -23,6 +23,7 @@ from faultloop.model.faults import NANOSECONDS
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_handles import Timer
     from faultloop.drivers.asyncio_loop import Loop
+    from faultloop.drivers.asyncio_network import Network
 
 CHECK_STEPS = 4_096
 """How many steps between two looks at the limits."""
@@ -77,11 +78,15 @@ def spin(loop: Loop) -> None:
     popleft = queue.entries.popleft
     next_turn = ordering.turn
     spin_turns = loop.limits.spin_turns
+    network = loop.network
+    candidates = network.candidates if network is not None else ()
     _set_next_stop(loop)
     try:
         while True:
             if loop.reaches_out and loop.has_io:
                 loop.poll()
+            if candidates:
+                cast("Network", network).poll()
             if loop.due:
                 _queue_due(loop)
             count = pending()
