@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from faultloop.checks.standard import Checks
 
 
+VERBS = "run, explore, replay, shrink, show, diff, doctor or schema"
+
+
 class Options(argparse.Namespace):
     """Everything a command line can say, with its types."""
 
@@ -45,6 +48,7 @@ class Options(argparse.Namespace):
     runs: int = 2_000
     time: float | None = None
     depth: int = 2
+    first: bool = False
     around: int | None = None
     full: bool = False
 
@@ -58,7 +62,9 @@ def parse(arguments: list[str]) -> Options:
     """Read a command line. Raises UsageError; leaves through SystemExit after --help and --version."""
     options = _parser().parse_args(arguments, namespace=Options(fault=[], limit=[], check=[]))
     if options.verb is None:
-        raise UsageError("name a command: run, replay, show, explore, doctor, diff or schema; see faultloop --help")
+        raise UsageError(
+            "name a command: run, explore, replay, shrink, show, diff, doctor or schema; see faultloop --help"
+        )
     return options
 
 
@@ -106,8 +112,9 @@ def _parser() -> _Parser:
     parser.add_argument("--version", action="version", version=f"faultloop {_version()}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
     _add_run(verbs.add_parser("run", help="one run of a scenario, with faults at the addresses you name"))
-    _add_explore(verbs.add_parser("explore", help="every single fault at every await of a scenario"))
+    _add_explore(verbs.add_parser("explore", help="search a scenario for failures, and shrink what is found"))
     _add_replay(verbs.add_parser("replay", help="run a trace again, and compare"))
+    _add_shrink(verbs.add_parser("shrink", help="from a failing trace to the smallest one that fails alike"))
     _add_show(verbs.add_parser("show", help="the events of a trace as a table; runs nothing"))
     _add_diff(verbs.add_parser("diff", help="where two traces first differ; runs nothing"))
     _add_doctor(verbs.add_parser("doctor", help="run a scenario twice and name the first difference"))
@@ -173,9 +180,22 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
     _scenario(parser)
     parser.add_argument("--tasks", default="*", metavar="GLOB", help="only at awaits of these tasks")
     parser.add_argument("--faults", default="cancel,expire", metavar="LIST", help="cancel,expire,fail:OSError,delay:2s")
-    parser.add_argument("--where", default="*", metavar="GLOB", help="only at these awaits, by function or awaited")
-    parser.add_argument("--strategy", choices=("auto", "sweep", "schedules"), default="auto", help="what to search")
-    parser.add_argument("--order", choices=("fifo", "batch", "any"), default="batch", help="how far orders may go")
+    parser.add_argument(
+        "--at", dest="where", default="*", metavar="GLOB", help="only at these awaits, by function or awaited"
+    )
+    parser.add_argument(
+        "--strategy",
+        default="auto",
+        metavar="NAME",
+        help="auto: all stages; sweep: single faults; schedules: orders; or one strategy for orders: rff, pct3, dfs, …",
+    )
+    parser.add_argument(
+        "--order",
+        choices=("fifo", "batch", "any"),
+        default="",
+        help="how far orders may go (batch, and any once that has nothing left)",
+    )
+    parser.add_argument("-x", "--first", action="store_true", help="stop at the first failure")
     parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="faults in one run, at most")
     parser.add_argument("--runs", type=int, default=2_000, metavar="N", help="stop after this many runs (2000)")
     parser.add_argument("--time", type=_seconds, metavar="SECONDS", help="stop after this much real time")
@@ -191,6 +211,15 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         default="choices",
         help="choices: the same run again; faults: only the faults, to see whether a fix holds",
     )
+    parser.add_argument("--root", default="", metavar="DIR", help="the project's root (found from here upwards)")
+    parser.add_argument("--allow-import", action="store_true", help="let the trace name code outside the root")
+    _common(parser)
+
+
+def _add_shrink(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trace", nargs="?", default="", metavar="TRACE", help="a trace file (the newest one)")
+    parser.add_argument("--runs", type=int, default=300, metavar="N", help="how many runs to spend at most (300)")
+    parser.add_argument("-o", "--out", default="", metavar="FILE", help="where to write it (beside it, as …-small)")
     parser.add_argument("--root", default="", metavar="DIR", help="the project's root (found from here upwards)")
     parser.add_argument("--allow-import", action="store_true", help="let the trace name code outside the root")
     _common(parser)

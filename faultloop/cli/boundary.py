@@ -93,6 +93,10 @@ def _command(arguments: list[str], *, is_process: bool) -> int:
             from faultloop.cli.replaying import replay_verb
 
             return replay_verb(options, console)
+        case "shrink":
+            from faultloop.cli.shrinking import shrink_verb
+
+            return shrink_verb(options, console)
         case "explore":
             from faultloop.cli.exploring import explore_verb
 
@@ -110,7 +114,9 @@ def _command(arguments: list[str], *, is_process: bool) -> int:
 
             return schema_verb(options, console)
         case _:
-            raise UsageError("name a command: run, replay, show, explore, doctor, diff or schema; see faultloop --help")
+            raise UsageError(
+                "name a command: run, explore, replay, shrink, show, diff, doctor or schema; see faultloop --help"
+            )
 
 
 def _wants_details(arguments: Sequence[str] | None) -> bool:

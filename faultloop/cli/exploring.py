@@ -1,4 +1,4 @@
-"""`explore`: every single fault at every await point of a scenario, and the stories of what broke."""
+"""`explore`: search a scenario for failures, and tell the story of each."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from faultloop.cli.project import trace_name, traces_folder
 from faultloop.cli.running import replayable, the_scenario, the_threads
 from faultloop.errors import UsageError
 from faultloop.model.address import parse_kind
+from faultloop.report.failure import needs_line
 from faultloop.report.story import story
 from faultloop.report.summary import Tried, summary
 from faultloop.report.words import clean
@@ -21,7 +22,6 @@ from faultloop.search.tracefile import save_trace
 
 if TYPE_CHECKING:
     from faultloop.model.trace import Order
-    from faultloop.search.explore import Strategy
     from faultloop.search.findings import Exploration
 
 STORIES_SHOWN_MAX = 5
@@ -38,15 +38,16 @@ def explore_verb(options: Options, console: Console) -> int:
     with console.program_output():
         found = explore(
             scenario,
-            strategy=cast("Strategy", options.strategy),
+            strategy=options.strategy,
             runs=options.runs,
             time_limit=options.time,
             seed=options.seed or 0,
-            order=cast("Order", options.order),
+            order=cast("Order", options.order) if options.order else None,
             faults=kinds,
             tasks=options.tasks,
             where=options.where,
             depth=1 if options.depth == 1 else 2,
+            first=options.first,
             limits=limits,
             checks=checks,
             threads=the_threads(options),
@@ -70,6 +71,8 @@ def explore_verb(options: Options, console: Console) -> int:
         not_tried=tuple(str(left_out) for left_out in found.not_tried),
         exhausted=found.exhausted,
         schedules=found.schedules,
+        classes=found.classes,
+        attempts=found.attempts,
     )
     console.say(summary(tried, stories))
     console.result(_result(found, paths))
@@ -93,7 +96,8 @@ def _stories(found: Exploration, paths: list[Path], scenario: Scenario, options:
         steps, last = replayable(failure.trace, scenario, path, options.root)
         if failure.count > 1:
             last = f"{failure.count} runs broke it in the same way; {last}"
-        stories.append(story(failure.trace, next_steps=steps, last=last))
+        passes = needs_line(failure.trace, is_shrunk=failure.is_shrunk)
+        stories.append(story(failure.trace, passes=passes, next_steps=steps, last=last))
     if len(found.failures) > STORIES_SHOWN_MAX:
         stories.append(
             f"{len(found.failures) - STORIES_SHOWN_MAX} more failures have their traces in {paths[0].parent}."
@@ -109,6 +113,7 @@ def _result(found: Exploration, paths: list[Path]) -> dict[str, object]:
         "seconds": round(found.seconds, 6),
         "points": found.points,
         "first_failure_run": found.first_failure_run,
+        "shrink_runs": found.attempts,
         "failures": [
             {
                 "trace": os.fspath(path),
@@ -118,6 +123,8 @@ def _result(found: Exploration, paths: list[Path]) -> dict[str, object]:
                 "order": failure.order,
                 "fault": failure.fault,
                 "count": failure.count,
+                "first_run": failure.at_run,
+                "shrunk": failure.is_shrunk,
             }
             for failure, path in zip(found.failures, paths, strict=True)
         ],
@@ -125,6 +132,7 @@ def _result(found: Exploration, paths: list[Path]) -> dict[str, object]:
             "points": found.points,
             "faults": found.tried,
             "orders": found.schedules,
+            "classes": found.classes,
             "exhausted": list(found.exhausted),
             "not_tried": [str(left_out) for left_out in found.not_tried],
         },

@@ -59,10 +59,10 @@ def command(*words: str, root: str = "") -> str:
     return shlex.join(["python", "-m", "faultloop", *words, *given])
 
 
-def next_steps(path: Path, *, root: str = "", with_faults: bool) -> list[tuple[str, str]]:
-    """What to type after a failure whose trace is at `path`."""
+def next_steps(path: Path, *, root: str = "", by_name: bool) -> list[tuple[str, str]]:
+    """What to type after a failure whose trace is at `path`. by_name: it can be followed by name, in changed code."""
     name = shown_path(path)
     steps = [("replay", command("replay", name, root=root))]
-    if with_faults:
+    if by_name:
         steps.append(("check fix", command("replay", "--follow", "faults", name, root=root)))
     return [*steps, ("timeline", command("show", name))]

@@ -32,26 +32,28 @@ def replay_verb(options: Options, console: Console) -> int:
     root = project_root(options.root)
     path = Path(options.trace) if options.trace else newest_trace(root / TRACES)
     trace = load_trace(path)
-    _check_environment(trace, path, options, console)
+    check_environment(trace, path, options, console)
     with console.program_output():
-        scenario = _scenario_of(trace, path, root, allow_import=options.allow_import)
+        scenario = scenario_of(trace, path, root, allow_import=options.allow_import)
         from faultloop.search.replay import replay
 
         follow = cast("Literal['choices', 'faults']", options.follow)
         again = replay(trace, scenario, follow=follow)
     faithful = options.follow == "faults" or (again.same_digest and again.divergence is None)
     if again.divergence is not None and not faithful:
-        console.say(_divergence_text(again.divergence, trace, path, root))
+        console.say(_divergence_text(again, again.divergence, trace, path, root))
     else:
         console.say(story(again.run.trace, last=_closing(again, trace, options.follow)))
     if console.verbose and again.run.exception is not None:
         traceback.print_exception(again.run.exception, file=sys.stderr)
     warn_not_reached(again.run, console)
     console.result(_result(again, trace, path))
-    return run_code(again.run) if faithful else CANNOT_TELL
+    if not faithful or not (again.held or again.run.status.is_failure):
+        return CANNOT_TELL
+    return run_code(again.run)
 
 
-def _check_environment(trace: Trace, path: Path, options: Options, console: Console) -> None:
+def check_environment(trace: Trace, path: Path, options: Options, console: Console) -> None:
     """Start again under the trace's hash seed, or warn; warn of another Python."""
     recorded = trace.env.hashseed
     if options.may_restart:
@@ -69,7 +71,7 @@ def _check_environment(trace: Trace, path: Path, options: Options, console: Cons
         )
 
 
-def _scenario_of(trace: Trace, path: Path, root: Path, *, allow_import: bool) -> Scenario:
+def scenario_of(trace: Trace, path: Path, root: Path, *, allow_import: bool) -> Scenario:
     if not trace.target.ref:
         raise TargetError(
             f"{shown_path(path)} names no scenario: it was recorded from a callable without a name. "
@@ -80,17 +82,20 @@ def _scenario_of(trace: Trace, path: Path, root: Path, *, allow_import: bool) ->
 
 def _closing(again: Replay, trace: Trace, follow: str) -> str:
     if follow == "faults":
+        what = "the same order" if not trace.faults else "the same faults"
         if again.run.not_reached:
             return "a fault was never reached: cannot tell"
         if again.run.status.is_failure:
-            return "the same faults still break it"
-        return "the same faults no longer break it"
+            return f"{what} still break{'s' * (not trace.faults)} it"
+        if not again.held:
+            return "no step was there to be held back: cannot tell"
+        return f"{what} no longer break{'s' * (not trace.faults)} it"
     if again.same_digest:
         return f"replayed with the same digest {short_digest(trace)}"
     return f"replayed with another digest: {short_digest(again.run.trace)}, recorded {short_digest(trace)}"
 
 
-def _divergence_text(divergence: Divergence, trace: Trace, path: Path, root: Path) -> str:
+def _divergence_text(again: Replay, divergence: Divergence, trace: Trace, path: Path, root: Path) -> str:
     lines = [
         f"The replay diverged at step {divergence.step}: the program no longer does what this trace recorded. [FL201]",
         "",
@@ -98,11 +103,20 @@ def _divergence_text(divergence: Divergence, trace: Trace, path: Path, root: Pat
         f"  expected   {clean(divergence.expected, 300)}",
         f"  got        {clean(divergence.got, 300)}",
         f"  likely     {'; '.join(_likely_causes(trace, root))}",
+        *([f"  by name    {_followed_words(again)}"] if again.followed is not None else []),
         "",
         f"  check fix  {command('replay', '--follow', 'faults', shown_path(path))}",
         f"  recorded   {command('show', '--around', str(divergence.step), shown_path(path))}",
     ]
     return "\n".join(lines)
+
+
+def _followed_words(again: Replay) -> str:
+    """What following the order by the names of its steps came to."""
+    assert again.followed is not None
+    if again.followed.status.is_failure:
+        return f"the same order of steps still breaks it: {clean(again.followed.trace.outcome.message, 200)}"
+    return "the same order of steps no longer breaks it" if again.held else "no step was there to be held back"
 
 
 def _likely_causes(trace: Trace, root: Path) -> list[str]:

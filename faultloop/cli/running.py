@@ -123,7 +123,7 @@ def replayable(trace: Trace, scenario: Scenario, path: Path, root: str) -> tuple
 
     again = replay(trace, scenario)
     if again.same_digest:
-        steps = next_steps(path, root=root, with_faults=bool(trace.faults))
+        steps = next_steps(path, root=root, by_name=bool(trace.faults or trace.choices.departures))
         return steps, f"replayed once, with the same digest {short_digest(trace)}"
     where = f" at step {again.divergence.step}" if again.divergence else ""
     return [], f"could not reproduce it: replaying took another way{where}. See: python -m faultloop doctor"

@@ -1,50 +1,40 @@
 """Runs under a decider that looks: it sees which tasks are ready and where each goes on from, and what a step touched.
 
-The order is `any` without a bound. Slower than a fast run, faster than a traced one: no names, no events.
+Slower than a fast run, faster than a traced one: no names, no events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from faultloop.deciders.calm import Calm
 from faultloop.drivers.asyncio_footprints import record_touches
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_run import Facts, Scenario, Settings, drive
 from faultloop.drivers.frames import ChainTable
-from faultloop.drivers.ready import Entry, LookingOrder
-from faultloop.engine.choices import RecordedChoices
+from faultloop.drivers.looking import Guide, looking_order, ordinal_of
+from faultloop.drivers.ready import Entry
+from faultloop.engine.choices import Answering, RecordedChoices
 from faultloop.model.trace import Choices
-
-
-class Guide(Protocol):
-    """A decider that looks (see faultloop.deciders.looking)."""
-
-    def made(self, task: int, /) -> None:
-        """A task was made."""
-        ...
-
-    def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
-        """Which of the ready tasks goes next."""
-        ...
-
-    def ran(self, task: int, site: int, touched: Sequence[tuple[int, bool]], /) -> None:
-        """A task's step is over."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Guided:
     """What a guided run came to.
 
-    choices: its answers, as order `any` with no bound asks for them.   schedule: ordinals of the tasks, step by step.
+    choices: its answers, as the order of its level asks for them.   steps: the task's ordinal and the number of the
+    site it went on from, step by step.
     """
 
     facts: Facts
     choices: Choices
-    schedule: tuple[int, ...]
+    steps: tuple[tuple[int, int], ...]
+
+    @property
+    def schedule(self) -> tuple[int, ...]:
+        """The task of each step."""
+        return tuple(task for task, _ in self.steps)
 
 
 class GuidedLoop(Loop):
@@ -64,7 +54,7 @@ class _Watcher:
 
     def __init__(self, loop: Loop, guide: Guide, sites: ChainTable, touched: list[tuple[int, bool]]) -> None:
         self.next_stop = 0
-        self.schedule: list[int] = []
+        self.steps: list[tuple[int, int]] = []
         self._ran = guide.ran
         self._sites = sites
         self._at: dict[int, int] = {}
@@ -72,7 +62,7 @@ class _Watcher:
         loop.watcher = self
 
     def look(self, guide: Guide, entries: list[Entry]) -> int:
-        tasks = [getattr(entry[1].__self__, "ordinal", 0) for entry in entries]  # type: ignore[attr-defined]
+        tasks = [ordinal_of(entry) for entry in entries]
         return guide.pick(tasks, [self._at.get(task, 0) for task in tasks])
 
     def before_step(self, task: Any, argument: Any, entry: Entry) -> Any:
@@ -83,8 +73,9 @@ class _Watcher:
     def after_step(self, task: Any) -> None:
         """Tell the guide, and note where the task waits now."""
         ordinal = getattr(task, "ordinal", 0)
-        self.schedule.append(ordinal)
-        self._ran(ordinal, self._at.get(ordinal, 0), self._touched)
+        site = self._at.get(ordinal, 0)
+        self.steps.append((ordinal, site))
+        self._ran(ordinal, site, self._touched)
         if not task.done():
             self._at[ordinal] = self._sites.number(task)
 
@@ -101,23 +92,25 @@ class _Watcher:
 def execute_guided(
     scenario: Scenario, settings: Settings, guide: Guide, *, sites: ChainTable, footprints: bool = False
 ) -> Guided:
-    """Run a scenario with every order question answered by a guide.
+    """Run a scenario with every question about the order of steps answered by a guide; any other by `settings.choose`.
 
     sites: shared by the runs of one exploration, so that numbers mean the same in all of them.
     footprints: whether the guide is told what steps touch.
     """
     touched: list[tuple[int, bool]] = []
-    kept = RecordedChoices(Calm())
+    kept = RecordedChoices(Calm() if settings.choose is None else Answering(settings.choose))
     loop = GuidedLoop(
         choose=kept.choose, threads=settings.threads, limits=settings.limits, network=settings.network
     )
     loop.guide = guide
     watcher = _Watcher(loop, guide, sites, touched)
-    loop.ordering = LookingOrder(loop.queue, lambda entries: watcher.look(guide, entries), kept.keep)
+    loop.ordering = looking_order(
+        settings.order, loop.queue, lambda entries: watcher.look(guide, entries), kept.keep, hold=settings.hold
+    )
     if footprints:
         record_touches(lambda number, is_write: touched.append((number, is_write)))
     try:
         facts = drive(loop, scenario)
     finally:
         record_touches(None)
-    return Guided(facts, kept.recorded(), tuple(watcher.schedule))
+    return Guided(facts, kept.recorded(), tuple(watcher.steps))

@@ -116,9 +116,6 @@ class Loop(NetworkLoop):
         self.network = network(self) if network is not None else None
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_transports":
-            self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-            return self._transports
         if name in _IO_ATTRIBUTES:
             self._open_io()
             return self.__dict__[name]

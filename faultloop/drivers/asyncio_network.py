@@ -7,7 +7,9 @@ Descriptors from FIRST_SIMULATED are the network's; all others are the operating
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
+import weakref
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -80,6 +82,11 @@ class NetworkLoop(asyncio.SelectorEventLoop):
 
     network: Network | None
     reaches_out: bool
+
+    @functools.cached_property
+    def _transports(self) -> weakref.WeakValueDictionary[int, Any]:
+        """asyncio's own table; apart from the selector, which a simulated connection has no need of."""
+        return weakref.WeakValueDictionary()
 
     if TYPE_CHECKING:
 

@@ -24,7 +24,8 @@ from faultloop.drivers.asyncio_teardown import OutOfTime, tear_down
 from faultloop.drivers.asyncio_trace import TracedLoop, Tracer
 from faultloop.drivers.asyncio_waits import waiting_tasks
 from faultloop.drivers.frames import SiteTable, raised_at
-from faultloop.drivers.ready import Choose
+from faultloop.drivers.looking import Guide, Keep, Look, looking_order, ordinal_of
+from faultloop.drivers.ready import Choose, Entry
 from faultloop.engine.paths import bare_function
 from faultloop.engine.plan import Plan
 from faultloop.engine.recorder import Recorder
@@ -101,15 +102,31 @@ def execute_traced(
     recorder: Recorder,
     sites: SiteTable,
     collect: bool = False,
+    guide: Guide | None = None,
+    keep: Keep | None = None,
 ) -> tuple[Facts, Tracer]:
-    """Run a scenario with everything recorded, and the faults of a plan delivered at their addresses."""
+    """Run a scenario with everything recorded, and the faults of a plan delivered at their addresses.
+
+    guide: answers the questions about the order of steps instead of `settings.choose`, without being told of sites;
+    keep: is told what it answered.
+    """
     loop = _make(TracedLoop, settings)
-    tracer = Tracer(loop, plan, recorder, sites, collect=collect)
+    tracer = Tracer(loop, plan, recorder, sites, collect=collect, guide=guide)
+    if guide is not None:
+        assert keep is not None, "who guides has answers to keep"
+        loop.ordering = looking_order(settings.order, loop.queue, _looking(guide), keep, hold=settings.hold)
     facts = _run(loop, scenario, tracer.injector, tracer, sites)
     facts.swallowed = tuple(node.path for node in tracer.swallowed)
     facts.injected = tuple(tracer.injector.injected)
     facts.has_landed = bool(recorder.delivered)
     return facts, tracer
+
+
+def _looking(guide: Guide) -> Look:
+    def look(entries: list[Entry]) -> int:
+        return guide.pick([ordinal_of(entry) for entry in entries], [0] * len(entries))
+
+    return look
 
 
 def _make(kind: type[Any], settings: Settings) -> Any:

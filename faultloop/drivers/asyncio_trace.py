@@ -14,6 +14,7 @@ from faultloop.drivers.asyncio_handles import WAKERS, BuiltinMethod, StepCallbac
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_turns import HELD
 from faultloop.drivers.frames import SiteTable
+from faultloop.drivers.looking import Guide
 from faultloop.drivers.ready import ABSENT, Entry
 from faultloop.engine.paths import TaskNode, bare_function, is_default_name
 from faultloop.engine.plan import NOTHING_DUE, Due, Plan
@@ -91,12 +92,20 @@ class Tracer:
     """The watcher of a traced run."""
 
     def __init__(
-        self, loop: TracedLoop, plan: Plan | None, recorder: Recorder, sites: SiteTable, *, collect: bool = False
+        self,
+        loop: TracedLoop,
+        plan: Plan | None,
+        recorder: Recorder,
+        sites: SiteTable,
+        *,
+        collect: bool = False,
+        guide: Guide | None = None,
     ) -> None:
         self.next_stop = 0
         self.injector = Injector(loop)
         self.waits: list[Wait] | None = [] if collect else None
         self.swallowed: list[TaskNode] = []
+        self._guide = guide
         self._loop = loop
         self._plan = plan
         self._recorder = recorder
@@ -124,6 +133,8 @@ class Tracer:
     def made(self, task: Any, coroutine: Any) -> None:
         """A task was made by the running one. coroutine: asked of an eager task that is done, 3.12.1 would crash."""
         node = self.node_of(task, coroutine)
+        if self._guide is not None:
+            self._guide.made(getattr(task, "ordinal", 0))
         if type(task) is not Task or not self._loop._eager:
             return
         state = self._state(node)
@@ -209,6 +220,8 @@ class Tracer:
         if self._eager:
             self._settle_eager()
         self._settled(task)
+        if self._guide is not None:
+            self._guide.ran(getattr(task, "ordinal", 0), 0, ())
 
     def _settle_eager(self) -> None:
         newly, self._eager = self._eager, []

@@ -149,6 +149,8 @@ class ChainTable:
         self._is_user: dict[int, bool] = {}
         self._codes: list[types.CodeType] = []
         self._numbers: dict[tuple[tuple[int, int], ...], int] = {}
+        self._named: dict[str, int] = {}
+        self._met: set[int] = set()
         self.names: list[str] = ["start"]
 
     def number(self, task: Any) -> int:
@@ -166,9 +168,22 @@ class ChainTable:
         key = tuple(chain)
         number = self._numbers.get(key)
         if number is None:
-            number = self._numbers[key] = len(self.names)
             lines = [f for f in frames_of(task.get_coro()) if is_user_file(f.f_code.co_filename)]
-            self.names.append(" ".join(f"{bare_function(f.f_code.co_qualname)}:{f.f_lineno}" for f in lines))
+            name = " ".join(f"{bare_function(f.f_code.co_qualname)}:{f.f_lineno}" for f in lines)
+            number = self.number_of(name)
+            place = 1
+            while number in self._met:  # several waits in one line
+                place += 1
+                number = self.number_of(f"{name}#{place}")
+            self._met.add(number)
+            self._numbers[key] = number
+        return number
+
+    def number_of(self, name: str) -> int:
+        """The number that goes with a name, whether or not any task has waited there."""
+        number = self._named.setdefault(name, len(self.names))
+        if number == len(self.names):
+            self.names.append(name)
         return number
 
 

@@ -213,31 +213,6 @@ class AnyOrder:
         return self._choose(total)
 
 
-Look = Callable[[list[Entry]], int]
-"""Answers which of these steps, oldest first, goes next."""
-Keep = Callable[[int, int], None]
-"""Records an answer and how many there were."""
-
-
-class LookingOrder(AnyOrder):
-    """Order `any` for a decider that looks at what is ready instead of counting it.
-
-    A plain callback that waits goes first: it is plumbing, and no choice. What is answered is recorded as the order
-    `any` would have asked it, so that the run can be had again without looking.
-    """
-
-    def __init__(self, queue: ReadyQueue, look: Look, keep: Keep) -> None:
-        super().__init__(queue, lambda _: 0, hold=None)
-        self._look = look
-        self._keep = keep
-
-    def _answer(self, options: int, total: int) -> int:
-        is_plumbing = total > options
-        answer = options if is_plumbing else self._look([self._front[i][0] for i in range(options)])
-        self._keep(answer, total)
-        return answer
-
-
 Ordering = FifoOrder | AnyOrder
 
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from faultloop.deciders.protocol import Decider
 from faultloop.model.trace import Choices
+
+
+class Answering:
+    """A function that answers, as a decider."""
+
+    def __init__(self, choose: Callable[[int], int]) -> None:
+        self.choose = choose
 
 
 class RecordedChoices:

@@ -51,14 +51,43 @@ class TaskEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     coroutine: str = ""
 
 
+StepCount = Annotated[int, msgspec.Meta(ge=1)]
+Moment = tuple[str, StepCount]
+"""A step: its task's path, and how many steps that task has had with it, from 1."""
+Block = tuple[str, StepCount]
+"""A task's path, and how many steps it runs one after the other."""
+Base = Literal["picks", "oldest", "run-on"]
+
+
+class Departure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One place where a run did not do what its base would have done.
+
+    first: the step that ran.   then: the one that the base would have run.   preempts: whether the task of `then` had
+    run just before and was ready to go on.   matters: whether the failure goes away when this is undone; None when
+    nobody found out.
+    """
+
+    first: Moment
+    then: Moment
+    preempts: bool = False
+    matters: bool | None = None
+
+
 class Choices(msgspec.Struct, frozen=True, omit_defaults=True):
     """The order answers: how many were asked, and those that were not 0.
 
     picks: `(index, answer, options)`, ascending by index; a question not listed was answered 0.
+    A schedule that was shrunk is told a second way, which also holds where the questions have changed since
+    (docs/internals/adr/005). base: what goes on by itself: `oldest` the task that has been ready the longest,
+    `run-on` the one that ran; `picks` where there is no second way.   departures: where the run left its base.
+    blocks: for `run-on`: the first listed task that is ready goes next, and is crossed off.
     """
 
     count: Annotated[int, msgspec.Meta(ge=0)] = 0
     picks: tuple[tuple[int, int, int], ...] = ()
+    base: Base = "picks"
+    departures: tuple[Departure, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
     def __post_init__(self) -> None:
         before = -1
@@ -138,8 +167,9 @@ class Trace(msgspec.Struct, frozen=True):
 
     @property
     def deviations(self) -> int:
-        """How many answers were not the calm one."""
-        return len(self.faults) + len(self.choices.picks)
+        """How many answers were not the calm one; of a schedule that was shrunk, how often it left its base."""
+        choices = self.choices
+        return len(self.faults) + len(choices.picks if choices.base == "picks" else choices.departures)
 
 
 def digest_of(
@@ -155,7 +185,7 @@ def digest_of(
     Sites count by function and awaited callable, tasks by path.
     """
     said = (
-        choices,
+        Choices(choices.count, choices.picks),
         faults,
         [task.path for task in tasks],
         [(site.function, site.awaited) for site in sites],

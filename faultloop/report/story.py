@@ -13,6 +13,7 @@ from faultloop.model.address import format_fault
 from faultloop.model.faults import PlannedFault
 from faultloop.model.outcome import Finding, Outcome, Status, Waiting
 from faultloop.model.trace import Delivered, Trace
+from faultloop.report.orders import departure_lines, level_words
 from faultloop.report.table import step_table
 from faultloop.report.words import (
     WIDTH,
@@ -29,20 +30,30 @@ from faultloop.report.words import (
 
 LINES_MAX = 35
 _LABEL_WIDTH = 10
-_FAULTS_SHOWN, _FINDINGS_SHOWN, _WAITING_SHOWN = 3, 3, 6
+_FAULTS_SHOWN, _ORDERS_SHOWN, _FINDINGS_SHOWN, _WAITING_SHOWN = 3, 3, 3, 6
 
 
-def story(trace: Trace, *, next_steps: Sequence[tuple[str, str]] = (), last: str = "", width: int = WIDTH) -> str:
+def story(
+    trace: Trace,
+    *,
+    passes: str = "",
+    next_steps: Sequence[tuple[str, str]] = (),
+    last: str = "",
+    width: int = WIDTH,
+) -> str:
     """The story of a recorded run.
 
-    next_steps: (label, command) pairs, printed as they are.   last: one closing line, such as how replaying it went.
+    passes: when it passes, as `faultloop.report.failure.needs_line` says it.   next_steps: (label, command) pairs,
+    printed as they are.   last: one closing line, such as how replaying it went.
     Returns lines joined by newlines, without one at the end.
     """
     names = task_names(task.path for task in trace.tasks)
     lines = [fit(sentence(trace, names), width), ""]
     lines += _labelled("fault", _fault_lines(trace, names), width)
+    lines += _labelled("order", _order_lines(trace, names), width)
     lines += _labelled("broke", _broke_lines(trace.outcome, names), width)
-    table = step_table(trace, trace.delivered[0], names, width) if trace.delivered else []
+    lines += _labelled("passes", [passes] if passes else [], width)
+    table = step_table(trace, names, width)
     lines += ["", *table] if table else []
     stuck = _labelled("stuck", _stuck_lines(trace.outcome.waiting, names), width)
     lines += ["", *stuck] if stuck else []
@@ -57,7 +68,7 @@ def story(trace: Trace, *, next_steps: Sequence[tuple[str, str]] = (), last: str
 def sentence(trace: Trace, names: dict[str, str]) -> str:
     """The headline of a trace."""
     landed = {delivered.plan for delivered in trace.delivered}
-    what = subject(trace.faults, len(trace.choices.picks), names)
+    what = subject(trace.faults, trace.choices, names)
     return headline(trace.outcome, what, scenario_name(trace), missed=len(trace.faults) - len(landed))
 
 
@@ -80,11 +91,17 @@ def _fault_lines(trace: Trace, names: dict[str, str]) -> list[str]:
         lines += _one_fault(trace, planned, landed, names)
     if len(trace.faults) > _FAULTS_SHOWN:
         lines.append(f"… and {len(trace.faults) - _FAULTS_SHOWN} more")
-    if trace.choices.picks:
-        picks = len(trace.choices.picks)
-        lines.append(f"order: {picks} of {trace.choices.count} choices among ready tasks are not the calm one")
-        lines[-1] += f" ({trace.order})"
     return lines
+
+
+def _order_lines(trace: Trace, names: dict[str, str]) -> list[str]:
+    lines = departure_lines(trace, names)
+    if len(lines) > _ORDERS_SHOWN:
+        lines[_ORDERS_SHOWN:] = [f"… and {len(lines) - _ORDERS_SHOWN} more"]
+    if not lines and trace.choices.picks:
+        lines = [f"{len(trace.choices.picks)} of {trace.choices.count} choices are not the calm one"]
+    level = level_words(trace)
+    return [*lines, level] if lines and level else lines
 
 
 def _one_fault(trace: Trace, planned: PlannedFault, landed: Delivered | None, names: dict[str, str]) -> Iterator[str]:

@@ -20,6 +20,7 @@ class Tried:
 
     status: passed, violated or inconclusive.   reason: why, or empty.   points: await points of the calm run.
     failures: groups of failures.   first_failure_run: from 1, or None.   schedules: different orders that were run.
+    classes: happens-before classes among those watched.   attempts: runs that shrinking took.
     exhausted: what was tried completely, and not_tried: what was left out; each in words.
     """
 
@@ -35,6 +36,8 @@ class Tried:
     not_tried: tuple[str, ...] = ()
     exhausted: tuple[str, ...] = ()
     schedules: int = 1
+    classes: int = 0
+    attempts: int = 0
 
 
 def summary(tried: Tried, stories: Sequence[str] = (), *, width: int = WIDTH) -> str:
@@ -68,6 +71,8 @@ def _verdict(tried: Tried) -> str:
 
 def _tried(tried: Tried) -> str:
     runs = f"{tried.runs:,} run{'s' * (tried.runs != 1)}"
-    orders = f", {tried.schedules:,} orders" if tried.schedules > 1 else ""
+    classes = f" in {tried.classes:,} class{'es' * (tried.classes != 1)} or more" if tried.classes else ""
+    orders = f", {tried.schedules:,} orders{classes}" if tried.schedules > 1 else ""
+    shrinking = f"; {tried.attempts:,} more to shrink them" if tried.attempts else ""
     faults = ", ".join(tried.faults) or "no faults"
-    return f"{runs}: {faults} at {tried.points:,} await points{orders}, {tried.wall_seconds:.2f} s"
+    return f"{runs}: {faults} at {tried.points:,} await points{orders}, {tried.wall_seconds:.2f} s{shrinking}"

@@ -7,6 +7,7 @@ Rule 2: few lines. What does not touch the fault's task, a task that wakes it, o
 from __future__ import annotations
 
 from faultloop.model.trace import Delivered, Event, Trace
+from faultloop.report.orders import Steps
 from faultloop.report.words import clean, fit, seconds
 
 BEFORE, AFTER = 4, 4
@@ -16,12 +17,19 @@ _ROOT = 0
 """The first task of a trace is the scenario's own."""
 
 
-def step_table(trace: Trace, landed: Delivered, names: dict[str, str], width: int) -> list[str]:
-    """The lines of the table, its head first; empty when the trace has no events near the fault."""
-    centre = _index_of_fault(trace, landed)
+def step_table(trace: Trace, names: dict[str, str], width: int) -> list[str]:
+    """The lines of the table, its head first; empty when the trace has no fault, or no events near it.
+
+    Where there was no fault but an order, it stands around the last step of it.
+    """
+    if trace.delivered:
+        centre = _index_of_fault(trace, trace.delivered[0])
+        partners: list[int] = []
+    else:
+        centre, partners = _index_of_order(trace)
     if centre is None:
         return []
-    columns = _columns(trace, centre)
+    columns = _columns(trace, centre, partners)
     rows = [number for number, event in enumerate(trace.events) if event.task in columns]
     before = [number for number in rows if number < centre][-BEFORE:]
     after = [number for number in rows if number > centre]
@@ -61,14 +69,23 @@ def _index_of_fault(trace: Trace, landed: Delivered) -> int | None:
     return None
 
 
+def _index_of_order(trace: Trace) -> tuple[int | None, list[int]]:
+    """The event that the last step of an order ended with, and the task that it went before."""
+    needed = [departure for departure in trace.choices.departures if departure.matters is not False]
+    if not needed:
+        return None, []
+    paths = [task.path for task in trace.tasks]
+    other = needed[-1].then[0]
+    return Steps(trace).end(needed[-1].first), [paths.index(other)] if other in paths else []
+
+
 def _path(trace: Trace, task: int) -> str:
     return trace.tasks[task].path if task >= 0 else ""
 
 
-def _columns(trace: Trace, centre: int) -> list[int]:
-    """The fault's task last; before it those that woke it or that it woke, the nearest first; then the scenario."""
+def _columns(trace: Trace, centre: int, partners: list[int]) -> list[int]:
+    """The fault's task last; before it its partners, those that woke it or that it woke; then the scenario."""
     victim = trace.events[centre].task
-    partners: list[int] = []
     for number in sorted(range(len(trace.events)), key=lambda number: abs(number - centre)):
         event = trace.events[number]
         other = event.by if event.task == victim else event.task if event.by == victim else -1

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from faultloop.model.address import format_fault, task_matches
 from faultloop.model.trace import Event, Trace
+from faultloop.report.orders import departure_lines
 from faultloop.report.story import sentence
 from faultloop.report.table import event_words
 from faultloop.report.words import WIDTH, clean, fit, seconds, task_names
@@ -65,7 +66,9 @@ def _head(trace: Trace, names: dict[str, str]) -> Iterator[str]:
     yield f"  recorded   {where}, order {trace.order}{seed}, hash seed {clean(env.hashseed, 20)}"
     for planned in trace.faults:
         yield f"  fault      {clean(format_fault(planned), 200)}"
-    if trace.choices.picks:
+    if told := departure_lines(trace, task_names(task.path for task in trace.tasks)):
+        yield from (f"  {'' if number else 'order':<10} {line}" for number, line in enumerate(told))
+    elif trace.choices.picks:
         yield f"  order      {len(trace.choices.picks)} of {trace.choices.count} choices are not the calm one"
     said = f": {clean(trace.outcome.message, 200)}" if trace.outcome.message else ""
     yield f"  outcome    {trace.outcome.status}{said}"

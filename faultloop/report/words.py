@@ -13,6 +13,7 @@ from faultloop.model.address import format_duration
 from faultloop.model.faults import NANOSECONDS, Cancel, Delay, Expire, Fail, Fault, PlannedFault, Step
 from faultloop.model.outcome import Outcome, Status
 from faultloop.model.points import Phase
+from faultloop.model.trace import Choices
 
 WIDTH = 100
 _ASCII = {
@@ -115,14 +116,21 @@ def verb_words(fault: Fault, task: str) -> str:
             return f"delay {task} by {format_duration(nanoseconds)}"
 
 
-def subject(faults: tuple[PlannedFault, ...], picks: int, names: dict[str, str]) -> str:
+def subject(faults: tuple[PlannedFault, ...], choices: Choices, names: dict[str, str]) -> str:
     """What was done to the run, as the subject of a sentence; empty when nothing was."""
+    picks = len(choices.picks)
     if len(faults) == 1:
         task = faults[0].at.task
         words = fault_words(faults[0].fault, names.get(task, clean(task, 80)))
         return words + (", with ready tasks in another order," if picks else "")
     if faults:
         return f"A combination of {len(faults)} faults" + (", with ready tasks in another order," if picks else "")
+    if choices.departures:
+        held = list(dict.fromkeys(names.get(d.then[0], clean(d.then[0], 80)) for d in choices.departures))
+        if len(held) == 1:
+            times = len(choices.departures)
+            return f"Holding {held[0]} back at {'one await' if times == 1 else f'{times} awaits'}"
+        return f"Holding {len(held)} tasks back"
     return f"Another order of ready tasks ({picks} choice{'s' * (picks != 1)})" if picks else ""
 
 

@@ -9,13 +9,19 @@ from typing import Literal
 
 from faultloop.checks.standard import Checks, read_checks
 from faultloop.deciders.calm import Calm
-from faultloop.deciders.replay import Replay as Answers
+from faultloop.deciders.protocol import Decider
 from faultloop.drivers.asyncio_run import Scenario
+from faultloop.drivers.looking import Guide
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import ReplayDiverged, TargetError, UsageError
-from faultloop.model.trace import Trace
+from faultloop.model.trace import Order, Trace
 from faultloop.search.place import find_root
-from faultloop.search.run import Run, run_with
+from faultloop.search.program import answering
+from faultloop.search.run import MakeGuide, PathOf, Run, run_with
+from faultloop.search.shrink import Script
+from faultloop.search.shrink import follow as follow_script
+from faultloop.search.shrink.follow import Follower
+from faultloop.search.shrink.stored import TaskNumbers, read_listing, read_orders
 from faultloop.search.target import load_target
 from faultloop.search.tracefile import load_trace
 
@@ -25,13 +31,17 @@ class Replay:
     """A run that was made from a trace.
 
     same_digest: whether it is the recorded run, step for step.   divergence: the first difference if it is not; always
-    None when only the faults were followed, for then the rest is free.
+    None when only the faults were followed, for then the rest is free.   followed: where the answers no longer fit, a
+    run that follows the recorded order by the names of its steps instead; None if there is no such order, or it was
+    not needed.   held: whether following by name held any step back, which is what the order was about.
     """
 
     run: Run
     trace: Trace
     same_digest: bool
     divergence: Divergence | None = None
+    followed: Run | None = None
+    held: bool = True
 
     def raise_if_diverged(self) -> None:
         """Raise ReplayDiverged, with both sides, if this is not the recorded run."""
@@ -57,7 +67,7 @@ def replay(
 
     trace: a trace, or the path of its file.   scenario: instead of the one the trace names.
     follow: `choices` gives every answer again and compares step for step; `faults` delivers the faults at their
-    addresses and leaves the order calm, to see whether a fix holds.
+    addresses, follows an order by the names of its steps, and leaves all else calm, to see whether a fix holds.
     root: the project, under which the scenario must lie.   allow_import: trust the trace to name one elsewhere.
     checks: instead of those the trace was recorded with.
     Raises TraceError, TargetError and ImportRefused.
@@ -67,25 +77,65 @@ def replay(
     recorded = trace if isinstance(trace, Trace) else load_trace(trace)
     if scenario is None:
         scenario = _scenario_of(recorded, Path(root) if root is not None else find_root(os.getcwd()), allow_import)
-    # A calm run asks nothing at all, so its replay must not either: the count of questions is part of the run.
-    has_answers = follow == "choices" and recorded.choices.count > 0
-    answers = Answers(recorded.choices) if has_answers else Calm()
-    run = run_with(
-        scenario,
-        answers,
-        faults=recorded.faults,
-        seed=recorded.seed,
-        order=recorded.order if follow == "choices" else "fifo",
-        hold=recorded.hold,
-        limits=recorded.limits,
-        threads=recorded.threads,
-        checks=checks if checks is not None else read_checks(recorded.checks),
-        target=recorded.target.ref,
-    ).run
-    same = run.trace.digest == recorded.digest
-    if same or follow == "faults":
-        return Replay(run, recorded, same)
-    return Replay(run, recorded, False, _first_difference(recorded, run.trace))
+    again = _Again(recorded, scenario, checks if checks is not None else read_checks(recorded.checks))
+    if follow == "faults":
+        run, held = again.by_name()
+        return Replay(run, recorded, run.trace.digest == recorded.digest, held=held)
+    run = again.by_answers()
+    if run.trace.digest == recorded.digest:
+        return Replay(run, recorded, True)
+    followed, held = again.by_name() if recorded.choices.departures else (None, True)
+    return Replay(run, recorded, False, _first_difference(recorded, run.trace), followed, held)
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """Two ways to run a trace again."""
+
+    trace: Trace
+    scenario: Scenario
+    checks: Checks
+
+    def by_answers(self) -> Run:
+        """Every answer again."""
+        trace = self.trace
+        return self._run(answering(trace.choices), trace.order, None)
+
+    def by_name(self) -> tuple[Run, bool]:
+        """The faults at their addresses and the order by the names of its steps; whether that held any step back."""
+        choices = self.trace.choices
+        if not choices.departures:
+            return self._run(Calm(), "fifo", None), True
+        numbers = TaskNumbers()
+        script: Script = (
+            read_listing(choices.blocks, numbers.number)
+            if choices.base == "run-on"
+            else read_orders(((*each.first, *each.then) for each in choices.departures), numbers.number)
+        )
+        made: list[Follower] = []
+
+        def guide(path_of: PathOf) -> Guide:
+            made.append(follow_script(script, lambda ordinal: numbers.number(path_of(ordinal))))
+            return made[0]
+
+        run = self._run(Calm(), self.trace.order, guide)
+        return run, bool(made[0].attempt(run.status.is_failure).departures)
+
+    def _run(self, decider: Decider, order: Order, guide: MakeGuide | None) -> Run:
+        trace = self.trace
+        return run_with(
+            self.scenario,
+            decider,
+            faults=trace.faults,
+            seed=trace.seed,
+            order=order,
+            hold=trace.hold,
+            limits=trace.limits,
+            threads=trace.threads,
+            checks=self.checks,
+            target=trace.target.ref,
+            guide=guide,
+        ).run
 
 
 def _first_difference(recorded: Trace, again: Trace) -> Divergence:

@@ -7,7 +7,7 @@ import inspect
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,7 @@ from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_run import Facts, Scenario, Settings, execute_traced
 from faultloop.drivers.asyncio_trace import Wait
 from faultloop.drivers.frames import SiteTable
+from faultloop.drivers.looking import Guide
 from faultloop.engine.choices import RecordedChoices
 from faultloop.engine.compare import event_in_words
 from faultloop.engine.plan import NotReached, Plan
@@ -36,6 +37,10 @@ from faultloop.search.target import fingerprint
 
 Threads = Literal["inline", "real"]
 _RECORDED_PACKAGES = ("anyio", "trio", "aiohttp", "httpx", "aqueue", "structlog")
+
+
+PathOf = Callable[[int], str]
+MakeGuide = Callable[[PathOf], Guide]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +150,25 @@ def run_with(
     checks: Checks,
     target: str = "",
     collect: bool = False,
+    guide: MakeGuide | None = None,
 ) -> Observed:
-    """Run once under any decider. collect: keep every wait, for a sweep to enumerate."""
+    """Run once under any decider.
+
+    collect: keep every wait, for a sweep to enumerate.   guide: makes what answers the questions about the order of
+    steps; any other is the decider's. It is given what tells a task's path from its ordinal.
+    """
     _require_coroutine_function(scenario)
     root = find_root(os.getcwd())
     answers = RecordedChoices(decider)
     recorder = Recorder(limits.events)
     sites = SiteTable(str(root))
     plan = Plan(faults) if faults else None
-    settings = Settings(order, None if isinstance(decider, Calm) else answers.choose, hold, threads, limits)
-    facts, tracer = execute_traced(scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect)
+    guiding = guide(lambda ordinal: recorder.nodes[ordinal - 1].path) if guide is not None else None
+    is_calm = isinstance(decider, Calm) and guide is None
+    settings = Settings(order, None if is_calm else answers.choose, hold, threads, limits)
+    facts, tracer = execute_traced(
+        scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guiding, keep=answers.keep
+    )
     landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
     outcome = judge(facts, checks, landed)
     choices, tasks, events = answers.recorded(), recorder.tasks(), recorder.events()

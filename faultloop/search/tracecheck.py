@@ -16,6 +16,8 @@ from faultloop.model.trace import Trace
 
 INT_MAX = 2**63 - 1
 HASHSEED_MAX = 4_294_967_295
+LISTED_MAX = 10_000_000
+"""How many steps the blocks of a schedule may list: each takes a place in memory when they are followed."""
 
 
 def complaints(trace: Trace) -> Iterator[str]:
@@ -25,6 +27,11 @@ def complaints(trace: Trace) -> Iterator[str]:
         yield f"env.hashseed: expected «random» or 0 to {HASHSEED_MAX}"
     if trace.choices.count > INT_MAX:
         yield "choices.count: is out of range"
+    listed = sum(steps for _, steps in trace.choices.blocks)
+    if listed > LISTED_MAX:
+        yield f"choices.blocks: more than {LISTED_MAX} steps"
+    for departure in trace.choices.departures:
+        yield from _range_complaints("choices.departures", max(departure.first[1], departure.then[1]), 1, INT_MAX)
     if trace.seed is not None and not -INT_MAX <= trace.seed <= INT_MAX:
         yield "seed: is out of range"
     yield from _limit_complaints(trace)

@@ -238,7 +238,9 @@ def _encode_value(trace: Trace, key: str) -> bytes:
     if key in _LISTS:
         return _lines("[", cast("Iterable[object]", value), "]")
     if key == "choices" and trace.choices.picks:
-        return _lines(f'{{"count": {trace.choices.count}, "picks": [', trace.choices.picks, "]}")
+        rest = msgspec.json.encode(msgspec.structs.replace(trace.choices, count=0, picks=()))
+        more = "]}" if rest == b"{}" else f"],\n{rest.decode()[1:]}"
+        return _lines(f'{{"count": {trace.choices.count}, "picks": [', trace.choices.picks, more)
     return msgspec.json.encode(value)
 
 

@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "name a command: run, replay, show"),
+        ([], "name a command: run, explore, replay"),
         (["fly"], "invalid choice: 'fly'"),
         (["run"], "the following arguments are required: TARGET"),
         (["run", "scenes.py:fine", "--order", "lifo"], "invalid choice: 'lifo'"),

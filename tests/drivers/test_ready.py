@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faultloop.deciders.calm import Calm
-from faultloop.deciders.replay import Replay
+from faultloop.drivers.looking import LookingAny, LookingBatch, LookingOrder
 from faultloop.drivers.ready import (
     ABSENT,
     WINDOW,
@@ -19,12 +18,10 @@ from faultloop.drivers.ready import (
     Choose,
     Entry,
     FifoOrder,
-    LookingOrder,
     Ordering,
     ReadyQueue,
     is_callback,
 )
-from faultloop.engine.choices import RecordedChoices
 
 PROPERTY = settings(max_examples=150, deadline=None)
 CONTEXT = contextvars.Context()
@@ -58,13 +55,19 @@ def numbers(entries: Iterator[Entry]) -> list[int]:
     return [number for _, _, number in entries]
 
 
+def keep_nothing(answer: int, options: int) -> None:
+    """For an order whose answers are of no interest."""
+
+
 def orders(queue: ReadyQueue, choose: Choose) -> dict[str, Ordering]:
     return {
         "fifo": FifoOrder(queue),
         "batch": BatchOrder(queue, choose),
         "any": AnyOrder(queue, choose),
         "any, unbounded": AnyOrder(queue, choose, hold=None),
-        "looking": LookingOrder(queue, lambda ready: choose(len(ready)), lambda answer, options: None),
+        "looking": LookingOrder(queue, lambda ready: choose(len(ready)), keep_nothing),
+        "looking batch": LookingBatch(queue, lambda ready: choose(len(ready)), keep_nothing),
+        "looking any": LookingAny(queue, lambda ready: choose(len(ready)), keep_nothing, hold=2),
     }
 
 
@@ -284,36 +287,6 @@ def test_any_without_a_bound_can_hold_a_task_back_for_ever():
         for given_out in ordering.turn():
             assert given_out[2] == 1
             queue.push(given_out)
-
-
-@PROPERTY
-@given(batches, st.integers())
-def test_what_a_looking_decider_answered_replays_on_any(batches: list[str], seed: int):
-    """The answers kept while looking, given again to order `any` without a bound, give the same entries out."""
-    queue = ReadyQueue()
-    draw = drawing(seed)
-    kept = RecordedChoices(Calm())
-    looked = run_through(queue, LookingOrder(queue, lambda ready: draw(len(ready)), kept.keep), batches)
-    queue = ReadyQueue()
-    answers = Replay(kept.recorded())
-    again = run_through(queue, AnyOrder(queue, answers.choose, hold=None), batches)
-    assert again == looked
-    assert answers.misfit is None
-
-
-def test_looking_sees_the_oldest_first_and_never_a_callback():
-    queue = ReadyQueue()
-    push(queue, "sscs")
-    seen: list[list[int]] = []
-
-    def look(ready: list[Entry]) -> int:
-        assert not any(map(is_callback, ready))
-        seen.append([number for _, _, number in ready])
-        return len(ready) - 1
-
-    out = numbers(LookingOrder(queue, look, lambda answer, options: None).turn())
-    assert out == [2, 3, 1, 0]
-    assert seen == [[0, 1, 3], [0, 1]]
 
 
 def test_absent_is_not_none_and_says_so():

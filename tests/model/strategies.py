@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from faultloop.model.faults import Address, Cancel, Delay, Expire, Fail, PlannedFault, Step
 from faultloop.model.outcome import Finding, Outcome, Raised, Status, Waiting
 from faultloop.model.points import AwaitPoint, Phase, Site
-from faultloop.model.trace import Choices, Delivered, Environment, Event, Stats, Target, TaskEntry, Trace
+from faultloop.model.trace import Choices, Delivered, Departure, Environment, Event, Stats, Target, TaskEntry, Trace
 
 PROPERTY = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 """On a test over whole traces: no verdict may depend on how busy the machine is."""
@@ -45,7 +45,15 @@ def planned_faults() -> st.SearchStrategy[PlannedFault]:
 def choices(draw: st.DrawFn) -> Choices:
     indexes = sorted(draw(st.sets(st.integers(0, 10_000), max_size=20)))
     picks = tuple((index, answer := draw(st.integers(1, 50)), answer + draw(st.integers(1, 50))) for index in indexes)
-    return Choices(count=(indexes[-1] + 1 if indexes else 0) + draw(st.integers(0, 5)), picks=picks)
+    moment = st.tuples(NAME, st.integers(1, 9))
+    departure = st.builds(Departure, moment, moment, st.booleans(), st.none() | st.booleans())
+    return Choices(
+        count=(indexes[-1] + 1 if indexes else 0) + draw(st.integers(0, 5)),
+        picks=picks,
+        base=draw(st.sampled_from(["picks", "oldest", "run-on"])),
+        departures=tuple(draw(st.lists(departure, max_size=3))),
+        blocks=tuple(draw(st.lists(moment, max_size=3))),
+    )
 
 
 @st.composite

@@ -11,7 +11,8 @@ from random import Random
 
 import pytest
 
-from faultloop.search.shrink import Shrunk, explain, shrink
+from faultloop.search.shrink import Shrunk, shrink
+from tests.search.shrink_words import explain
 from tests.search.test_shrink_simulator import (
     AtRandom,
     Body,

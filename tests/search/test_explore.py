@@ -11,6 +11,7 @@ import pytest
 from faultloop import Checks, Exploration, Limits, Status, explore, replay
 from faultloop.errors import UsageError
 from faultloop.model.faults import Cancel
+from faultloop.search.findings import Progress
 
 Scenario = Callable[[], Coroutine[Any, Any, object]]
 EVERY_SINGLE = "every single fault (cancel) at every await of the calm run"
@@ -233,16 +234,30 @@ def test_order_fifo_draws_no_orders():
     assert (found.status, found.schedules, found.exhausted) == ("passed", 1, (EVERY_SINGLE,))
 
 
-def test_drawing_ends_when_nothing_new_is_drawn_and_says_so():
-    found = explore(needs_an_order, strategy="schedules")
-    assert found.exhausted == ("orders at level batch, as far as drawing goes: the last 200 had all been seen before",)
+def test_few_orders_are_enumerated_and_the_sentence_says_how_many():
+    found = explore(needs_an_order, strategy="schedules", order="batch")
+    assert found.exhausted == ("every order at level batch: all 2",)
     assert found.schedules == 3  # calm, and both orders
+    assert found.runs == 4
+
+
+def test_drawing_ends_when_nothing_new_is_drawn_and_says_so():
+    async def five_at_once() -> None:
+        async def step() -> None: ...
+
+        await asyncio.gather(*(step() for _ in range(5)))
+
+    found = explore(five_at_once, strategy="schedules", order="batch", runs=10_000)
+    assert found.exhausted == ("orders at level batch, as far as drawing goes: the last 200 had all been seen before",)
 
 
 def test_a_scenario_without_choices_is_exhausted_at_once():
     found = explore(alone, faults=())
-    assert (found.status, found.runs, found.points) == ("passed", 3, 1)
-    assert found.exhausted == ("every order at level batch: no two steps were ever ready in one turn",)
+    assert (found.status, found.runs, found.points) == ("passed", 4, 1)
+    assert found.exhausted == (
+        "every order at level batch: no two steps were ever ready in one turn",
+        "every order at level any: no two steps were ever ready in one turn",
+    )
 
 
 def test_a_scenario_without_an_await_has_nothing_to_hit():
@@ -290,11 +305,20 @@ def test_the_time_limit_is_kept():
     assert found.runs < 10**9
 
 
-def test_progress_is_told_before_every_run():
-    told: list[tuple[int, int]] = []
-    found = explore(leaky(), strategy="sweep", on_progress=lambda done, allowed: told.append((done, allowed)))
-    assert {allowed for _, allowed in told} == {2_000}
-    assert [done for done, _ in told] == list(range(2, found.runs)) or told[-1][0] <= found.runs
+def test_progress_names_the_stage_and_counts_what_was_done():
+    told: list[Progress] = []
+    found = explore(leaky(), on_progress=told.append, runs=200)
+    assert [progress.runs for progress in told] == sorted(progress.runs for progress in told)
+    assert (told[-1].runs, told[-1].runs_max, told[-1].tried) == (found.runs, 200, found.tried)
+    stages = list(dict.fromkeys(progress.stage for progress in told))
+    assert stages[:2] == ["single faults", "pairs of faults"]
+    assert stages[-1] == "shrinking"
+
+
+def test_the_first_failure_is_enough_if_asked_for():
+    found = explore(leaky(), first=True)
+    assert found.status == "violated"
+    assert found.runs < explore(leaky()).runs
 
 
 def test_the_same_seed_finds_the_same():

@@ -14,7 +14,8 @@ from faultloop.drivers.asyncio_guided import Guided, execute_guided
 from faultloop.drivers.asyncio_run import Settings
 from faultloop.drivers.frames import ChainTable
 from faultloop.model.faults import PlannedFault
-from faultloop.search.shrink import Attempt, Listing, Script, Shrunk, blocks_of, explain, follow, shrink
+from faultloop.search.shrink import Attempt, Listing, Script, Shrunk, blocks_of, follow, shrink
+from tests.search.shrink_words import explain
 
 Scenario = Callable[[], Coroutine[Any, Any, None]]
 
@@ -32,7 +33,7 @@ def guided_attempts(scenario: Scenario, cause: str, picks: dict[Script, int]):
 
     def attempt(script: Script, faults: tuple[PlannedFault, ...]) -> Attempt:
         decider = follow(script)
-        guided = execute_guided(scenario, Settings(), decider, sites=sites)
+        guided = execute_guided(scenario, Settings("any", hold=None), decider, sites=sites)
         made = decider.attempt(cause_of(guided) == cause)
         assert made.schedule == guided.schedule
         picks[script] = len(guided.choices.picks)
@@ -79,7 +80,10 @@ async def lock_order() -> None:
 
 def shrunk(scenario: Scenario) -> tuple[Shrunk, int]:
     """The first failure of a random walk, shrunk, and how many picks its run takes."""
-    runs = (execute_guided(scenario, Settings(), Walk(Random(seed)), sites=ChainTable()) for seed in range(500))
+    runs = (
+        execute_guided(scenario, Settings("any", hold=None), Walk(Random(seed)), sites=ChainTable())
+        for seed in range(500)
+    )
     failing = next(guided for guided in runs if cause_of(guided))
     picks: dict[Script, int] = {}
     result = shrink(failing.schedule, (), guided_attempts(scenario, cause_of(failing), picks))

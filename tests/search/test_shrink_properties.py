@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from faultloop.search.shrink import Shrunk, blocks_of, explain, follow, shrink, steps_of
+from faultloop.search.shrink import Shrunk, blocks_of, follow, shrink, steps_of
+from tests.search.shrink_words import explain
 from tests.search.test_shrink_simulator import (
     Body,
     Ended,

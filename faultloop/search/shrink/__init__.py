@@ -1,4 +1,4 @@
-"""Shrinking: from a failing run to the fewest faults and departures that make the same failure, and those in words."""
+"""Shrinking: from a failing run to the fewest faults and departures that make the same failure."""
 
 from faultloop.search.shrink.attempts import MakeAttempt
 from faultloop.search.shrink.follow import FollowBlocks, FollowOrders, follow
@@ -16,7 +16,6 @@ from faultloop.search.shrink.script import (
     steps_of,
 )
 from faultloop.search.shrink.shrinker import BUDGET, Shrunk, shrink
-from faultloop.search.shrink.words import explain
 
 __all__ = [
     "BUDGET",
@@ -34,7 +33,6 @@ __all__ = [
     "Script",
     "Shrunk",
     "blocks_of",
-    "explain",
     "follow",
     "shrink",
     "steps_of",

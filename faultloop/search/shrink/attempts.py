@@ -84,6 +84,15 @@ class Attempts:
             return False
         return self._accept(script, with_faults)
 
+    def restates(self, script: Script) -> bool:
+        """Whether another kind of script makes a run that fails for the same cause; if so, that is the best now."""
+        best = self.best
+        attempt = self.probe(script, best.faults)
+        is_failing = attempt is not None and attempt.failed
+        if attempt is not None and is_failing:
+            self._best = Found(script, best.faults, attempt, cost_of(script, best.faults, attempt))
+        return is_failing
+
     def confirms(self, script: Script) -> bool:
         """Whether a script makes the very run that is the best; if so, it is said by this script now."""
         best = self.best

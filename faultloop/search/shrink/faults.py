@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from faultloop.model.faults import NANOSECONDS, Delay, PlannedFault
+from faultloop.model.faults import NANOSECONDS, Delay, Expire, PlannedFault
 from faultloop.model.points import Phase
 from faultloop.search.shrink.attempts import Attempts, Faults
 from faultloop.search.shrink.edits import chunks
@@ -36,7 +36,10 @@ def plainer_faults(planned: PlannedFault) -> Iterator[PlannedFault]:
     durations: list[int | None] = [None]
     if isinstance(planned.fault, Delay):
         durations = [n for n in _ROUND_DELAYS if n < planned.fault.nanoseconds] + [None]
-    for phase in (Phase.PARKED, Phase.WOKEN, Phase.RACING):
+    phases: tuple[Phase, ...] = (Phase.PARKED, Phase.WOKEN, Phase.RACING)
+    if isinstance(planned.fault, Delay | Expire):
+        phases = (planned.at.phase,)  # both act on the wake-up: another phase would say the same
+    for phase in phases:
         for nanoseconds in durations:
             racing = planned.at.racing if phase is Phase.RACING else None
             if phase is Phase.RACING and racing is None:

@@ -109,7 +109,7 @@ class FollowBlocks:
 
 
 class FollowOrders:
-    """Lets the oldest go, unless an order wants another step first and that one is ready.
+    """Lets the oldest go, unless an order wants another step first and that one's task is ready.
 
     number_of: see FollowBlocks.
     """
@@ -131,7 +131,7 @@ class FollowOrders:
         index = 0
         for _ in named:  # at most one after the other: orders may go round in a circle
             firsts = self._firsts.get(upcoming[index], ())
-            ahead = next((upcoming.index(first) for first in firsts if first in upcoming), index)
+            ahead = next((i for first in firsts for i, step in enumerate(upcoming) if _leads_to(step, first)), index)
             if ahead == index:
                 break
             index = ahead
@@ -145,6 +145,10 @@ class FollowOrders:
     def attempt(self, failed: bool) -> Attempt:
         """What the run did, now that it is over. failed: and for the same cause."""
         return self._log.attempt(failed)
+
+
+def _leads_to(step: Moment, later: Moment) -> bool:
+    return step.task == later.task and step.nth <= later.nth
 
 
 Follower = FollowBlocks | FollowOrders

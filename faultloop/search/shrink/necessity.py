@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from faultloop.search.shrink.attempts import Attempts, Found
 from faultloop.search.shrink.edits import advanced, next_run
-from faultloop.search.shrink.script import Departure, Listing, Orders, Script
+from faultloop.search.shrink.script import Departure, Listing, Orders, Script, orders_of, telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,14 @@ class Reason:
 
 
 def weigh(attempts: Attempts) -> tuple[Reason, ...] | None:
-    """A reason for each departure of the best run; None when undoing one gave a better run, which is the best now."""
+    """A reason for each departure of the best run that says something of its own.
+
+    None when undoing one gave a better run, which is the best now.
+    """
     best = attempts.best
     reasons: list[Reason] = []
-    for departure in best.attempt.departures:
+    departures = best.attempt.departures
+    for departure in telling(departures) if isinstance(best.script, Orders) else departures:
         reason = Reason(departure, None)
         for script in undone(best, departure):
             if attempts.improves(script):
@@ -53,7 +57,8 @@ def undone(found: Found, departure: Departure) -> Iterator[Script]:
     For a listing: the task that had to wait runs one step more first, or all that it ran when it ran next.
     """
     if isinstance(found.script, Orders):
-        yield Orders(tuple(other.order for other in found.attempt.departures if other != departure))
+        orders = orders_of(found.attempt.departures).orders
+        yield Orders(tuple(order for order in orders if order != departure.order))
         return
     schedule, base, waiting = found.attempt.schedule, found.script.base, departure.order.then.task
     yield Listing(advanced(schedule, departure.at, waiting, 1), base)

@@ -25,7 +25,7 @@ from faultloop.search.shrink.edits import (
     without,
 )
 from faultloop.search.shrink.faults import drop_faults, simplify_faults
-from faultloop.search.shrink.script import Before, Block, Listing, Orders, blocks_of, steps_of
+from faultloop.search.shrink.script import Before, Block, Listing, Moment, Orders, blocks_of, orders_of, steps_of
 
 Pass = Callable[[Attempts], None]
 PLACES_MAX = 6
@@ -184,20 +184,30 @@ def cut_orders(attempts: Attempts) -> None:
     """Keep only the first orders: bisect for how many."""
     if attempts.improves(Orders()):
         return
-    too_few, enough = 0, len(_orders(attempts))
+    too_few, enough = 0, len(_telling(attempts))
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
-        if attempts.improves(Orders(_orders(attempts)[:middle])):
-            enough = min(len(_orders(attempts)), middle)
+        if attempts.improves(Orders(_telling(attempts)[:middle])):
+            enough = min(len(_telling(attempts)), middle)
         else:
             too_few = middle
 
 
 def drop_orders(attempts: Attempts) -> None:
     """Leave orders out: half of them at once, down to one."""
-    for start, stop in chunks(lambda: len(_orders(attempts))):
-        orders = _orders(attempts)
+    for start, stop in chunks(lambda: len(_telling(attempts))):
+        orders = _telling(attempts)
         attempts.improves(Orders(orders[:start] + orders[stop:]))
+
+
+def stretch_orders(attempts: Attempts) -> None:
+    """Hold one step back until the other task has ended, and nothing else: one long hold may do what several did."""
+    if len(_telling(attempts)) < 2:
+        return
+    for first, then in _telling(attempts):
+        steps = _schedule(attempts).count(first.task)
+        if attempts.improves(Orders((Before(Moment(first.task, steps), then),))):
+            return
 
 
 BLOCK_PASSES: Sequence[Pass] = (
@@ -216,7 +226,7 @@ BLOCK_PASSES: Sequence[Pass] = (
     drop_blocks,
     try_single_departures,
 )
-ORDER_PASSES: Sequence[Pass] = (drop_faults, simplify_faults, cut_orders, drop_orders)
+ORDER_PASSES: Sequence[Pass] = (drop_faults, simplify_faults, cut_orders, drop_orders, stretch_orders)
 
 
 def _schedule(attempts: Attempts) -> tuple[int, ...]:
@@ -236,6 +246,10 @@ def _blocks(attempts: Attempts) -> tuple[Block, ...]:
 def _tasks(attempts: Attempts) -> tuple[int, ...]:
     """The tasks of the schedule, in the order of their first steps."""
     return tuple(dict.fromkeys(_schedule(attempts)))
+
+
+def _telling(attempts: Attempts) -> tuple[Before, ...]:
+    return orders_of(attempts.best.attempt.departures).orders
 
 
 def _orders(attempts: Attempts) -> tuple[Before, ...]:

@@ -16,7 +16,7 @@ from typing import Literal
 from faultloop.search.shrink.attempts import Attempts, Faults, MakeAttempt
 from faultloop.search.shrink.necessity import Reason, weigh
 from faultloop.search.shrink.passes import BLOCK_PASSES, ORDER_PASSES, Pass
-from faultloop.search.shrink.script import Attempt, Cost, Listing, Orders, Script, shortest
+from faultloop.search.shrink.script import Attempt, Cost, Listing, Script, orders_of, shortest
 
 BUDGET = 300
 RESERVED = 40
@@ -69,8 +69,7 @@ def shrink(
     before = attempts.best.cost
     passes = BLOCK_PASSES
     if order == "batch":
-        departures = attempts.best.attempt.departures
-        is_followed = attempts.confirms(Orders(tuple(departure.order for departure in departures)))
+        is_followed = attempts.restates(orders_of(attempts.best.attempt.departures))
         passes = ORDER_PASSES if is_followed else ()
     is_complete = _until_stable(attempts, passes)
     while (reasons := weigh(attempts)) is None:

@@ -1,4 +1,4 @@
-"""A shrunk failure in words.
+"""A shrunk failure in words, for tests that say what it is.
 
 Rule 1: pure. Rule 2: only what matters is said, and only of runs that were made.
 """

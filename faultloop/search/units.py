@@ -1,0 +1,120 @@
+"""The parts that an exploration is divided into, and what comes back: plain data, for another process or a file.
+
+Rule 1: a unit says everything about the runs it asks for, so that whoever carries it out comes to the same.
+Rule 2: numbers of trials mean what `sweep.trials` lists of a run that all processes have alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from faultloop.model.faults import PlannedFault
+from faultloop.model.trace import Choices, Order
+
+Identity = tuple[str, str, int]
+"""What makes a wait the same in two runs: its task's path, its site, and which time."""
+
+
+class Singles(msgspec.Struct, frozen=True, tag=True):
+    """The single faults of the calm run, from `start` up to `stop`."""
+
+    start: int
+    stop: int
+
+
+class Reaching(msgspec.Struct, frozen=True, tag=True):
+    """Which waits the single faults from `start` up to `stop` lead to that the calm run does not have."""
+
+    start: int
+    stop: int
+
+
+class Seconds(msgspec.Struct, frozen=True, tag=True):
+    """Second faults after the single fault `first`, at these waits."""
+
+    first: int
+    at: tuple[Identity, ...]
+
+
+class Enumerating(msgspec.Struct, frozen=True, tag=True):
+    """All orders one after the other, from the one that begins with these answers on, at most `count`."""
+
+    order: Order
+    answers: tuple[int, ...]
+    count: int
+
+
+class Drawing(msgspec.Struct, frozen=True, tag=True):
+    """Orders drawn evenly, from this seed on. faulted: how many of them are tried with some of their single faults."""
+
+    order: Order
+    seed: int
+    count: int
+    faulted: int = 0
+
+
+class Guiding(msgspec.Struct, frozen=True, tag=True):
+    """Orders drawn by a strategy. part: which in turn, from 0; the strategy goes on from the part before.
+
+    learned: the tables to begin with where that part was carried out elsewhere.   saves: whether they are wanted back.
+    """
+
+    order: Order
+    strategy: str
+    seed: int
+    part: int
+    count: int
+    learned: dict[str, Any] | None = None
+    saves: bool = False
+
+
+Unit = Singles | Reaching | Seconds | Enumerating | Drawing | Guiding
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A run that failed, and failed again when it was made from its answers.
+
+    at_run: which run of its unit it was, from 1.   causes: see `findings.causes_of`.   count: runs that failed alike.
+    """
+
+    at_run: int
+    faults: tuple[PlannedFault, ...]
+    order: Order
+    choices: Choices
+    causes: tuple[tuple[str, ...], ...]
+    count: int = 1
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a unit came to.
+
+    runs, tried: runs made, faults that landed.   skipped: what could not be tried, by reason.
+    schedules, classes, pairs: hashes of the orders, happens-before classes and ordered pairs of steps seen.
+    reached: per fault of a Reaching, the waits that it led to.   is_exhausted: the strategy has nothing left.
+    asked: whether any question about the order was asked.   ways: of an Enumerating, how many orders there seem to be.
+    following: the answers that the next one begins with.   learned: tables for who goes on elsewhere.
+    is_cut: the time was over, or somebody interrupted, before it was done.
+    """
+
+    runs: int = 0
+    tried: int = 0
+    skipped: dict[str, int] = {}
+    found: tuple[Found, ...] = ()
+    schedules: tuple[int, ...] = ()
+    classes: tuple[int, ...] = ()
+    pairs: tuple[int, ...] = ()
+    reached: tuple[tuple[Identity, ...], ...] = ()
+    is_exhausted: bool = False
+    asked: bool = True
+    ways: int = 0
+    following: tuple[int, ...] = ()
+    learned: dict[str, Any] | None = None
+    is_cut: bool = False
+
+
+def key_of(unit: Unit) -> str:
+    """What a unit is called in a journal: itself, without what was learned before it."""
+    named = msgspec.structs.replace(unit, learned=None) if isinstance(unit, Guiding) else unit
+    return msgspec.json.encode(named).decode()
