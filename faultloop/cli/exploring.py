@@ -22,6 +22,7 @@ from faultloop.search.tracefile import save_trace
 
 if TYPE_CHECKING:
     from faultloop.model.trace import Order
+    from faultloop.model.world import Io
     from faultloop.search.findings import Exploration
 
 STORIES_SHOWN_MAX = 5
@@ -51,6 +52,7 @@ def explore_verb(options: Options, console: Console) -> int:
             limits=limits,
             checks=checks,
             threads=the_threads(options),
+            io=cast("Io", options.io),
             target=ref,
         )
         folder = traces_folder(root, options.out) if found.failures or options.out else root
@@ -80,13 +82,16 @@ def explore_verb(options: Options, console: Console) -> int:
 
 
 def _kinds(text: str) -> tuple[str, ...]:
+    from faultloop.world.faults import is_network_fault
+
     kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())
     if not kinds:
         raise UsageError("--faults: name at least one of cancel, expire, fail:ERROR, delay:TIME; or none.")
     if kinds == ("none",):
         return ()
     for kind in kinds:
-        parse_kind(kind)
+        if not is_network_fault(kind):
+            parse_kind(kind)
     return kinds
 
 

@@ -297,6 +297,8 @@ class Loop(NetworkLoop):
         ready = self._selector.select(seconds)
         if not ready:
             return False
+        if self.network is not None:
+            self.network.answered()
         ready.sort(key=lambda event: event[0].fd)
         before = len(self.queue.entries)
         cast(Any, self)._process_events(ready)

@@ -10,6 +10,7 @@ import asyncio
 import functools
 import socket
 import weakref
+from asyncio import selector_events, sslproto
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from faultloop.drivers.asyncio_loop import Loop
 
+_SocketTransport: Any = cast(Any, selector_events)._SelectorSocketTransport
 FIRST_SIMULATED = 1 << 30
 """The first descriptor of the simulated network: far above what an operating system gives out."""
 
@@ -76,6 +78,32 @@ class Network(Protocol):
         """A socket is about to be connected. Raises EscapeRefused where that would leave the run."""
         ...
 
+    def asked(self) -> None:
+        """The program has sent something over a real socket, or begins to wait for one."""
+        ...
+
+    def answered(self) -> None:
+        """Something has come over a real descriptor."""
+        ...
+
+    def waited(self) -> bool:
+        """Wait in real time for what may still come. Returns whether something did."""
+        ...
+
+
+class _Asking(_SocketTransport):  # type: ignore[misc]  # a private class of asyncio
+    """asyncio's own transport, which says when it sends."""
+
+    def write(self, data: Any) -> None:
+        """Send, and say so."""
+        self._loop.network.asked()
+        super().write(data)  # pyright: ignore[reportUnknownMemberType]
+
+    def writelines(self, list_of_data: Any) -> None:
+        """Send, and say so."""
+        self._loop.network.asked()
+        super().writelines(list_of_data)  # pyright: ignore[reportUnknownMemberType]
+
 
 class NetworkLoop(asyncio.SelectorEventLoop):
     """The part of the loop that opens connections."""
@@ -116,13 +144,22 @@ class NetworkLoop(asyncio.SelectorEventLoop):
                 refuse_foreign_host(address[0])
             else:
                 self.network.decide(sock, address)
+                self.network.asked()
         await super().sock_connect(sock, address)
+
+    async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
+        """Send all of it."""
+        if self.network is not None:
+            self.network.asked()
+        await super().sock_sendall(sock, data)
 
     # The private half of asyncio's selector loop: what its transports and servers call.
 
     def _add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
         number = self._simulated(fd)
         if not number:
+            if self.network is not None:
+                self.network.asked()
             return cast(Any, super())._add_reader(fd, callback, *args)
         handle = Callback(callback, args, cast("Loop", self))
         cast(Network, self.network).watch(number, reader=handle)
@@ -137,6 +174,8 @@ class NetworkLoop(asyncio.SelectorEventLoop):
     def _add_writer(self, fd: Any, callback: Any, *args: Any) -> Any:
         number = self._simulated(fd)
         if not number:
+            if self.network is not None:
+                self.network.asked()
             return cast(Any, super())._add_writer(fd, callback, *args)
         handle = Callback(callback, args, cast("Loop", self))
         cast(Network, self.network).watch(number, writer=handle)
@@ -154,6 +193,20 @@ class NetworkLoop(asyncio.SelectorEventLoop):
             return 0
         number = fd if isinstance(fd, int) else fd.fileno()
         return number if number >= FIRST_SIMULATED else 0
+
+    def _make_socket_transport(self, sock: Any, protocol: Any, waiter: Any = None, **about: Any) -> Any:
+        make = _SocketTransport if self.network is None or self._simulated(sock) else _Asking
+        return make(self, sock, protocol, waiter, about.get("extra"), about.get("server"))
+
+    def _make_ssl_transport(
+        self, rawsock: Any, protocol: Any, sslcontext: Any, waiter: Any = None, **about: Any
+    ) -> Any:
+        if self.network is None or self._simulated(rawsock):
+            return cast(Any, super())._make_ssl_transport(rawsock, protocol, sslcontext, waiter, **about)
+        extra, server = about.pop("extra", None), about.pop("server", None)
+        secure: Any = sslproto.SSLProtocol(cast(Any, self), protocol, sslcontext, waiter, **about)
+        _Asking(self, rawsock, secure, extra=extra, server=server)
+        return secure._app_transport
 
     async def _sock_sendfile_native(self, sock: Any, file: Any, offset: int, count: int) -> Any:
         if self._simulated(sock):

@@ -196,6 +196,8 @@ def idle(loop: Loop) -> None:
             return
         if (loop.jobs_running or loop.subprocesses) and _wait_for_work(loop):
             return
+    if has_io and loop.network is not None and loop.network.waited():
+        return
     if _advance(loop):
         return
     if has_io and loop.poll(LAST_POLL_SECONDS):

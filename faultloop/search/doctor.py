@@ -9,7 +9,9 @@ from faultloop.deciders.calm import Calm
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.model.limits import Limits
+from faultloop.model.world import Io
 from faultloop.search.run import Run, Threads, describe_target, run_with
+from faultloop.world.modes import world_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +24,21 @@ class Diagnosis:
 
 
 def diagnose(
-    scenario: Scenario, *, limits: Limits | None = None, threads: Threads = "inline", target: str = ""
+    scenario: Scenario,
+    *,
+    limits: Limits | None = None,
+    threads: Threads = "inline",
+    io: Io = "auto",
+    target: str = "",
 ) -> Diagnosis:
     """Run a scenario twice without any fault and compare the runs event by event."""
     budget = limits if limits is not None else Limits()
     named = target or describe_target(scenario)
     first, second = (
-        run_with(scenario, Calm(), limits=budget, threads=threads, checks=Checks(), target=named).run for _ in range(2)
+        run_with(
+            scenario, Calm(), limits=budget, threads=threads, world=world_of(io), checks=Checks(), target=named
+        ).run
+        for _ in range(2)
     )
     difference = divergence(first.trace, second.trace)
     same = first.trace.digest == second.trace.digest

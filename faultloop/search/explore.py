@@ -24,6 +24,7 @@ from faultloop.model.address import parse_kind
 from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order
+from faultloop.model.world import Io
 from faultloop.search.findings import Cause, Exploration, Failure, NotTried, causes_of
 from faultloop.search.ledger import Ledger, OnProgress
 from faultloop.search.place import find_root
@@ -33,6 +34,8 @@ from faultloop.search.smallest import smallest
 from faultloop.search.stages import Stages
 from faultloop.search.units import Found, Report, Unit
 from faultloop.search.worker import Worker
+from faultloop.world.faults import is_network_fault, network_faults_in
+from faultloop.world.modes import world_of
 
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
@@ -61,6 +64,7 @@ def explore(
     first: bool = False,
     limits: Limits | None = None,
     threads: Threads = "inline",
+    io: Io = "auto",
     checks: Checks | None = None,
     target: str = "",
     on_progress: OnProgress | None = None,
@@ -73,14 +77,16 @@ def explore(
     order: the highest level of reordering: `fifo` draws none; `batch`; `any` goes on to its bound. None is `batch`, and
     then `any` if that is saturated and nothing was found.
     hold: that bound, in turns; None lifts it, and then `any` draws alone.
-    faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone.
+    faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone. Those of
+    the network (`net:reset`, `net` for all) are drawn along with the orders.   io: which network the runs have.
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
     first: stop at the first failure.   on_progress: told how far it is, several times a second.
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
     """
     _require(strategy, runs, depth, order, hold)
     began = time.perf_counter()
-    kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in faults)
+    mine = (fault for fault in faults if not is_network_fault(fault))
+    kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in mine)
     program = Program(
         number=register(scenario),
         target=target or describe_target(scenario),
@@ -92,6 +98,7 @@ def explore(
         threads=threads,
         checks=checks if checks is not None else Checks(),
         hold=hold,
+        world=world_of(io, network_faults_in(faults)),
     )
     ledger = Ledger(runs, began, began + time_limit if time_limit is not None else float("inf"), first, on_progress)
     try:

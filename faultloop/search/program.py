@@ -18,9 +18,11 @@ from faultloop.errors import TargetError
 from faultloop.model.faults import Fault, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order
+from faultloop.model.world import World
 from faultloop.search.run import Observed, Threads, run_with
 from faultloop.search.sweep import Scope
 from faultloop.search.target import load_target
+from faultloop.world.modes import network_of
 
 _numbers = itertools.count(1)
 _scenarios: dict[int, Scenario] = {}
@@ -45,6 +47,7 @@ class Program:
     threads: Threads
     checks: Checks
     hold: int | None
+    world: World = World()  # noqa: RUF009  # frozen
 
     @property
     def scope(self) -> Scope:
@@ -66,7 +69,7 @@ class Program:
 
     def settings(self, order: Order, choose: Choose | None = None) -> Settings:
         """What one fast run is made under."""
-        return Settings(order, choose, self.hold, self.threads, self.limits)
+        return Settings(order, choose, self.hold, self.threads, self.limits, network_of(self.world))
 
     def traced(
         self,
@@ -85,6 +88,7 @@ class Program:
             hold=self.hold,
             limits=self.limits,
             threads=self.threads,
+            world=self.world,
             checks=self.checks,
             target=self.target,
             collect=collect,

@@ -104,6 +104,8 @@ class _Again:
     def by_name(self) -> tuple[Run, bool]:
         """The faults at their addresses and the order by the names of its steps; whether that held any step back."""
         choices = self.trace.choices
+        if self.trace.world.faults:  # the network's are among the answers, and have no other address
+            return self.by_answers(), True
         if not choices.departures:
             return self._run(Calm(), "fifo", None), True
         numbers = TaskNumbers()
@@ -132,6 +134,7 @@ class _Again:
             hold=trace.hold,
             limits=trace.limits,
             threads=trace.threads,
+            world=trace.world,
             checks=self.checks,
             target=trace.target.ref,
             guide=guide,

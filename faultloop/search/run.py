@@ -32,8 +32,11 @@ from faultloop.model.faults import NANOSECONDS, Fail, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Environment, Order, Stats, Target, Trace, digest_of
+from faultloop.model.world import Io, World
 from faultloop.search.place import find_root
 from faultloop.search.target import fingerprint
+from faultloop.world.faults import is_network_fault, network_faults_in
+from faultloop.world.modes import network_of, world_of
 
 Threads = Literal["inline", "real"]
 _RECORDED_PACKAGES = ("anyio", "trio", "aiohttp", "httpx", "aqueue", "structlog")
@@ -87,13 +90,16 @@ def run(
     limits: Limits | None = None,
     driver: str = "asyncio",
     threads: Threads = "inline",
+    io: Io = "auto",
     checks: Checks | None = None,
     target: str = "",
 ) -> Run:
     """Run an async function once, deterministically and in virtual time, and record it.
 
     seed: draws the order of what is ready, as far as `order` allows; None is plain asyncio's order.
-    faults: planned faults, as text or from `faultloop.at`.   target: how the trace names the scenario; found out for a
+    faults: planned faults, as text or from `faultloop.at`; and kinds of network fault (`net:reset`, `net` for all), of
+    which the seed draws where they strike.   io: which network the run has (see faultloop.model.world).
+    target: how the trace names the scenario; found out for a
     function at the top of a file.
     Never raises for the program's own errors: see `Run.status` and `Run.raise_if_failed()`.
     Raises UsageError and its kind for what is asked wrongly.
@@ -111,6 +117,7 @@ def run(
         order=order,
         limits=limits if limits is not None else Limits(),
         threads=threads,
+        world=world_of(io, network_faults_in(faults)),
         checks=checks if checks is not None else Checks(),
         target=target or describe_target(scenario),
     ).run
@@ -147,6 +154,7 @@ def run_with(
     hold: int | None = 2,
     limits: Limits,
     threads: Threads = "inline",
+    world: World = World(),  # noqa: B008  # frozen
     checks: Checks,
     target: str = "",
     collect: bool = False,
@@ -165,14 +173,13 @@ def run_with(
     plan = Plan(faults) if faults else None
     guiding = guide(lambda ordinal: recorder.nodes[ordinal - 1].path) if guide is not None else None
     is_calm = isinstance(decider, Calm) and guide is None
-    settings = Settings(order, None if is_calm else answers.choose, hold, threads, limits)
+    settings = Settings(order, None if is_calm else answers.choose, hold, threads, limits, network_of(world))
     facts, tracer = execute_traced(
         scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guiding, keep=answers.keep
     )
     landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
     outcome = judge(facts, checks, landed)
-    choices, tasks, events = answers.recorded(), recorder.tasks(), recorder.events()
-    all_sites = tuple(sites.sites)
+    choices, tasks, events, all_sites = answers.recorded(), recorder.tasks(), recorder.events(), tuple(sites.sites)
     trace = Trace(
         env=environment(),
         outcome=outcome,
@@ -182,6 +189,7 @@ def run_with(
         order=order,
         hold=hold,
         threads=threads,
+        world=world,
         checks=checks.changed(),
         faults=faults,
         choices=choices,
@@ -193,15 +201,8 @@ def run_with(
         stats=Stats(facts.steps, facts.now, facts.wall_ns, recorder.dropped),
         digest=digest_of(choices, faults, tasks, all_sites, events, outcome.status.value),
     )
-    result = Run(
-        status=outcome.status,
-        value=facts.value,
-        exception=facts.error,
-        virtual_time=facts.now / NANOSECONDS,
-        steps=facts.steps,
-        trace=trace,
-        not_reached=plan.not_reached() if plan is not None else (),
-    )
+    missed = plan.not_reached() if plan is not None else ()
+    result = Run(outcome.status, facts.value, facts.error, facts.now / NANOSECONDS, facts.steps, trace, missed)
     return Observed(result, facts, tuple(tracer.waits or ()), sites)
 
 
@@ -209,7 +210,8 @@ def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...
     """Planned faults from text and values alike. Raises AddressError, or UsageError for an unknown error."""
     if isinstance(faults, str):
         raise UsageError(f'faults is a sequence: faults=["{faults}"]', code="FL508")
-    planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in faults)
+    mine = (fault for fault in faults if not is_network_fault(fault))
+    planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in mine)
     for fault in planned:
         if isinstance(fault.fault, Fail) and "." not in fault.fault.error:
             from faultloop.drivers.asyncio_faults import make_error

@@ -39,6 +39,7 @@ def shrink_trace(trace: Trace | str | os.PathLike[str], scenario: Scenario, *, r
         threads=recorded.threads,
         checks=read_checks(recorded.checks),
         hold=recorded.hold,
+        world=recorded.world,
     )
     causes = tuple(causes_of(recorded.outcome, recorded.faults))
     found = Found(1, recorded.faults, recorded.order, recorded.choices, causes)

@@ -1,8 +1,8 @@
 """What surrounds the program: for now, its network. Call these inside a scenario; they act on the run it is in.
 
-    world.host("db", "10.0.0.5")                  a host and its address
-    world.link("localhost", "db", latency=0.05)   how far away it is
-    world.partition("localhost", "db")            … until world.heal()
+world.host("db", "10.0.0.5")                  a host and its address
+world.link("localhost", "db", latency=0.05)   how far away it is
+world.partition("localhost", "db")            … until world.heal()
 """
 
 from __future__ import annotations

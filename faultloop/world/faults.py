@@ -57,6 +57,11 @@ def is_network_fault(kind: object) -> bool:
     return isinstance(kind, str) and (kind.strip() == "net" or kind.strip().startswith(PREFIX))
 
 
+def network_faults_in(faults: Iterable[object]) -> tuple[str, ...]:
+    """Those of the faults asked for that are the network's."""
+    return tuple(fault for fault in faults if isinstance(fault, str) and is_network_fault(fault))
+
+
 class Questions:
     """What is asked about the network in one run. choose: answers with a number below the options; 0 is calm."""
 

@@ -75,9 +75,10 @@ class Ports:
     def require_free_to_listen(self, socket: Bound, port: int) -> None:
         """Raise EADDRINUSE where another socket listens already; with SO_REUSEPORT they may both."""
         for other in self._bound[port]:
-            if other is not socket and other.is_listening and _overlap(socket, other):
-                if not (socket.may_share[1] and other.may_share[1]):
-                    raise failure(errno.EADDRINUSE)
+            if other is socket or not other.is_listening or (socket.may_share[1] and other.may_share[1]):
+                continue
+            if _overlap(socket, other):
+                raise failure(errno.EADDRINUSE)
 
     @property
     def bound(self) -> list[Bound]:

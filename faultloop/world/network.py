@@ -1,7 +1,7 @@
 """The simulated network of one run: descriptors, hosts, links, and who is told at which turn.
 
-It takes the kernel's place beneath asyncio's own transports, servers and TLS, and they run unchanged. What is readable or
-writable is looked at at the start of each turn, in the order of descriptors, as the loop looks at real ones.
+It takes the kernel's place beneath asyncio's own transports, servers and TLS, and they run unchanged. What is ready is
+looked at at the start of each turn, in the order of descriptors, as the loop looks at real ones.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _borrowers = 0
 
 
 def current_network() -> Network:
-    """The network of the run that this thread is in. Raises UsageError (FL515) outside of one."""
+    """The network of the run that this thread is in. Raises UsageError (FL305) outside of one."""
     network = running_network()
     if network is None:
         raise UsageError(
             "there is no simulated network here: call this inside a scenario, in a run whose io is not "
             '"loopback" or "real"',
-            code="FL515",
+            code="FL305",
         )
     return network
 
@@ -195,7 +195,7 @@ class Network:
         return self.is_loopback_simulated or self.here is not self.hosts.own
 
     def simulates(self, host: Any) -> bool:
-        """Whether an address or name belongs to the simulation: all but the loopback of this machine, if that is real."""
+        """Whether a name or address belongs to the simulation: all but this machine's loopback, if that is real."""
         return self.decides_at_once() or not self._resolver.is_own(host)
 
     def host_to_bind(self, address: str, here: Host) -> Host:
@@ -226,11 +226,11 @@ class Network:
         return self.hosts.add(name, *addresses)
 
     def require_host(self, name: str | Host) -> Host:
-        """The host of a name. Raises UsageError (FL516) where nobody has it."""
+        """The host of a name. Raises UsageError (FL306) where nobody has it."""
         host = name if isinstance(name, Host) else self.hosts.named(name)
         if host is None:
             known = ", ".join((self.hosts.own.name, *self.hosts.names))
-            raise UsageError(f'there is no host "{name}"; there are {known}', code="FL516")
+            raise UsageError(f'there is no host "{name}"; there are {known}', code="FL306")
         return host
 
     def part(self, one: Host, other: Host) -> None:
@@ -298,6 +298,16 @@ class Network:
             sock.decide(address)
         if getattr(sock, "end", None) is None and not self._resolver.is_own(address[0]):
             raise self._resolver.refusal(address[0])
+
+    def asked(self) -> None:
+        """What is real here is the run's own, and answers at once."""
+
+    def answered(self) -> None:
+        """As above."""
+
+    def waited(self) -> bool:
+        """Nothing is worth waiting for."""
+        return False
 
 
 def _lend(socket_class: Any, getaddrinfo: Any) -> None:

@@ -1,8 +1,11 @@
-"""What `socket.socket` names while a run with a simulated network lasts: a socket whose kernel is ours, or the real one.
+"""What `socket.socket` names while a run with a simulated network lasts: a socket of our kernel, or of the real one.
 
 A real subclass, so that whoever asks `isinstance` is told the truth. Where loopback is real, a new socket is undecided
 until it is bound or connected: only its address says which kernel it belongs to.
 """
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# The class beneath is taken before anybody lends its name, so no checker knows it.
 
 from __future__ import annotations
 
@@ -70,7 +73,7 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         if network is None or family not in _INTERNET or kind & ~flags not in _KINDS:
             super().__init__(family if fileno is None else -1, kind if fileno is None else type, proto, fileno)
             return
-        self._io_refs, self._closed = 0, False
+        cast(Any, self)._io_refs, cast(Any, self)._closed = 0, False
         if kind & getattr(real, "SOCK_NONBLOCK", 0):
             self._patience = 0.0
         undecided = _Undecided(network, family, kind & ~flags, max(proto, 0))
@@ -82,11 +85,11 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
     @classmethod
     def around(cls, end: End) -> Socket:
         """A socket for a connection that was accepted."""
-        self = cast(Socket, cls.__new__(cls))
-        self.end, self._undecided = end, None
-        self._io_refs, self._closed = 0, False
-        self._patience = real.getdefaulttimeout()
-        return self
+        socket: Socket = cls.__new__(cls)
+        socket.end, socket._undecided = end, None
+        cast(Any, socket)._io_refs, cast(Any, socket)._closed = 0, False
+        socket._patience = real.getdefaulttimeout()
+        return socket
 
     def _simulate(self, undecided: _Undecided) -> End:
         self.end = end = undecided.network.describe(undecided.family, undecided.kind, undecided.proto)
@@ -125,7 +128,7 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
             return failure(errno.EAGAIN)
         return EscapeRefused(
             f"a blocking {what} on a simulated socket would wait for ever: the network moves only while the loop runs. "
-            "Make it non-blocking and use the loop, or run with io=\"loopback\"",
+            'Make it non-blocking and use the loop, or run with io="loopback"',
             code="FL303",
         )
 
@@ -144,17 +147,17 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         return real.SocketKind(about.kind) if about is not None else super().type
 
     @property
-    def proto(self) -> int:
+    def proto(self) -> Any:
         """The protocol's number, as it was given."""
         about = self.end or self._undecided
-        return about.proto if about is not None else cast(int, super().proto)
+        return about.proto if about is not None else super().proto
 
     @property
-    def timeout(self) -> float | None:
+    def timeout(self) -> Any:
         """Seconds, None to block."""
         return self.gettimeout()
 
-    def fileno(self) -> int:
+    def fileno(self) -> Any:
         """Its descriptor; far above any real one where it is simulated."""
         return self.end.fd if self.end is not None else self._real("fileno")
 
@@ -184,11 +187,11 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         if self.end is None and self._undecided is None:
             super().settimeout(value)
 
-    def gettimeout(self) -> float | None:
+    def gettimeout(self) -> Any:
         """How long calls wait."""
         return self._patience if self.end is not None or self._undecided is not None else super().gettimeout()
 
-    def getblocking(self) -> bool:
+    def getblocking(self) -> Any:
         """Whether calls wait."""
         return self.gettimeout() != 0
 
@@ -217,7 +220,7 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         if self.end is None:
             self._real("set_inheritable", inheritable)
 
-    def get_inheritable(self) -> bool:
+    def get_inheritable(self) -> Any:
         """Nobody inherits a simulated one."""
         return False if self.end is not None else self._real("get_inheritable")
 
@@ -292,32 +295,32 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         else:
             super()._real_close(*args, **kwargs)
 
-    def detach(self) -> int:
+    def detach(self) -> Any:
         """Let go of the descriptor without closing it; a simulated one is of no use to anybody else."""
         if self.end is None:
             return self._real("detach")
-        raise EscapeRefused(
-            "detach() of a simulated socket: its descriptor is not the operating system's. Run with io=\"loopback\"",
-            code="FL304",
-        )
+        raise self._not_the_systems("detach")
 
     def dup(self) -> Any:
         """Another socket for the same descriptor; not of a simulated one."""
         if self.end is None:
             self._settle()
             return RealSocket.dup(self)
-        raise EscapeRefused(
-            "dup() of a simulated socket: its descriptor is not the operating system's. Run with io=\"loopback\"",
+        raise self._not_the_systems("dup")
+
+    def _not_the_systems(self, what: str) -> EscapeRefused:
+        return EscapeRefused(
+            f'{what}() of a simulated socket: its descriptor is not the operating system\'s. Run with io="loopback"',
             code="FL304",
         )
 
     # Bytes
 
-    def send(self, data: Any, flags: int = 0) -> int:
+    def send(self, data: Any, flags: int = 0) -> Any:
         """Send what there is room for."""
         end = self.end
         if end is None:
-            return cast(int, self._real("send", data, flags))
+            return self._real("send", data, flags)
         try:
             return end.send(data)
         except BlockingIOError:
@@ -332,13 +335,13 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         while view:
             view = view[self.send(view) :]
 
-    def sendmsg(self, buffers: Any, *more: Any) -> int:
+    def sendmsg(self, buffers: Any, *more: Any) -> Any:
         """Send buffers as one; without ancillary data where it is simulated."""
         if self.end is None:
             return self._real("sendmsg", buffers, *more)
         return self.send(b"".join(buffers)) if len(more) < 3 else self.sendto(b"".join(buffers), more[2])
 
-    def sendto(self, data: Any, *flags_and_address: Any) -> int:
+    def sendto(self, data: Any, *flags_and_address: Any) -> Any:
         """Send to an address."""
         address = flags_and_address[-1]
         self.decide(address)
@@ -347,13 +350,13 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
             return super().sendto(data, *flags_and_address)
         return self._open_end().send_to(data, address)
 
-    def recv(self, size: int, flags: int = 0) -> bytes:
+    def recv(self, size: int, flags: int = 0) -> Any:
         """Up to `size` bytes."""
         end = self.end
         if end is None:
-            return cast(bytes, self._real("recv", size, flags))
+            return self._real("recv", size, flags)
         if flags:
-            return cast(bytes, self.recvfrom(size, flags)[0])
+            return self.recvfrom(size, flags)[0]
         try:
             return end.receive(size)
         except BlockingIOError:
@@ -368,10 +371,12 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         except BlockingIOError:
             raise self._would_block("recv") from None
 
-    def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
+    def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> Any:
         """Fill a buffer."""
-        return self.recvfrom_into(buffer, size, flags)[0] if self.end is not None else self._real(
-            "recv_into", buffer, size, flags
+        return (
+            self.recvfrom_into(buffer, size, flags)[0]
+            if self.end is not None
+            else self._real("recv_into", buffer, size, flags)
         )
 
     def recvfrom_into(self, buffer: Any, size: int = 0, flags: int = 0) -> Any:
@@ -390,8 +395,8 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         data, address = self.recvfrom(size)
         return data, [], 0, address
 
-    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> Any:
         """Send a file; simulated ones without the kernel's help."""
         if self.end is None:
             return self._real("sendfile", file, offset, count)
-        return cast(int, cast(Any, self)._sendfile_use_send(file, offset, count))
+        return self._sendfile_use_send(file, offset, count)

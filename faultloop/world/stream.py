@@ -1,9 +1,9 @@
 """One end of a TCP connection, as a kernel keeps it: byte streams, windows, FIN and RST. Knows no loop and no clock.
 
-Rule 1: pure. What an end sends goes over a `Wire`, which brings it to the other end's `deliver`, now or later, in order.
+Rule 1: pure. What an end sends goes over a `Wire`, which brings it to the other end's `deliver`, sooner or later.
 Rule 2: what a program sees is what Linux shows it: which error, once or for ever, and what is still readable after it.
-Rule 3: bytes that are accepted and not yet read by the other program are `unread`; they fill one budget, which stands for
-the send buffer here and the receive buffer there.
+Rule 3: bytes that are accepted and not yet read by the other program are `unread`; they fill one budget, which stands
+for the send buffer here and the receive buffer there.
 """
 
 from __future__ import annotations

@@ -46,7 +46,18 @@ class Line:
     hosts: of both.   is_lost: the other machine no longer answers, and will not again.
     """
 
-    __slots__ = ("_attempt", "_clock", "_is_resending", "_way", "hosts", "is_lost", "link", "sender", "target", "trouble")
+    __slots__ = (
+        "_attempt",
+        "_clock",
+        "_is_resending",
+        "_way",
+        "hosts",
+        "is_lost",
+        "link",
+        "sender",
+        "target",
+        "trouble",
+    )
 
     def __init__(
         self,
@@ -69,11 +80,12 @@ class Line:
 
     def carry(self, segment: Segment) -> None:
         """Bring a segment to the other end: at once where nothing is in its way."""
-        late: int | None = 0
+        late = 0
         if self.trouble is not None and segment.__class__ is bytes:
-            late = self.trouble.befall(self)
-            if late is None:
+            befallen = self.trouble.befall(self)
+            if befallen is None:
                 return
+            late = befallen
         if not late and not self._way and self.link.is_calm and not self.is_lost:
             self.target.deliver(segment)
         elif not self.sender.is_dead or segment is Flag.RST:

@@ -72,20 +72,20 @@ async def tried(log: Log, what: str, awaitable: Awaitable[Any]) -> Any:
 async def pair(log: Log, *, keep_open: bool = False) -> tuple[Recorder, Recorder, asyncio.AbstractServer]:
     """A connection: its client, its server's side, and the server."""
     loop = asyncio.get_running_loop()
-    accepted: list[Recorder] = []
+    accepted: asyncio.Queue[Recorder] = asyncio.Queue()
 
     def accept() -> Recorder:
-        accepted.append(Recorder(log, "server", keep_open=keep_open))
-        return accepted[-1]
+        protocol = Recorder(log, "server", keep_open=keep_open)
+        accepted.put_nowait(protocol)
+        return protocol
 
     server = await loop.create_server(accept, LOCAL, 0)
     _, client = await loop.create_connection(
         lambda: Recorder(log, "client", keep_open=keep_open), LOCAL, port_of(server)
     )
-    while not accepted:
-        await asyncio.sleep(0)
-    await accepted[0].made
-    return client, accepted[0], server
+    server_side = await accepted.get()
+    await server_side.made
+    return client, server_side, server
 
 
 def port_of(server: Any) -> int:
@@ -179,7 +179,7 @@ async def another_host_cannot_be_bound_twice(log: Log) -> None:
     loop = asyncio.get_running_loop()
     wild = await loop.create_server(asyncio.Protocol, "0.0.0.0", 0)
     await tried(log, "its loopback", loop.create_server(asyncio.Protocol, LOCAL, port_of(wild)))
-    reader, writer = await asyncio.open_connection(LOCAL, port_of(wild))
+    _, writer = await asyncio.open_connection(LOCAL, port_of(wild))
     log.append(writer.get_extra_info("peername")[0])
     writer.close()
     wild.close()

@@ -1,4 +1,4 @@
-"""Running one program on three kernels' worth of network: stock asyncio, our loop on real loopback, and the simulated one."""
+"""Running one program under stock asyncio, under our loop on real loopback, and on the simulated network."""
 
 import asyncio
 import gc

@@ -12,6 +12,7 @@ FILL_BUFFERS = {
     programs_streams.a_large_transfer_comes_whole,
     programs_streams.a_reader_that_pauses_stops_the_writer,
     programs_streams.drain_waits_for_the_reader,
+    programs_tls.an_echo_over_tls,
 }
 """Programs whose steps depend on how much a kernel buffers, which Linux sizes as it goes."""
 
