@@ -215,7 +215,8 @@ class Network:
         self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[Any]:
         """getaddrinfo from the host table. Raises gaierror; EscapeRefused (FL301) for a name that nobody has."""
-        if self.trouble is not None and not self._resolver.is_numeric(host) and self.trouble.resolves_not():
+        is_asked = not flags & real.AI_PASSIVE and not self._resolver.is_numeric(host)
+        if is_asked and self.trouble is not None and self.trouble.resolves_not():
             raise real.gaierror(real.EAI_AGAIN, "Temporary failure in name resolution")
         return self._resolver.resolve(host, port, family, type, proto, flags)
 

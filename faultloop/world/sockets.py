@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import socket as real
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from faultloop.drivers.asyncio_boundary import refuse_foreign_host
@@ -30,17 +31,15 @@ _KINDS = (real.SOCK_STREAM, real.SOCK_DGRAM)
 _PEEK = int(real.MSG_PEEK)
 
 
+@dataclass(slots=True)
 class _Undecided:
     """What a socket was told before its address was known."""
 
-    __slots__ = ("family", "kind", "network", "options", "proto")
-
-    def __init__(self, network: Network, family: int, kind: int, proto: int) -> None:
-        self.network = network
-        self.family = family
-        self.kind = kind
-        self.proto = proto
-        self.options: list[tuple[int, int, int | bytes]] = []
+    network: Network
+    family: int
+    kind: int
+    proto: int
+    options: list[tuple[int, int, int | bytes]] = field(default_factory=list[tuple[int, int, int | bytes]])
 
 
 class _AnySocket(type):

@@ -122,7 +122,7 @@ class Line:
             self._wait()
 
     def _resend_later(self) -> None:
-        if self._attempt == DATA_RETRIES:
+        if self._attempt > DATA_RETRIES:
             self._way.clear()
             self._is_resending = False
             self.sender.fail(errno.ETIMEDOUT)
