@@ -32,10 +32,11 @@ class DatagramSocket(Description):
         self.waiting_bytes = 0
         self.send = self._send_to_peer
         self.receive = self._receive
+        self.can_read = self._has_news
+        self.can_write = _always
 
-    def readiness(self) -> tuple[bool, bool]:
-        """Whether somebody who waits to read, and to write, is to be told."""
-        return bool(self.incoming) or self.error != 0, True
+    def _has_news(self) -> bool:
+        return bool(self.incoming) or self.error != 0
 
     def take_error(self) -> int:
         """The pending error, once."""
@@ -141,3 +142,8 @@ class DatagramSocket(Description):
         """The machine is gone."""
         self.release()
         self.incoming.clear()
+
+
+def _always() -> bool:
+    """What is sent is gone."""
+    return True

@@ -51,6 +51,10 @@ class Description:
         """Accept bytes for the peer. Returns how many. An attribute: it changes with the state of the socket."""
         self.receive: Callable[[int], bytes]
         """Up to so many bytes from the peer."""
+        self.can_read: Callable[[], bool]
+        """Whether somebody who waits to read is to be told."""
+        self.can_write: Callable[[], bool]
+        """Whether somebody who waits to write is to be told."""
         self.options: dict[tuple[int, int], int] = {}
         self.linger: bytes | None = None
 
@@ -72,10 +76,6 @@ class Description:
         """Whether it has SO_REUSEADDR, and SO_REUSEPORT."""
         ports = self.options.get((real.SOL_SOCKET, getattr(real, "SO_REUSEPORT", -1)), 0)
         return bool(self.options.get((real.SOL_SOCKET, real.SO_REUSEADDR), 0)), bool(ports)
-
-    @abstractmethod
-    def readiness(self) -> tuple[bool, bool]:
-        """Whether somebody who waits to read, and to write, is to be told."""
 
     @abstractmethod
     def receive_from(self, limit: int, *, peek: bool = False) -> tuple[bytes, Address | None]:

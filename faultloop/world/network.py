@@ -152,15 +152,14 @@ class Network:
         candidates, push = self.candidates, self._loop.queue.push_callback
         for fd in sorted(candidates) if len(candidates) > 1 else tuple(candidates):
             end = candidates[fd]
-            can_read, can_write = end.readiness()
-            reader, writer = end.reader, end.writer
-            if can_read and reader is not None:
+            is_hit = False
+            if (reader := end.reader) is not None and end.can_read():
                 push(reader)
-                if can_write and writer is not None:
-                    push(writer)
-            elif can_write and writer is not None:
+                is_hit = True
+            if (writer := end.writer) is not None and end.can_write():
                 push(writer)
-            else:
+                is_hit = True
+            if not is_hit:
                 del candidates[fd]
 
     @property

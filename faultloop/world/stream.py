@@ -76,16 +76,13 @@ class Stream:
         self.is_closed = False
         self.on_change: Changed = _nobody
 
-    def readiness(self) -> tuple[bool, bool]:
-        """Whether a reader, and a writer, is to be told. Once nothing passes either way, both are."""
-        if self.is_dead or (self.is_shut and self.has_ended):
-            return True, True
-        return bool(self.incoming) or self.has_ended or self.is_deaf, self.is_writable
+    def can_read(self) -> bool:
+        """Whether a reader is to be told: there are bytes, an end, or nothing ever more."""
+        return bool(self.incoming) or self.has_ended or self.is_dead or self.is_deaf
 
-    @property
-    def is_writable(self) -> bool:
-        """Whether the other side has read enough: a third of the budget is free, as Linux has it."""
-        return 3 * self.unread <= 2 * self.capacity or self.is_shut or self.is_dead or self.error != 0
+    def can_write(self) -> bool:
+        """Whether a writer is to be told: a third of the budget is free, as Linux has it, or sending fails at once."""
+        return 3 * self.unread <= 2 * self.capacity or self.is_shut or self.is_dead
 
     # What the program does
 

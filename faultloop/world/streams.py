@@ -32,6 +32,8 @@ class StreamSocket(Description):
         self.stream: Stream | None = None
         self.send = self._send_nowhere
         self.receive = self._receive_nothing
+        self.can_read = self._may_accept_or_has_failed
+        self.can_write = self._has_failed
         self.peer: tuple[str, int] | None = None
         self.error = 0
         self.is_connecting = False
@@ -41,17 +43,14 @@ class StreamSocket(Description):
         self.waiting: deque[StreamSocket] = deque()
         """Connections that are made and not accepted."""
 
-    # Readiness
+    # Readiness; that of a connection is its stream's
 
-    def readiness(self) -> tuple[bool, bool]:
-        """Whether somebody who waits to read, and to write, is to be told."""
-        stream = self.stream
-        if stream is None:
-            if self.is_listening:
-                return bool(self.waiting), False
-            is_hung_up = not self.is_connecting  # a socket that was never connected is hung up, too
-            return is_hung_up, is_hung_up
-        return stream.readiness()
+    def _may_accept_or_has_failed(self) -> bool:
+        return bool(self.waiting) if self.is_listening else not self.is_connecting
+
+    def _has_failed(self) -> bool:
+        """A socket that was never connected is hung up, too."""
+        return not self.is_listening and not self.is_connecting
 
     def take_error(self) -> int:
         """The pending error, once."""
@@ -194,6 +193,7 @@ class StreamSocket(Description):
         """There is a connection, and this is its end."""
         self.stream = stream
         self.send, self.receive = stream.send, stream.receive
+        self.can_read, self.can_write = stream.can_read, stream.can_write
         stream.on_change = self.changed
 
     def send_to(self, data: Bytes, address: Address) -> int:

@@ -206,15 +206,13 @@ def test_a_blocking_read_is_refused_by_name():
 def test_names_of_the_socket_module_are_given_back():
     before = (socket.socket, socket.getaddrinfo)
 
-    async def scenario() -> bool:
-        lent = socket.socket is not before[0]
-        pair = socket.socketpair()
-        still = all(isinstance(sock, socket.socket) and isinstance(sock, before[0]) for sock in pair)
-        for sock in pair:
-            sock.close()
-        return lent and still
+    async def scenario() -> list[bool]:
+        lent: Any = socket.socket
+        one, other = socket.socketpair()
+        with one, other:
+            return [lent is before[0], isinstance(one, lent), isinstance(other, before[0])]
 
-    assert value(scenario)
+    assert value(scenario) == [False, True, True]
     assert (socket.socket, socket.getaddrinfo) == before
 
 

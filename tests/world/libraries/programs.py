@@ -122,7 +122,9 @@ async def redis_against_a_fake() -> Any:
         async with redis.asyncio.Redis(host="redis.internal", protocol=2, socket_timeout=5) as client:
             await client.set("key", "value")
             async with client.pipeline(transaction=False) as pipe:
-                pipe.incr("count").incr("count").get("key")
+                for _ in range(2):
+                    pipe.incr("count")
+                pipe.get("key")
                 piped = await pipe.execute()
             return [await client.get("key"), piped, await client.get("nothing")]
     finally:
