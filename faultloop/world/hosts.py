@@ -19,7 +19,8 @@ LOOPBACK: Final = ("127.0.0.1", "::1")
 WILDCARDS: Final = ("0.0.0.0", "::")
 FIRST_EPHEMERAL: Final = 32_768
 LAST_PORT: Final = 65_535
-_FIRST_ADDRESS: Final = int(ipaddress.IPv4Address("10.0.0.1"))
+_OWN_ADDRESS: Final = "10.0.0.1"
+_FIRST_FREE: Final = int(ipaddress.IPv4Address(_OWN_ADDRESS))
 
 
 class Bound(Protocol):
@@ -149,10 +150,10 @@ class Hosts:
     """The host table. Names are compared without case; addresses that are not given are counted up from 10.0.0.1."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Host] = {}
-        self._by_address: dict[str, Host] = {}
-        self._next = _FIRST_ADDRESS
-        self.own = self.add(OWN)
+        self.own = Host(OWN, (_OWN_ADDRESS,))  # made plainly: every run has one, few look at it
+        self._by_name: dict[str, Host] = {OWN: self.own}
+        self._by_address: dict[str, Host] = {_OWN_ADDRESS: self.own}
+        self._next = _FIRST_FREE
 
     def add(self, name: str, *addresses: str) -> Host:
         """Name a host; one that is known gets further addresses. Raises ValueError for what is no address."""

@@ -393,9 +393,3 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
             return self._real("recvmsg", size, *more)
         data, address = self.recvfrom(size)
         return data, [], 0, address
-
-    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> Any:
-        """Send a file; simulated ones without the kernel's help."""
-        if self.end is None:
-            return self._real("sendfile", file, offset, count)
-        return self._sendfile_use_send(file, offset, count)
