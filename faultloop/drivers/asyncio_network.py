@@ -124,6 +124,9 @@ class NetworkLoop(asyncio.SelectorEventLoop):
         """Queue a callback for an instant, in nanoseconds."""
         self._at(instant, callback, (), context)
 
+    def note(self, text: str) -> None:
+        """Something befell the run that no task did; a recorded run keeps it."""
+
     async def getaddrinfo(self, host: Any, port: Any, **kwargs: Any) -> Any:
         """Resolve a name of this machine or of the network; any other is refused."""
         network = self.network

@@ -75,6 +75,10 @@ class Network:
         choose = self._loop.choose
         return choose(options) if choose is not None else 0
 
+    def note(self, text: str) -> None:
+        """Have a recorded run keep what befell it."""
+        self._loop.note(text)
+
     # Time
 
     @property
@@ -215,7 +219,7 @@ class Network:
     ) -> list[Any]:
         """getaddrinfo from the host table. Raises gaierror; EscapeRefused (FL301) for a name that nobody has."""
         is_asked = not flags & real.AI_PASSIVE and not self._resolver.is_numeric(host)
-        if is_asked and self.trouble is not None and self.trouble.resolves_not():
+        if is_asked and self.trouble is not None and self.trouble.resolves_not(str(host)):
             raise real.gaierror(real.EAI_AGAIN, "Temporary failure in name resolution")
         return self._resolver.resolve(host, port, family, type, proto, flags)
 

@@ -9,6 +9,7 @@ import pytest
 import faultloop
 from faultloop import Status, world
 from faultloop.errors import UsageError
+from faultloop.report.story import story
 from faultloop.world.faults import HORIZON, KINDS, MOST, Questions, read_network_faults
 from tests.drivers.support import passed
 from tests.world.programs_streams import said
@@ -123,6 +124,9 @@ def test_exploring_finds_a_client_that_does_not_bear_a_reset_and_shrinks_it_to_o
     assert "ConnectionResetError" in failure.message
     assert len(failure.trace.choices.picks) == 1
     assert failure.trace.world.faults == ("net:reset",)
+    told = story(failure.trace).splitlines()
+    assert told[0] == "A network fault (net:reset) breaks it."
+    assert any("network" in line and "net:reset" in line and "→" in line for line in told[1:])
     assert faultloop.replay(failure.trace, scenario).run.status is Status.VIOLATED
 
 
