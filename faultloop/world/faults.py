@@ -1,12 +1,13 @@
 """The network's faults as questions: which operation is struck, and how hard. Pure: it is given what answers.
 
-For each kind that is allowed there is one question at its first occasion: how many occasions from here is it struck?
-Answer 0 is never, and most answers a person meets are that one: a trace keeps one pick a fault, however long the run.
+For each kind that is allowed there is one question: which of its occasions is struck? And then, which after that one?
+Answer 0 is none, and for what can be mild or hard, another question says how hard. So a trace keeps a pick or two for
+a fault, however many messages there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from faultloop.errors import UsageError
@@ -26,7 +27,7 @@ KINDS: Final = {
     "net:duplicate": "a datagram comes twice",
 }
 HORIZON: Final = 64
-"""Among how many occasions of its kind a fault strikes one."""
+"""A fault strikes one of so many occasions of its kind, less one, or none."""
 MOST: Final = 2
 """How often one kind strikes in one run, at most."""
 _MILLISECOND: Final = NANOSECONDS // 1000
@@ -36,6 +37,8 @@ PARTED: Final = (NANOSECONDS, 10 * NANOSECONDS, 60 * NANOSECONDS)
 """How long a partition lasts, in nanoseconds."""
 NARROW: Final = (100_000, 10_000, 1_000)
 """Bytes a second of a link that became narrow."""
+AMOUNTS: Final = {"net:latency": LATE, "net:slow": NARROW, "net:partition": PARTED}
+"""How hard a kind may strike, mildest first; the others know one way only."""
 
 
 def read_network_faults(kinds: Iterable[str]) -> tuple[str, ...]:
@@ -63,31 +66,44 @@ def network_faults_in(faults: Iterable[object]) -> tuple[str, ...]:
 
 
 class Questions:
-    """What is asked about the network in one run. choose: answers with a number below the options; 0 is calm."""
+    """What is asked about the network in one run, all of it at its beginning.
+
+    Later would be too late: a decider that looks answers step by step what one that draws answers turn by turn, and
+    only a question that comes before the first turn has the same number under both.
+    choose: answers with a number below the options; 0 is calm.
+    """
 
     def __init__(self, kinds: Iterable[str], choose: Callable[[int], int]) -> None:
-        self._choose = choose
-        self._left = dict.fromkeys(kinds, MOST)
-        self._countdown: dict[str, int] = {}
+        self._due: dict[str, list[tuple[int, int]]] = {}
+        """By kind, the strikes left: how many occasions after the one before, and how hard."""
+        for kind in kinds:
+            strikes = list(_draw(AMOUNTS.get(kind, (0,)), choose))
+            if strikes:
+                self._due[kind] = strikes
 
-    def strikes(self, kind: str) -> bool:
-        """Whether this occasion of a kind is struck."""
-        left = self._left.get(kind, 0)
-        if not left:
-            return False
-        count = self._countdown.get(kind)
-        if count is None:
-            count = self._choose(HORIZON)
-            if not count:
-                self._left[kind] = 0
-                return False
-        self._countdown[kind] = count - 1
-        if count > 1:
-            return False
-        del self._countdown[kind]
-        self._left[kind] = left - 1
-        return True
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing strikes any more."""
+        return not self._due
 
-    def one_of(self, amounts: tuple[int, ...]) -> int:
-        """How hard: the mildest is answer 0."""
-        return amounts[self._choose(len(amounts))]
+    def strike(self, kind: str) -> int | None:
+        """How hard this occasion of a kind is struck; 0 where there is only one way, None where it is not."""
+        due = self._due.get(kind)
+        if due is None:
+            return None
+        wait, amount = due[0]
+        if wait > 1:
+            due[0] = (wait - 1, amount)
+            return None
+        del due[0]
+        if not due:
+            del self._due[kind]
+        return amount
+
+
+def _draw(amounts: tuple[int, ...], choose: Callable[[int], int]) -> Iterator[tuple[int, int]]:
+    for _ in range(MOST):
+        wait = choose(HORIZON)
+        if not wait:
+            return
+        yield wait, amounts[choose(len(amounts))] if len(amounts) > 1 else amounts[0]

@@ -68,12 +68,8 @@ class Network:
         self._context = Context()
         self._before: Network | None = None
         self._resolver = Resolver(self.hosts)
-        kinds = tuple(faults)
-        self.trouble = Trouble(self, Questions(kinds, self._choose)) if kinds else None
-
-    def _choose(self, options: int) -> int:
-        choose = self._loop.choose
-        return choose(options) if choose is not None else 0
+        questions = Questions(faults, loop.choose) if loop.choose is not None else None
+        self.trouble = Trouble(self, questions) if questions is not None and not questions.is_calm else None
 
     def note(self, text: str) -> None:
         """Have a recorded run keep what befell it."""

@@ -10,7 +10,7 @@ import faultloop
 from faultloop import Status, world
 from faultloop.errors import UsageError
 from faultloop.report.story import story
-from faultloop.world.faults import HORIZON, KINDS, MOST, Questions, read_network_faults
+from faultloop.world.faults import HORIZON, KINDS, LATE, MOST, Questions, read_network_faults
 from tests.drivers.support import passed
 from tests.world.programs_streams import said
 from tests.world.test_hosts import echo
@@ -165,19 +165,33 @@ def test_loopback_has_no_faults_while_it_is_real_and_has_them_when_it_is_simulat
     assert any(passed(scenario, seed=seed, faults=["net:reset"], io="simulated").value for seed in range(5))
 
 
-def test_a_question_is_asked_once_for_each_fault_and_not_for_each_occasion():
+def test_all_is_asked_before_anything_happens_and_strikes_where_it_was_answered():
     asked: list[int] = []
 
     def choose(options: int) -> int:
         asked.append(options)
         return 3
 
-    questions = Questions(["net:loss"], choose)
-    assert [questions.strikes("net:loss") for _ in range(9)] == [False, False, True] * 2 + [False] * 3
-    assert asked == [HORIZON] * MOST
-    assert not any(questions.strikes("net:reset") for _ in range(9))
-    calm = Questions(["net:loss"], lambda options: 0)
-    assert not any(calm.strikes("net:loss") for _ in range(9 * HORIZON))
+    questions = Questions(["net:loss", "net:latency"], choose)
+    assert asked == [HORIZON] * MOST + [HORIZON, len(LATE)] * MOST
+    assert [questions.strike("net:loss") for _ in range(9)] == [None, None, 0] * 2 + [None] * 3
+    assert [questions.strike("net:latency") for _ in range(9)] == [None, None, LATE[3]] * 2 + [None] * 3
+    assert questions.strike("net:reset") is None
+    assert questions.is_calm
+    assert Questions(["net:loss"], lambda options: 0).is_calm
+
+
+def test_a_failure_that_was_found_by_a_decider_that_looks_is_the_same_when_it_is_recorded():
+    """Such a decider answers step by step; the trace is replayed by one that answers turn by turn."""
+
+    async def scenario() -> None:
+        await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
+        log = await chat()
+        assert log[:-1] == CALM_POST, log
+
+    found = faultloop.explore(scenario, faults=["net:reset"], strategy="rff", runs=100)
+    assert found.failures
+    assert not [reason for reason in found.not_tried if "not deterministic" in str(reason)]
 
 
 def test_an_unknown_network_fault_is_refused_with_the_known_ones():
