@@ -106,4 +106,4 @@ def _draw(amounts: tuple[int, ...], choose: Callable[[int], int]) -> Iterator[tu
         wait = choose(HORIZON)
         if not wait:
             return
-        yield wait, amounts[choose(len(amounts))] if len(amounts) > 1 else amounts[0]
+        yield wait, amounts[choose(len(amounts)) if len(amounts) > 1 else 0]
