@@ -57,6 +57,7 @@ docs: $(STAMP)  ## write the generated docs again
 bench: $(STAMP)  ## compare the loop with stock asyncio, step by step and run by run
 	$(PY) benchmarks/loop.py
 	$(PY) benchmarks/exploring.py
+	$(PY) benchmarks/network.py
 
 clean:  ## remove all that the other targets made
 	rm -rf $(VENV) .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

@@ -27,8 +27,10 @@ from faultloop.search.tracefile import save_trace
 
 if TYPE_CHECKING:
     from faultloop.model.trace import Order
+    from faultloop.model.world import Io
     from faultloop.search.findings import Exploration
 
+LEARNED = ".learned.json"
 STORIES_SHOWN_MAX = 5
 _CODES = {"violated": FOUND_FAILURE, "passed": FOUND_NOTHING}
 
@@ -60,7 +62,7 @@ def explore_verb(options: Options, console: Console) -> int:
 def _explored(
     options: Options, console: Console, ref: str, scenario: Scenario, kinds: tuple[str, ...], journal: Path
 ) -> Exploration:
-    from faultloop.search.explore import explore
+    from faultloop.search.explore import Files, explore
 
     limits, checks = parse_limits(options.limit), parse_checks(options.check)
     with ExitStack() as open_until_told:
@@ -87,10 +89,11 @@ def _explored(
             limits=limits,
             checks=checks,
             threads=the_threads(options),
+            io=cast("Io", options.io),
             target=ref,
-            journal=journal,
-            resume=options.resume,
-            memory=None if options.forget else journal.with_name(trace_name(ref, "", ".learned.json")),
+            files=Files(
+                journal, options.resume, None if options.forget else journal.with_name(trace_name(ref, "", LEARNED))
+            ),
             on_progress=show,
         )
 
@@ -119,13 +122,16 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def _kinds(text: str) -> tuple[str, ...]:
+    from faultloop.world.faults import is_network_fault
+
     kinds = _listed(text)
     if not kinds:
         raise UsageError("--faults: name at least one of cancel, expire, fail:ERROR, delay:TIME; or none.")
     if kinds == ("none",):
         return ()
     for kind in kinds:
-        parse_kind(kind)
+        if not is_network_fault(kind):
+            parse_kind(kind)
     return kinds
 
 

@@ -106,7 +106,7 @@ def execute_guided(
     """
     touched: list[tuple[int, bool]] = []
     kept = RecordedChoices(Calm() if settings.choose is None else Answering(settings.choose))
-    loop = GuidedLoop(choose=kept.choose, threads=settings.threads, limits=settings.limits)
+    loop = GuidedLoop(choose=kept.choose, threads=settings.threads, limits=settings.limits, network=settings.network)
     loop.guide = guide
     watcher = _Watcher(loop, guide, sites, touched)
     loop.ordering = looking_order(

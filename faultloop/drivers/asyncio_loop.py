@@ -12,7 +12,6 @@ import asyncio
 import concurrent.futures
 import functools
 import selectors
-import socket
 import sys
 import threading
 import time
@@ -23,7 +22,6 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal, TypeVarTuple, cast
 
 from faultloop.drivers import asyncio_ordering, asyncio_threads, asyncio_turns
-from faultloop.drivers.asyncio_boundary import refuse_foreign_host
 from faultloop.drivers.asyncio_handles import (
     WAKERS,
     BuiltinMethod,
@@ -38,6 +36,7 @@ from faultloop.drivers.asyncio_handles import (
     make_task,
     set_timer,
 )
+from faultloop.drivers.asyncio_network import Network, NetworkLoop
 from faultloop.drivers.ready import ABSENT, Choose, Ordering, ReadyQueue, ordering_for
 from faultloop.drivers.timers import FOREVER_SECONDS, NEVER, Agenda, instant_of
 from faultloop.errors import EscapeRefused
@@ -62,7 +61,7 @@ class _OpensIo:
         return loop.__dict__[self._name]
 
 
-class Loop(asyncio.SelectorEventLoop):
+class Loop(NetworkLoop):
     """An event loop whose order and time are answers, not circumstances.
 
     order: how freely ready tasks may overtake each other.   choose: answers order questions; None is always calm.
@@ -73,7 +72,6 @@ class Loop(asyncio.SelectorEventLoop):
     _selector: Any = _OpensIo()
     _ssock: Any = _OpensIo()
     _csock: Any = _OpensIo()
-    _transports: Any = _OpensIo()
     if TYPE_CHECKING:  # asyncio's own attributes, which its stubs leave out
 
         def __getattr__(self, name: str) -> Any: ...
@@ -86,6 +84,7 @@ class Loop(asyncio.SelectorEventLoop):
         limits: Limits | None = None,
         threads: Literal["inline", "real"] = "inline",
         hold: int | None = 2,
+        network: Callable[[Loop], Network] | None = None,
     ) -> None:
         # The selector and its socket pair are made when a descriptor is first needed: a tenth of a small run otherwise.
         asyncio.BaseEventLoop.__init__(self)
@@ -128,11 +127,11 @@ class Loop(asyncio.SelectorEventLoop):
         self.open_generators: list[str] = []
         self.failed_at_once: list[Task] = []
         """Eager tasks that ended in an error within their first step: asyncio keeps them in none of its sets."""
+        self.network = network(self) if network is not None else None
 
     def _open_io(self) -> None:
         self.reaches_out = True
         self._selector = selectors.DefaultSelector()
-        self._transports = weakref.WeakValueDictionary()
         cast(Any, self)._make_self_pipe()
 
     @property
@@ -287,17 +286,6 @@ class Loop(asyncio.SelectorEventLoop):
     def _job_done(self, _: Any) -> None:
         self.jobs_running -= 1
 
-    async def getaddrinfo(self, host: Any, port: Any, **kwargs: Any) -> Any:
-        """Resolve a name of this machine; any other is refused."""
-        refuse_foreign_host(host)
-        return await super().getaddrinfo(host, port, **kwargs)
-
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """Connect to this machine; any other is refused."""
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            refuse_foreign_host(address[0])
-        await super().sock_connect(sock, address)
-
     async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
         transport = await cast(Any, super())._make_subprocess_transport(*args, **kwargs)
         self.reaches_out = True
@@ -313,6 +301,8 @@ class Loop(asyncio.SelectorEventLoop):
         ready: list[tuple[selectors.SelectorKey, int]] = self._selector.select(seconds)
         if not ready:
             return False
+        if self.network is not None:
+            self.network.answered()
         ready.sort(key=lambda event: event[0].fd)
         before = len(self.queue.entries)
         cast(Any, self)._process_events(ready)
@@ -355,9 +345,13 @@ class Loop(asyncio.SelectorEventLoop):
         sys.set_asyncgen_hooks(firstiter=me._asyncgen_firstiter_hook, finalizer=me._asyncgen_finalizer_hook)
         events._set_running_loop(self)
         asyncio_ordering.lend_future_name()
+        if self.network is not None:
+            self.network.enter()
         try:
             asyncio_turns.spin(self)
         finally:
+            if self.network is not None:
+                self.network.leave()
             asyncio_ordering.return_future_name()
             self._stopping = False
             me._thread_id = None

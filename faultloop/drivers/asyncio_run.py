@@ -14,6 +14,7 @@ from typing import Any, Literal
 from faultloop.drivers.alarm import OutOfTime, clear_alarm, set_alarm
 from faultloop.drivers.asyncio_faults import Injector
 from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio_network import Network
 from faultloop.drivers.asyncio_sweep import Strike, Sweeper
 from faultloop.drivers.asyncio_teardown import tasks_of, tear_down
 from faultloop.drivers.asyncio_trace import TracedLoop, Tracer
@@ -34,13 +35,14 @@ Scenario = Callable[[], Awaitable[object]]
 
 @dataclass(slots=True)
 class Settings:
-    """What a run is made under. order, choose, hold, threads: as for Loop."""
+    """What a run is made under. order, choose, hold, threads, network: as for Loop."""
 
     order: Order = "fifo"
     choose: Choose | None = None
     hold: int | None = 2
     threads: Literal["inline", "real"] = "inline"
     limits: Limits = field(default_factory=Limits)
+    network: Callable[[Loop], Network] | None = None
 
 
 @dataclass(slots=True)
@@ -137,6 +139,7 @@ def _make(kind: type[Any], settings: Settings) -> Any:
         hold=settings.hold,
         threads=settings.threads,
         limits=settings.limits,
+        network=settings.network,
     )
 
 

@@ -88,7 +88,8 @@ def tear_down(loop: Loop, *, is_clean: bool = False) -> str:
 
 def _has_io(loop: Loop) -> bool:
     """Whether descriptors or children are left, or connections that were told to close and have not come to it."""
-    return bool(loop.subprocesses) or ("_selector" in loop.__dict__ and (loop.has_io or bool(loop._transports)))
+    is_open = loop.has_io or (loop.network is not None and loop.network.is_open)
+    return bool(loop.subprocesses) or is_open or bool(loop.__dict__.get("_transports"))
 
 
 def _close_io(loop: Loop, limits: Limits) -> str:
@@ -99,14 +100,20 @@ def _close_io(loop: Loop, limits: Limits) -> str:
     left = [process for process in loop.subprocesses if process.get_returncode() is None]
     for process in left:
         process.close()
-    for key in list(loop._selector.get_map().values()):
-        for handle in key.data or ():
-            for argument in getattr(handle, "_args", None) or ():
-                if isinstance(argument, asyncio.AbstractServer):
-                    argument.close()
+    for handle in _waiting_handles(loop):
+        for argument in getattr(handle, "_args", None) or ():
+            if isinstance(argument, asyncio.AbstractServer):
+                argument.close()
     for _, transport in sorted(loop._transports.items()):
         transport.abort()
     return _run_until(loop, [loop.create_task(_until_closed(left))], limits)
+
+
+def _waiting_handles(loop: Loop) -> list[Any]:
+    """The handles that wait for descriptors, real and simulated ones."""
+    keys = list(loop._selector.get_map().values()) if loop.has_io else []
+    simulated = loop.network.handles if loop.network is not None else []
+    return [handle for key in keys for handle in key.data or ()] + simulated
 
 
 async def _until_closed(processes: list[Any]) -> None:

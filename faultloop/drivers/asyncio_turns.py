@@ -23,6 +23,7 @@ from faultloop.model.faults import NANOSECONDS
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_handles import Timer
     from faultloop.drivers.asyncio_loop import Loop
+    from faultloop.drivers.asyncio_network import Network
 
 CHECK_STEPS = 4_096
 """How many steps between two looks at the limits."""
@@ -77,11 +78,15 @@ def spin(loop: Loop) -> None:
     popleft = queue.entries.popleft
     next_turn = ordering.turn
     spin_turns = loop.limits.spin_turns
+    network = loop.network
+    candidates = network.candidates if network is not None else ()
     _set_next_stop(loop)
     try:
         while True:
             if loop.reaches_out and loop.has_io:
                 loop.poll()
+            if candidates:
+                cast("Network", network).poll()
             if loop.due:
                 _queue_due(loop)
             count = pending()
@@ -191,6 +196,8 @@ def idle(loop: Loop) -> None:
             return
         if (loop.jobs_running or loop.subprocesses) and _wait_for_work(loop):
             return
+    if has_io and loop.network is not None and loop.network.waited():
+        return
     if _advance(loop):
         return
     if has_io and loop.poll(LAST_POLL_SECONDS):

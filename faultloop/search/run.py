@@ -34,9 +34,11 @@ from faultloop.model.faults import NANOSECONDS, Fail, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Environment, Order, Stats, Target, Trace, digest_of
+from faultloop.model.world import Io
 from faultloop.search.conditions import Conditions, Threads
 from faultloop.search.place import find_root
 from faultloop.search.target import fingerprint
+from faultloop.world.faults import is_network_fault
 
 _RECORDED_PACKAGES = ("anyio", "trio", "aiohttp", "httpx", "aqueue", "structlog")
 
@@ -89,14 +91,16 @@ def run(
     limits: Limits | None = None,
     driver: str = "asyncio",
     threads: Threads = "inline",
+    io: Io = "auto",
     checks: Checks | None = None,
     target: str = "",
 ) -> Run:
     """Run an async function once, deterministically and in virtual time, and record it.
 
     seed: draws the order of what is ready, as far as `order` allows; None is plain asyncio's order.
-    faults: planned faults, as text or from `faultloop.at`.   target: how the trace names the scenario; found out for a
-    function at the top of a file.
+    faults: planned faults, as text or from `faultloop.at`; and kinds of network fault (`net:reset`, `net` for all), of
+    which the seed draws where they strike.   io: which network the run has (see faultloop.model.world).
+    target: how the trace names the scenario; found out for a function at the top of a file.
     Never raises for the program's own errors: see `Run.status` and `Run.raise_if_failed()`.
     Raises UsageError and its kind for what is asked wrongly.
     """
@@ -108,7 +112,7 @@ def run(
     return run_with(
         scenario,
         decider,
-        Conditions.of(limits=limits, threads=threads, checks=checks),
+        Conditions.of(limits=limits, threads=threads, checks=checks, io=io, faults=faults),
         faults=read_faults(faults),
         seed=seed,
         order=order,
@@ -176,6 +180,7 @@ def run_with(
         order=order,
         hold=under.hold,
         threads=under.threads,
+        world=under.world,
         checks=under.checks.changed(),
         faults=faults,
         choices=answers.recorded(),
@@ -212,7 +217,8 @@ def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...
     """Planned faults from text and values alike. Raises AddressError, or UsageError for an unknown error."""
     if isinstance(faults, str):
         raise UsageError(f'faults is a sequence: faults=["{faults}"]', code="FL508")
-    planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in faults)
+    mine = (fault for fault in faults if not is_network_fault(fault))
+    planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in mine)
     for fault in planned:
         if isinstance(fault.fault, Fail) and "." not in fault.fault.error:
             from faultloop.drivers.asyncio_faults import make_error
