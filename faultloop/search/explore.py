@@ -212,7 +212,9 @@ def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
         levels = ("any",) if program.under.hold is None else ("batch", "any")
     extra: Order | None = "any" if order is None and program.under.hold is not None else None
     by = "auto" if strategy == "schedules" else strategy
-    stages.orders(levels, extra, by, with_faults=strategy == "auto" and bool(program.scope.kinds))
+    draws_evenly = by == "auto" and not (order == "any" and program.under.hold is None)
+    with_faults = strategy == "auto" and bool(program.scope.kinds)
+    stages.orders(levels, extra, by, with_faults=with_faults, draws_evenly=draws_evenly)
 
 
 def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int | None) -> None:

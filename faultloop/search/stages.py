@@ -108,6 +108,7 @@ class Stages:
         self._seed = seed
         self._lanes = lanes
         self._keeps = keeps
+        self._draws_evenly = False
         self.learned = learned
         """What strategies learned, as far as it came back."""
 
@@ -153,12 +154,22 @@ class Stages:
 
     # Orders
 
-    def orders(self, levels: tuple[Order, ...], extra: Order | None, strategy: str, *, with_faults: bool) -> None:
+    def orders(
+        self,
+        levels: tuple[Order, ...],
+        extra: Order | None,
+        strategy: str,
+        *,
+        with_faults: bool = False,
+        draws_evenly: bool = False,
+    ) -> None:
         """Orders of ready tasks at these levels, and then at an extra one if nothing was found.
 
-        strategy: one of the deciders' strategies.   with_faults: whether some orders have faults as well.
+        strategy: one of the deciders' strategies.   draws_evenly: whether some orders are drawn without any strategy,
+        or enumerated where there are few.   with_faults: whether some of those have faults as well.
         """
-        answers = () if strategy == "auto" else None
+        self._draws_evenly = draws_evenly
+        answers = () if draws_evenly else None
         states = [_Level(order, strategy, answers, self.learned) for order in levels]
         self._take_turns(states, with_faults)
         if extra is not None and not self._ledger.found:
@@ -192,7 +203,7 @@ class Stages:
             saves = lanes > 1 or (self._keeps and part % SAVED_EVERY == 0)
             for lane in range(lanes):
                 yield Guiding(state.order, state.strategy, self._seed + lane, part, size, learned, saves)
-        if state.strategy == "auto" and state.answers is None:
+        if self._draws_evenly and state.answers is None:
             drawn = size if size == PART_MIN else size * DRAWN_PER_GUIDED
             faulted = (drawn + part % 2 * RUNS_PER_FAULTED // 2) // RUNS_PER_FAULTED if with_faults else 0
             for _ in range(lanes):
