@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from faultloop.cli.arguments import Options, parse_checks, parse_limits
-from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
-from faultloop.cli.boundary import INTERRUPTED as STOPPED
+from faultloop.cli.codes import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
+from faultloop.cli.codes import INTERRUPTED as STOPPED
 from faultloop.cli.console import Console
 from faultloop.cli.executors import executor_by_name
 from faultloop.cli.progress import progress

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from faultloop.cli import restart
 from faultloop.cli.arguments import Options, parse_checks, parse_limits
-from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
+from faultloop.cli.codes import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
 from faultloop.cli.console import Console
 from faultloop.cli.project import next_steps, project_root, shown_path, trace_name, traces_folder
 from faultloop.model.address import format_fault, parse_fault
