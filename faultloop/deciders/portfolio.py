@@ -1,8 +1,8 @@
 """The portfolio: several strategies take turns, and every run teaches all of them.
 
 No strategy wins everywhere. The first runs go to reads-from feedback and to holding in turn; later ones more and more
-to those that are uniform, for what the first two would have found was found by then. None repeats a class of runs that
-was seen; where footprints may be incomplete, half of the runs may.
+to those that are uniform, for what the first two would have found was found by then. Runs that are watched (see
+classes.py) repeat no class that was seen; where footprints may be incomplete, half of them may.
 Guarantee: that of each member, at its share of the runs; with the random walk among them every schedule stays possible.
 Source: P. Deligiannis and others, «Industrial-Strength Controlled Concurrency Testing for C# Programs with Coyote»,
 TACAS 2023, for portfolios; the members are this project's choice, measured by benchmarks/programs.py.
