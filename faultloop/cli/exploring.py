@@ -10,7 +10,7 @@ from faultloop.cli.arguments import Options, parse_checks, parse_limits
 from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING, INTERRUPTED
 from faultloop.cli.console import Console
 from faultloop.cli.project import trace_name, traces_folder
-from faultloop.cli.running import replayable, the_scenario, the_threads
+from faultloop.cli.running import replayable, the_entropy, the_scenario, the_threads
 from faultloop.errors import UsageError
 from faultloop.model.address import parse_kind
 from faultloop.report.failure import needs_line
@@ -51,6 +51,7 @@ def explore_verb(options: Options, console: Console) -> int:
             limits=limits,
             checks=checks,
             threads=the_threads(options),
+            entropy=the_entropy(options),
             target=ref,
         )
         folder = traces_folder(root, options.out) if found.failures or options.out else root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import traceback
@@ -13,7 +14,9 @@ from faultloop.cli.arguments import Options, parse_checks, parse_limits
 from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
 from faultloop.cli.console import Console
 from faultloop.cli.project import next_steps, project_root, shown_path, trace_name, traces_folder
+from faultloop.errors import UsageError
 from faultloop.model.address import format_fault, parse_fault
+from faultloop.model.entropy import Entropy
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.outcome import Status
 from faultloop.report.story import story
@@ -44,6 +47,7 @@ def run_verb(options: Options, console: Console) -> int:
             limits=limits,
             driver=options.driver,
             threads=the_threads(options),
+            entropy=the_entropy(options),
             checks=checks,
             target=ref,
         )
@@ -68,6 +72,13 @@ def run_verb(options: Options, console: Console) -> int:
 def the_threads(options: Options) -> Literal["inline", "real"]:
     """How work for threads is run."""
     return "real" if options.threads == "real" else "inline"
+
+
+def the_entropy(options: Options) -> Entropy:
+    """Where chance and clocks come from."""
+    if options.entropy == "real":
+        return Entropy("real")
+    return Entropy(seed=options.seed or 0, spared=tuple(options.spare))
 
 
 def run_code(result: Run) -> int:
@@ -140,14 +151,31 @@ def short_digest(trace: Trace) -> str:
     return clean(trace.digest.removeprefix("sha256:")[:12], 20) or "(none)"
 
 
+def boundary_verb(console: Console) -> int:
+    """What a run controls, runs inline, lets through and refuses."""
+    from faultloop.report.boundary import boundary_table
+    from faultloop.world.boundary import boundary
+
+    rows = boundary()
+    console.say(boundary_table(rows))
+    console.result({"boundary": [dataclasses.asdict(row) for row in rows]})
+    return FOUND_NOTHING
+
+
 def doctor_verb(options: Options, console: Console) -> int:
     """Run it twice; the first difference, if there is one."""
     from faultloop.search.doctor import diagnose
 
+    if options.boundary:
+        return boundary_verb(console)
+    if not options.target:
+        raise UsageError("name a scenario, or ask for --boundary. See: python -m faultloop doctor --help")
     limits = parse_limits(options.limit)
     ref, _, scenario = the_scenario(options, console)
     with console.program_output():
-        diagnosis = diagnose(scenario, limits=limits, threads=the_threads(options), target=ref)
+        diagnosis = diagnose(
+            scenario, limits=limits, threads=the_threads(options), entropy=the_entropy(options), target=ref
+        )
     env = diagnosis.run.trace.env
     versions = ", ".join(f"{name} {version}" for name, version in sorted(env.packages.items()))
     lines = [

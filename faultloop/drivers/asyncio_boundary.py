@@ -6,7 +6,12 @@ import ipaddress
 import socket
 from typing import Any
 
+from faultloop.drivers.boundary import declare
 from faultloop.errors import EscapeRefused
+
+declare("sockets to another machine, names of other hosts", "refused", "FL301", "a server on 127.0.0.1, or a fake")
+declare("sockets of this machine", "through", "real, polled at every turn, in the order of their descriptors")
+declare("child processes, signals", "through", "real, best effort: waited for when nothing else can run")
 
 
 def refuse_foreign_host(host: Any) -> None:

@@ -100,6 +100,8 @@ class Loop(asyncio.SelectorEventLoop):
         self.due: list[Timer] = []
         self.inbox: list[tuple[threading.Thread, Any]] = []
         self.inline_job = ""
+        self.slept_inline = 0
+        """How long the thread's job that runs inline has slept, in virtual nanoseconds."""
         self.jobs_running = 0
         self.subprocesses: list[Any] = []
         self.threads_known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
@@ -141,6 +143,13 @@ class Loop(asyncio.SelectorEventLoop):
         return self._hashes
 
     # Time and queueing
+
+    def pass_time(self, nanoseconds: int) -> None:
+        """Let time pass within a step, as a call that blocks does; a thread's job blocks only itself."""
+        if self.inline_job:
+            self.slept_inline += nanoseconds
+        else:
+            asyncio_turns.move(self, nanoseconds)
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""

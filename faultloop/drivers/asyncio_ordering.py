@@ -24,6 +24,12 @@ from types import ModuleType
 from typing import Any, cast
 
 from faultloop.drivers.asyncio_handles import CFuture, Future
+from faultloop.drivers.boundary import declare
+
+declare("sets of tasks, futures, locks", "controlled", "in the order of their creation, not of their addresses")
+declare(
+    "sets of other objects, hash() of strings", "through", "by address; strings by the hash seed, which a trace keeps"
+)
 
 _ANYIO_BACKEND = "anyio._backends._asyncio"
 _PRIMITIVES = (locks.Lock, locks.Event, locks.Condition, locks.Semaphore, locks.Barrier, queues.Queue)

@@ -11,7 +11,7 @@ import time
 from asyncio import events
 from asyncio import tasks as asyncio_tasks
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Literal
@@ -34,17 +34,26 @@ from faultloop.model.outcome import Waiting
 from faultloop.model.trace import Order
 
 Scenario = Callable[[], Awaitable[object]]
+Around = Callable[[Loop], AbstractContextManager[None]]
+
+
+def _nothing(_: Loop) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(slots=True)
 class Settings:
-    """What a run is made under. order, choose, hold, threads: as for Loop."""
+    """What a run is made under. order, choose, hold, threads: as for Loop.
+
+    around: makes what the whole run happens within, such as chance and clocks of its own.
+    """
 
     order: Order = "fifo"
     choose: Choose | None = None
     hold: int | None = 2
     threads: Literal["inline", "real"] = "inline"
     limits: Limits = field(default_factory=Limits)
+    around: Around = _nothing
 
 
 @dataclass(slots=True)
@@ -85,7 +94,7 @@ def execute(scenario: Scenario, settings: Settings, *, strikes: tuple[Strike, ..
     """Run a scenario at full speed. strikes: faults at known step numbers, in their order."""
     loop = _make(Loop, settings)
     sweeper = Sweeper(loop, strikes) if strikes else None
-    facts = _run(loop, scenario, sweeper.injector if sweeper is not None else None, None, None)
+    facts = _run(loop, scenario, settings.around, injector=sweeper.injector if sweeper is not None else None)
     if sweeper is not None:
         facts.obstacle, facts.has_landed = sweeper.obstacle, sweeper.landed == len(strikes)
         facts.injected = tuple(sweeper.injector.injected)
@@ -113,7 +122,7 @@ def execute_traced(
     if guide is not None:
         assert keep is not None, "who guides has answers to keep"
         loop.ordering = looking_order(settings.order, loop.queue, _looking(guide), keep, hold=settings.hold)
-    facts = _run(loop, scenario, tracer.injector, tracer, sites)
+    facts = _run(loop, scenario, settings.around, injector=tracer.injector, tracer=tracer, sites=sites)
     facts.swallowed = tuple(node.path for node in tracer.swallowed)
     facts.injected = tuple(tracer.injector.injected)
     facts.has_landed = bool(recorder.delivered)
@@ -137,19 +146,25 @@ def _make(kind: type[Any], settings: Settings) -> Any:
     )
 
 
-def drive(loop: Loop, scenario: Scenario) -> Facts:
+def drive(loop: Loop, scenario: Scenario, around: Around) -> Facts:
     """Run a scenario on a loop that was made for it."""
-    return _run(loop, scenario, None, None, None)
+    return _run(loop, scenario, around)
 
 
 def _run(
-    loop: Loop, scenario: Scenario, injector: Injector | None, tracer: Tracer | None, sites: SiteTable | None
+    loop: Loop,
+    scenario: Scenario,
+    around: Around,
+    *,
+    injector: Injector | None = None,
+    tracer: Tracer | None = None,
+    sites: SiteTable | None = None,
 ) -> Facts:
     facts = Facts()
     loop.complaints = []
     began = time.perf_counter_ns()
     is_clean = False
-    with _surroundings(loop):
+    with _surroundings(loop), around(loop):
         try:
             root = loop.create_task(_call(scenario))
             root.add_done_callback(loop.stop_after)

@@ -16,8 +16,16 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from faultloop.drivers.boundary import declare
+from faultloop.model.faults import NANOSECONDS
+
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_loop import Loop
+
+for _api in ("loop.run_in_executor", "asyncio.to_thread", "anyio.to_thread.run_sync"):
+    declare(_api, "inline", "runs on the loop's thread at a step of its own", 'threads="real" uses real threads')
+declare("run_in_executor with a pool of processes", "refused", "FL302", 'a ThreadPoolExecutor, or threads="real"')
+declare("threading.Thread, loop.call_soon_threadsafe", "through", "real; what it posts is taken when all threads rest")
 
 SETTLE_SECONDS = 2.0
 """Real time the loop gives other threads to come to rest before it lets virtual time go on."""
@@ -33,7 +41,8 @@ def run_inline(loop: Loop, function: Callable[..., Any], args: tuple[Any, ...]) 
 
     def job() -> None:
         events._set_running_loop(None)  # a thread has no running loop either
-        loop.inline_job = getattr(function, "__qualname__", repr(function))
+        loop.inline_job = getattr(function, "__qualname__", None) or type(function).__name__
+        loop.slept_inline = 0
         try:
             result, error = function(*args), None
         except (SystemExit, KeyboardInterrupt):
@@ -43,17 +52,26 @@ def run_inline(loop: Loop, function: Callable[..., Any], args: tuple[Any, ...]) 
         finally:
             events._set_running_loop(loop)
         loop.inline_job = ""
-        if future.done():
-            return
-        if isinstance(error, StopIteration):
-            error = RuntimeError("a thread's job raised StopIteration")
-        if error is not None:
-            future.set_exception(error)
+        slept, loop.slept_inline = loop.slept_inline, 0
+        if slept:
+            loop.call_at((loop.now + slept) / NANOSECONDS, _answer, future, result, error)
         else:
-            future.set_result(result)
+            _answer(future, result, error)
 
     loop.call_soon(job)
     return future
+
+
+def _answer(future: Any, result: Any, error: BaseException | None) -> None:
+    """A thread's job has ended: its waiter, unless it was cancelled meanwhile, is told."""
+    if future.done():
+        return
+    if isinstance(error, StopIteration):
+        error = RuntimeError("a thread's job raised StopIteration")
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 def post(loop: Loop, handle: Any) -> None:

@@ -15,10 +15,14 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from faultloop.drivers import asyncio_threads
+from faultloop.drivers.boundary import declare
 from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Entry
 from faultloop.drivers.timers import NEVER
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
+
+declare("the order of tasks", "controlled", "asyncio's own, or drawn", "order=, seed=")
+declare("asyncio.sleep, timeouts, loop.time", "controlled", "virtual time: it moves when nothing is ready")
 
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_handles import Timer
@@ -240,6 +244,18 @@ def _advance(loop: Loop) -> bool:
     if loop.watcher is not None:
         loop.watcher.time_moved()
     return True
+
+
+def move(loop: Loop, nanoseconds: int) -> None:
+    """Let time go on within a step. Timers that are overdue then come at the next turn, as they do on asyncio."""
+    loop.now += nanoseconds
+    loop.turns_at_instant = 0
+    while (instant := loop.agenda.next_instant()) <= loop.now:
+        for timer in loop.agenda.take(instant):
+            timer._scheduled = True
+            loop.due.append(timer)
+    if loop.watcher is not None:
+        loop.watcher.time_moved()
 
 
 def _in_any_order(loop: Loop, due: list[Timer], choose: Any) -> Iterator[Timer]:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from faultloop.model.entropy import Entropy
 from faultloop.model.faults import PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Outcome
@@ -154,6 +155,7 @@ class Trace(msgspec.Struct, frozen=True):
     order: Order = "fifo"
     hold: Annotated[int, msgspec.Meta(ge=1)] | None = 2
     threads: Literal["inline", "real"] = "inline"
+    entropy: Entropy = Entropy()
     checks: dict[str, Literal["violation", "note", "off"]] = {}
     faults: tuple[PlannedFault, ...] = ()
     choices: Choices = Choices()

@@ -8,8 +8,9 @@ from faultloop.checks.standard import Checks
 from faultloop.deciders.calm import Calm
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
+from faultloop.model.entropy import Entropy
 from faultloop.model.limits import Limits
-from faultloop.search.run import Run, Threads, describe_target, run_with
+from faultloop.search.run import CALM_ENTROPY, Run, Threads, describe_target, run_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,19 @@ class Diagnosis:
 
 
 def diagnose(
-    scenario: Scenario, *, limits: Limits | None = None, threads: Threads = "inline", target: str = ""
+    scenario: Scenario,
+    *,
+    limits: Limits | None = None,
+    threads: Threads = "inline",
+    entropy: Entropy = CALM_ENTROPY,
+    target: str = "",
 ) -> Diagnosis:
     """Run a scenario twice without any fault and compare the runs event by event."""
     budget = limits if limits is not None else Limits()
     named = target or describe_target(scenario)
     first, second = (
-        run_with(scenario, Calm(), limits=budget, threads=threads, checks=Checks(), target=named).run for _ in range(2)
+        run_with(scenario, Calm(), limits=budget, threads=threads, entropy=entropy, checks=Checks(), target=named).run
+        for _ in range(2)
     )
     difference = divergence(first.trace, second.trace)
     same = first.trace.digest == second.trace.digest

@@ -21,6 +21,7 @@ from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import UsageError
 from faultloop.model.address import parse_kind
+from faultloop.model.entropy import Entropy
 from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order
@@ -28,11 +29,12 @@ from faultloop.search.findings import Cause, Exploration, Failure, NotTried, cau
 from faultloop.search.ledger import Ledger, OnProgress
 from faultloop.search.place import find_root
 from faultloop.search.program import Program, forget, register
-from faultloop.search.run import Observed, Run, Threads, describe_target
+from faultloop.search.run import Observed, Run, Threads, describe_target, read_entropy
 from faultloop.search.smallest import smallest
 from faultloop.search.stages import Stages
 from faultloop.search.units import Found, Report, Unit
 from faultloop.search.worker import Worker
+from faultloop.world.entropy import kept
 
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
@@ -61,6 +63,7 @@ def explore(
     first: bool = False,
     limits: Limits | None = None,
     threads: Threads = "inline",
+    entropy: Entropy | Literal["seeded", "real"] = "seeded",
     checks: Checks | None = None,
     target: str = "",
     on_progress: OnProgress | None = None,
@@ -73,6 +76,7 @@ def explore(
     order: the highest level of reordering: `fifo` draws none; `batch`; `any` goes on to its bound. None is `batch`, and
     then `any` if that is saturated and nothing was found.
     hold: that bound, in turns; None lifts it, and then `any` draws alone.
+    entropy: of all its runs alike: `seeded` draws from `seed`.
     faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone.
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
     first: stop at the first failure.   on_progress: told how far it is, several times a second.
@@ -92,10 +96,11 @@ def explore(
         threads=threads,
         checks=checks if checks is not None else Checks(),
         hold=hold,
+        entropy=read_entropy(entropy, seed),
     )
     ledger = Ledger(runs, began, began + time_limit if time_limit is not None else float("inf"), first, on_progress)
     try:
-        with _collector_at_rest():
+        with kept(program.entropy), _collector_at_rest():
             return _explore(program, ledger, strategy, seed, order, depth)
     finally:
         forget(program.number)

@@ -15,12 +15,14 @@ from faultloop.deciders.replay import Replay
 from faultloop.drivers.asyncio_run import Scenario, Settings
 from faultloop.drivers.ready import Choose
 from faultloop.errors import TargetError
+from faultloop.model.entropy import Entropy
 from faultloop.model.faults import Fault, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order
 from faultloop.search.run import Observed, Threads, run_with
 from faultloop.search.sweep import Scope
 from faultloop.search.target import load_target
+from faultloop.world.entropy import around
 
 _numbers = itertools.count(1)
 _scenarios: dict[int, Scenario] = {}
@@ -45,6 +47,7 @@ class Program:
     threads: Threads
     checks: Checks
     hold: int | None
+    entropy: Entropy
 
     @property
     def scope(self) -> Scope:
@@ -66,7 +69,7 @@ class Program:
 
     def settings(self, order: Order, choose: Choose | None = None) -> Settings:
         """What one fast run is made under."""
-        return Settings(order, choose, self.hold, self.threads, self.limits)
+        return Settings(order, choose, self.hold, self.threads, self.limits, around(self.entropy))
 
     def traced(
         self,
@@ -85,6 +88,7 @@ class Program:
             hold=self.hold,
             limits=self.limits,
             threads=self.threads,
+            entropy=self.entropy,
             checks=self.checks,
             target=self.target,
             collect=collect,

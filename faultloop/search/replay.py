@@ -132,6 +132,7 @@ class _Again:
             hold=trace.hold,
             limits=trace.limits,
             threads=trace.threads,
+            entropy=trace.entropy,
             checks=self.checks,
             target=trace.target.ref,
             guide=guide,

@@ -30,14 +30,18 @@ from faultloop.engine.plan import NotReached, Plan
 from faultloop.engine.recorder import Recorder
 from faultloop.errors import RunFailed, UsageError
 from faultloop.model.address import parse_fault
+from faultloop.model.entropy import Entropy
 from faultloop.model.faults import NANOSECONDS, Fail, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Environment, Order, Stats, Target, Trace, digest_of
 from faultloop.search.place import find_root
 from faultloop.search.target import fingerprint
+from faultloop.world.entropy import around
 
 Threads = Literal["inline", "real"]
+CALM_ENTROPY = Entropy()
+"""What a run's chance comes from when nobody gave it a seed."""
 _RECORDED_PACKAGES = ("anyio", "trio", "aiohttp", "httpx", "aqueue", "structlog")
 
 
@@ -89,14 +93,16 @@ def run(
     limits: Limits | None = None,
     driver: str = "asyncio",
     threads: Threads = "inline",
+    entropy: Entropy | Literal["seeded", "real"] = "seeded",
     checks: Checks | None = None,
     target: str = "",
 ) -> Run:
     """Run an async function once, deterministically and in virtual time, and record it.
 
     seed: draws the order of what is ready, as far as `order` allows; None is plain asyncio's order.
-    faults: planned faults, as text or from `faultloop.at`.   target: how the trace names the scenario; found out for a
-    function at the top of a file.
+    faults: planned faults, as text or from `faultloop.at`.   entropy: what chance and clocks are: `seeded` by the
+    same seed and virtual, or the machine's.   target: how the trace names the scenario; found out for a function at the
+    top of a file.
     Never raises for the program's own errors: see `Run.status` and `Run.raise_if_failed()`.
     Raises UsageError and its kind for what is asked wrongly.
     """
@@ -113,6 +119,7 @@ def run(
         order=order,
         limits=limits if limits is not None else Limits(),
         threads=threads,
+        entropy=read_entropy(entropy, seed),
         checks=checks if checks is not None else Checks(),
         target=target or describe_target(scenario),
     ).run
@@ -149,6 +156,7 @@ def run_with(
     hold: int | None = 2,
     limits: Limits,
     threads: Threads = "inline",
+    entropy: Entropy = CALM_ENTROPY,
     checks: Checks,
     target: str = "",
     collect: bool = False,
@@ -167,7 +175,7 @@ def run_with(
     plan = Plan(faults) if faults else None
     guiding = guide(lambda ordinal: recorder.nodes[ordinal - 1].path) if guide is not None else None
     is_calm = isinstance(decider, Calm) and guide is None
-    settings = Settings(order, None if is_calm else answers.choose, hold, threads, limits)
+    settings = Settings(order, None if is_calm else answers.choose, hold, threads, limits, around(entropy))
     facts, tracer = execute_traced(
         scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guiding, keep=answers.keep
     )
@@ -181,6 +189,7 @@ def run_with(
         order=order,
         hold=hold,
         threads=threads,
+        entropy=entropy,
         checks=checks.changed(),
         faults=faults,
         choices=answers.recorded(),
@@ -224,6 +233,15 @@ def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...
 
             make_error(fault.fault)
     return planned
+
+
+def read_entropy(entropy: Entropy | Literal["seeded", "real"], seed: int | None) -> Entropy:
+    """What a run draws from. seed: of whatever else is drawn; None is calm."""
+    if isinstance(entropy, Entropy):
+        return entropy
+    if entropy not in ("seeded", "real"):
+        raise UsageError(f'entropy is "seeded", "real" or an Entropy, not "{entropy}"', code="FL516")
+    return Entropy(entropy, (seed or 0) if entropy == "seeded" else 0)
 
 
 def describe_target(scenario: Scenario) -> str:

@@ -37,6 +37,7 @@ def shrink_trace(trace: Trace | str | os.PathLike[str], scenario: Scenario, *, r
         where="*",
         limits=recorded.limits,
         threads=recorded.threads,
+        entropy=recorded.entropy,
         checks=read_checks(recorded.checks),
         hold=recorded.hold,
     )

@@ -1,0 +1,1 @@
+"""What surrounds the program: chance, time, threads, machines, disks."""
