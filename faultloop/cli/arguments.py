@@ -156,10 +156,11 @@ def _scenario(parser: argparse.ArgumentParser, *, is_needed: bool = True) -> Non
         "target",
         metavar="TARGET",
         help="path/to/file.py:function or package.module:function",
-        **({} if is_needed else {"nargs": "?", "default": ""}),
+        nargs=None if is_needed else "?",
+        default="",
     )
     parser.add_argument("--root", default="", metavar="DIR", help="the project's root (found from here upwards)")
-    parser.add_argument("--threads", choices=("inline", "real"), default="inline", help="how to_thread is run")
+    parser.add_argument("--threads", choices=("inline", "real", "paced"), default="inline", help="how to_thread is run")
     parser.add_argument(
         "--entropy", choices=("seeded", "real"), default="seeded", help="where random, uuid and the clocks come from"
     )

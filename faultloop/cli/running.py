@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from faultloop.cli import restart
 from faultloop.cli.arguments import Options, parse_checks, parse_limits
@@ -25,7 +25,7 @@ from faultloop.search.target import Scenario, load_target, relative_ref
 from faultloop.search.tracefile import require_folder, save_trace
 
 if TYPE_CHECKING:
-    from faultloop.model.trace import Order, Trace
+    from faultloop.model.trace import Order, Threads, Trace
     from faultloop.search.run import Run
 
 
@@ -69,9 +69,9 @@ def run_verb(options: Options, console: Console) -> int:
     return run_code(result)
 
 
-def the_threads(options: Options) -> Literal["inline", "real"]:
+def the_threads(options: Options) -> Threads:
     """How work for threads is run."""
-    return "real" if options.threads == "real" else "inline"
+    return cast("Threads", options.threads)
 
 
 def the_entropy(options: Options) -> Entropy:
@@ -196,8 +196,9 @@ def doctor_verb(options: Options, console: Console) -> int:
             *(f"  alike      {clean(line, 200)}" for line in difference.context[-3:]),
             f"  first run  {clean(difference.expected, 300)}",
             f"  second     {clean(difference.got, 300)}",
-            "  Likely: time, random or uuid read past the loop, the order of a set, or real input and output.",
+            "  Likely: the order of a set, real input and output, or what --boundary lists as let through.",
         ]
+        lines += [f"  thread     {clean(name, 200)} posted to the loop" for name in diagnosis.threads]
     console.say("\n".join(lines))
     console.result(
         {
@@ -205,6 +206,7 @@ def doctor_verb(options: Options, console: Console) -> int:
             "difference": None
             if difference is None
             else {"step": difference.step, "first": difference.expected, "second": difference.got},
+            "threads": list(diagnosis.threads),
             "status": str(diagnosis.run.status),
             "digest": diagnosis.run.trace.digest,
             "python": env.python,

@@ -20,7 +20,7 @@ import weakref
 from asyncio import events
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any, Literal, TypeVarTuple, cast
+from typing import Any, TypeVarTuple, cast
 
 from faultloop.drivers import asyncio_ordering, asyncio_threads, asyncio_turns
 from faultloop.drivers.asyncio_boundary import refuse_foreign_host
@@ -37,12 +37,13 @@ from faultloop.drivers.asyncio_handles import (
     is_wakeup,
     make_task,
 )
+from faultloop.drivers.asyncio_install import install
 from faultloop.drivers.ready import ABSENT, Choose, Ordering, ReadyQueue, ordering_for
 from faultloop.drivers.timers import FOREVER_SECONDS, NEVER, Agenda, instant_of
 from faultloop.errors import EscapeRefused
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
-from faultloop.model.trace import Order
+from faultloop.model.trace import Order, Threads
 
 _IO_ATTRIBUTES = frozenset(("_selector", "_ssock", "_csock", "_transports"))
 _Ts = TypeVarTuple("_Ts")
@@ -62,7 +63,7 @@ class Loop(asyncio.SelectorEventLoop):
 
     order: how freely ready tasks may overtake each other.   choose: answers order questions; None is always calm.
     hold: for order `any`, for how many turns a ready task may be held back; None lifts the bound.
-    threads: whether a job for a thread runs `inline` at a scheduled step, or in a `real` thread.
+    threads: whether a job for a thread runs `inline` at a scheduled step, or in a `real` thread, perhaps `paced`.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Loop(asyncio.SelectorEventLoop):
         order: Order = "fifo",
         choose: Choose | None = None,
         limits: Limits | None = None,
-        threads: Literal["inline", "real"] = "inline",
+        threads: Threads = "inline",
         hold: int | None = 2,
     ) -> None:
         # The selector and its socket pair are made when a descriptor is first needed: a tenth of a small run otherwise.
@@ -100,8 +101,9 @@ class Loop(asyncio.SelectorEventLoop):
         self.due: list[Timer] = []
         self.inbox: list[tuple[threading.Thread, Any]] = []
         self.inline_job = ""
-        self.slept_inline = 0
-        """How long the thread's job that runs inline has slept, in virtual nanoseconds."""
+        self.slept_inline = 0  # by the thread's job that runs inline, in virtual nanoseconds
+        self.heard_from: list[str] = []  # threads of the program's own that posted, by name
+        self.paced: tuple[int, float] = (-1, 0.0)  # as asyncio_threads.pace keeps it
         self.jobs_running = 0
         self.subprocesses: list[Any] = []
         self.threads_known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
@@ -343,8 +345,7 @@ class Loop(asyncio.SelectorEventLoop):
         """Run until stop() is called. Raises Deadlock, Livelock or OverLimit where asyncio's own loop would hang."""
         self._check_closed()
         cast(Any, self)._check_running()
-        asyncio_ordering.install()
-        asyncio_threads_inline()
+        install()
         hooks = sys.get_asyncgen_hooks()
         cast(Any, self)._set_coroutine_origin_tracking(self._debug)
         self._thread_id = threading.get_ident()
@@ -388,9 +389,3 @@ class Loop(asyncio.SelectorEventLoop):
 
     def _refuse_push(self, entry: object) -> None:
         self._check_closed()
-
-
-@functools.cache
-def asyncio_threads_inline() -> None:
-    """Install the inline answer to anyio's threads, once per process."""
-    asyncio_ordering.on_anyio_backend(asyncio_threads.inline_anyio)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 from faultloop.drivers.asyncio_faults import Injector
 from faultloop.drivers.asyncio_loop import Loop
@@ -31,7 +31,7 @@ from faultloop.engine.recorder import Recorder
 from faultloop.errors import Deadlock, Livelock, OverLimit, TargetError, UsageError
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Waiting
-from faultloop.model.trace import Order
+from faultloop.model.trace import Order, Threads
 
 Scenario = Callable[[], Awaitable[object]]
 Around = Callable[[Loop], AbstractContextManager[None]]
@@ -51,7 +51,7 @@ class Settings:
     order: Order = "fifo"
     choose: Choose | None = None
     hold: int | None = 2
-    threads: Literal["inline", "real"] = "inline"
+    threads: Threads = "inline"
     limits: Limits = field(default_factory=Limits)
     around: Around = _nothing
 
@@ -70,6 +70,7 @@ class Facts:
 
     halted: why the run was ended from outside, or None.   now: virtual nanoseconds.
     alive: the tasks left when the scenario ended.   swallowed: tasks that ended as if they had not been cancelled.
+    heard_from: threads of the program's own that posted to the loop.
     """
 
     value: Any = None
@@ -88,6 +89,7 @@ class Facts:
     obstacle: str = ""
     has_landed: bool = False
     untidy: str = ""
+    heard_from: tuple[str, ...] = ()
 
 
 def execute(scenario: Scenario, settings: Settings, *, strikes: tuple[Strike, ...] = ()) -> Facts:
@@ -169,7 +171,7 @@ def _run(
             root = loop.create_task(_call(scenario))
             root.add_done_callback(loop.stop_after)
             _drive(loop, root, facts, sites)
-            facts.steps, facts.now = loop.step, loop.now
+            facts.steps, facts.now, facts.heard_from = loop.step, loop.now, tuple(loop.heard_from)
             _look_around(loop, root, facts, tracer, sites)
             is_clean = root.done() and not facts.alive and not facts.open_generators
         finally:

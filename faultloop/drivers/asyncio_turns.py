@@ -193,7 +193,10 @@ def idle(loop: Loop) -> None:
     if is_awaited:
         if asyncio_threads.settle(loop) or loop.queue.entries:
             return
-        if (loop.jobs_running or loop.subprocesses) and _wait_for_work(loop):
+        if loop.thread_mode == "paced":
+            if asyncio_threads.pace(loop, min(loop.agenda.next_instant(), loop.virtual_end)):
+                return
+        elif (loop.jobs_running or loop.subprocesses) and _wait_for_work(loop):
             return
     if _advance(loop):
         return

@@ -42,5 +42,5 @@ def declare(api: str, fate: Fate, how: str, change: str = "") -> Row:
 
 def declared() -> tuple[Row, ...]:
     """All rows, by fate as FATES has them, then in the order in which they were declared."""
-    order = list(FATES)
+    order = tuple(FATES)
     return tuple(sorted(_rows.values(), key=lambda row: order.index(row.fate)))

@@ -8,6 +8,7 @@ from itertools import groupby
 from faultloop.drivers.boundary import FATES, Row
 
 _API_WIDTH_MAX = 44
+_MEANING: dict[str, str] = {str(fate): meaning for fate, meaning in FATES.items()}
 
 
 def boundary_table(rows: Sequence[Row]) -> str:
@@ -17,7 +18,7 @@ def boundary_table(rows: Sequence[Row]) -> str:
     """
     paragraphs: list[str] = []
     for fate, own in groupby(rows, key=lambda row: row.fate):
-        lines = [f"{fate}: {FATES[fate]}", *(_line(apis, how) for apis, how in _told_alike(own))]
+        lines = [f"{fate}: {_MEANING[fate]}", *(_line(apis, how) for apis, how in _told_alike(own))]
         paragraphs.append("\n".join(lines))
     return "\n\n".join(paragraphs)
 

@@ -10,16 +10,22 @@ from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.model.entropy import Entropy
 from faultloop.model.limits import Limits
-from faultloop.search.run import CALM_ENTROPY, Run, Threads, describe_target, run_with
+from faultloop.model.trace import Threads
+from faultloop.search.run import CALM_ENTROPY, Run, describe_target, run_with
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What two calm runs had in common. difference: the first one, or None. run: the first of them."""
+    """What two calm runs had in common.
+
+    difference: the first one, or None.   run: the first of them.   threads: those of the program's own that posted to
+    the loop, by name.
+    """
 
     deterministic: bool
     difference: Divergence | None
     run: Run
+    threads: tuple[str, ...] = ()
 
 
 def diagnose(
@@ -34,11 +40,13 @@ def diagnose(
     budget = limits if limits is not None else Limits()
     named = target or describe_target(scenario)
     first, second = (
-        run_with(scenario, Calm(), limits=budget, threads=threads, entropy=entropy, checks=Checks(), target=named).run
+        run_with(scenario, Calm(), limits=budget, threads=threads, entropy=entropy, checks=Checks(), target=named)
         for _ in range(2)
     )
-    difference = divergence(first.trace, second.trace)
-    same = first.trace.digest == second.trace.digest
+    once, again = first.run.trace, second.run.trace
+    difference = divergence(once, again)
+    same = once.digest == again.digest
     if not same and difference is None:
-        difference = Divergence(0, first.trace.digest, second.trace.digest)
-    return Diagnosis(same, difference, first)
+        difference = Divergence(0, once.digest, again.digest)
+    heard_from = tuple(dict.fromkeys((*first.facts.heard_from, *second.facts.heard_from)))
+    return Diagnosis(same, difference, first.run, heard_from)

@@ -24,12 +24,12 @@ from faultloop.model.address import parse_kind
 from faultloop.model.entropy import Entropy
 from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
-from faultloop.model.trace import Choices, Order
+from faultloop.model.trace import Choices, Order, Threads
 from faultloop.search.findings import Cause, Exploration, Failure, NotTried, causes_of
 from faultloop.search.ledger import Ledger, OnProgress
 from faultloop.search.place import find_root
 from faultloop.search.program import Program, forget, register
-from faultloop.search.run import Observed, Run, Threads, describe_target, read_entropy
+from faultloop.search.run import Observed, describe_target, read_entropy, threads_in_words
 from faultloop.search.smallest import smallest
 from faultloop.search.stages import Stages
 from faultloop.search.units import Found, Report, Unit
@@ -111,7 +111,7 @@ def _explore(
 ) -> Exploration:
     calm, again = program.traced(collect=True), program.traced()
     ledger.runs = 2
-    if (objection := _objection(calm.run, again.run)) is not None:
+    if (objection := _objection(calm, again)) is not None:
         return _refused(program, calm, objection, ledger)
     worker = Worker(program)
 
@@ -161,13 +161,14 @@ def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int 
 # Before and after
 
 
-def _objection(calm: Run, again: Run) -> str | None:
+def _objection(first: Observed, second: Observed) -> str | None:
     """Why a search would say nothing: the calm run fails, or is not the same twice."""
+    calm, again = first.run, second.run
     if calm.status.is_failure:
         return "the scenario fails without any fault, so nothing was explored"
     if calm.trace.digest != again.trace.digest:
         difference = divergence(calm.trace, again.trace) or Divergence(0, calm.trace.digest, again.trace.digest)
-        return f"not deterministic: {difference}"
+        return f"not deterministic: {difference}{threads_in_words(first, second)}"
     if calm.status.value != "passed":
         return f"the calm run ended as «{calm.status.value}»: {calm.trace.outcome.message}"
     return None

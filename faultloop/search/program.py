@@ -18,8 +18,8 @@ from faultloop.errors import TargetError
 from faultloop.model.entropy import Entropy
 from faultloop.model.faults import Fault, PlannedFault
 from faultloop.model.limits import Limits
-from faultloop.model.trace import Choices, Order
-from faultloop.search.run import Observed, Threads, run_with
+from faultloop.model.trace import Choices, Order, Threads
+from faultloop.search.run import Observed, run_with
 from faultloop.search.sweep import Scope
 from faultloop.search.target import load_target
 from faultloop.world.entropy import around

@@ -34,12 +34,11 @@ from faultloop.model.entropy import Entropy
 from faultloop.model.faults import NANOSECONDS, Fail, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Status
-from faultloop.model.trace import Environment, Order, Stats, Target, Trace, digest_of
+from faultloop.model.trace import Environment, Order, Stats, Target, Threads, Trace, digest_of
 from faultloop.search.place import find_root
 from faultloop.search.target import fingerprint
 from faultloop.world.entropy import around
 
-Threads = Literal["inline", "real"]
 CALM_ENTROPY = Entropy()
 """What a run's chance comes from when nobody gave it a seed."""
 _RECORDED_PACKAGES = ("anyio", "trio", "aiohttp", "httpx", "aqueue", "structlog")
@@ -220,6 +219,12 @@ def _with_history(trace: Trace, facts: Facts, recorder: Recorder, sites: SiteTab
         stats=Stats(facts.steps, facts.now, facts.wall_ns, recorder.dropped),
         digest=digest_of(trace.choices, trace.faults, tasks, all_sites, events, trace.outcome.status.value),
     )
+
+
+def threads_in_words(*runs: Observed) -> str:
+    """Which threads of the program's own a difference between runs may come from; nothing if there were none."""
+    names = dict.fromkeys(name for observed in runs for name in observed.facts.heard_from)
+    return f"; threads of its own posted to the loop: {', '.join(names)}" if names else ""
 
 
 def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...]:

@@ -46,7 +46,7 @@ class Place:
             given: list[Any] = list(holder.__defaults__ or ())
             if isinstance(key, int) and key < len(given) and given[key] is instead_of:
                 given[key] = value
-                cast(FunctionType, holder).__defaults__ = tuple(given)
+                holder.__defaults__ = tuple(given)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 Known = Mapping[int, tuple[Any, Any]]
