@@ -198,7 +198,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _add_explore(parser: argparse.ArgumentParser) -> None:
     _scenario(parser)
     parser.add_argument("--tasks", default="*", metavar="GLOB", help="only at awaits of these tasks")
-    parser.add_argument("--faults", default="cancel,expire", metavar="LIST", help="cancel,expire,fail:OSError,delay:2s")
+    parser.add_argument(
+        "--faults",
+        default="cancel,expire",
+        metavar="LIST",
+        help="cancel,expire,fail:OSError,delay:2s,crash:5s,pause:30s",
+    )
     parser.add_argument(
         "--at", dest="where", default="*", metavar="GLOB", help="only at these awaits, by function or awaited"
     )

@@ -38,6 +38,7 @@ from faultloop.drivers.asyncio_handles import (
     make_task,
 )
 from faultloop.drivers.asyncio_install import install
+from faultloop.drivers.asyncio_nodes import Nodes, Transports
 from faultloop.drivers.ready import ABSENT, Choose, Ordering, ReadyQueue, ordering_for
 from faultloop.drivers.timers import FOREVER_SECONDS, NEVER, Agenda, instant_of
 from faultloop.errors import EscapeRefused
@@ -109,6 +110,7 @@ class Loop(asyncio.SelectorEventLoop):
         self.threads_known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         self.threads_at_start = -1
         self.watcher: asyncio_turns.Watcher | None = None
+        self.nodes: Nodes | None = None
         self.next_stop = 0
         self.next_check = min(asyncio_turns.CHECK_STEPS, self.limits.steps)
         self.wall_end = float("inf")
@@ -127,8 +129,8 @@ class Loop(asyncio.SelectorEventLoop):
     def _open_io(self) -> None:
         self.reaches_out = True
         self._selector = selectors.DefaultSelector()
-        self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-        cast(Any, self)._make_self_pipe()
+        self._transports = Transports()
+        Context().run(cast(Any, self)._make_self_pipe)  # nobody's: not of the code that happens to need it first
 
     @property
     def has_io(self) -> bool:
@@ -317,6 +319,8 @@ class Loop(asyncio.SelectorEventLoop):
                 time.sleep(seconds)
             return False
         ready = self._selector.select(seconds)
+        if self.nodes is not None:
+            ready = [event for event in ready if self.nodes.hears(event[0])]
         if not ready:
             return False
         ready.sort(key=lambda event: event[0].fd)

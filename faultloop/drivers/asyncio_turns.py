@@ -71,6 +71,29 @@ class Watcher(Protocol):
         ...
 
 
+class _Nobody:
+    """The watcher of a turn that is run entry by entry for another reason."""
+
+    next_stop = 1 << 62
+
+    def before_step(self, task: Any, argument: Any, entry: Entry) -> Any:
+        """Run it."""
+        return argument
+
+    def after_step(self, task: Any) -> None:
+        """Nothing."""
+
+    after_callback = after_step
+
+    def time_moved(self) -> None:
+        """Nothing."""
+
+    checkpoint = time_moved
+
+
+_NOBODY = _Nobody()
+
+
 def spin(loop: Loop) -> None:
     """Run turns until the loop is told to stop. Raises Deadlock, Livelock or OverLimit."""
     turn: Iterator[Entry] | None = None
@@ -131,20 +154,25 @@ def _is_watched(loop: Loop, end: int) -> bool:
     if loop.step >= loop.next_check:
         _check_limits(loop)
         _set_next_stop(loop)
-    return loop.watcher is not None and loop.watcher.next_stop <= end
+    return loop.nodes is not None or (loop.watcher is not None and loop.watcher.next_stop <= end)
 
 
 def _watched_turn(loop: Loop, turn: Iterator[Entry]) -> None:
-    """A turn that somebody wants to see, entry by entry."""
-    watcher = loop.watcher
-    assert watcher is not None
+    """A turn that somebody wants to see, or in which some nodes may not run, entry by entry."""
+    watcher = loop.watcher if loop.watcher is not None else _NOBODY
+    nodes = loop.nodes
     for entry in turn:
         loop.step += 1
+        if nodes is not None and nodes.keeps(entry):
+            continue
         runner, callback, argument = entry
         if type(runner) is Context:
             task = callback.__self__  # type: ignore[attr-defined]
             argument = watcher.before_step(task, argument, entry)
             if argument is HELD:
+                continue
+            if nodes is not None and nodes.keeps((runner, callback, argument)):  # a fault right before it took its node
+                watcher.after_callback(runner)
                 continue
             runner.run(callback) if argument is ABSENT else runner.run(callback, argument)
             watcher.after_step(task)
@@ -157,6 +185,8 @@ def _watched_turn(loop: Loop, turn: Iterator[Entry]) -> None:
 def _set_next_stop(loop: Loop) -> None:
     watcher = loop.watcher
     loop.next_stop = loop.next_check if watcher is None else min(watcher.next_stop, loop.next_check)
+    if loop.nodes is not None:
+        loop.next_stop = 0
 
 
 def _check_limits(loop: Loop) -> None:

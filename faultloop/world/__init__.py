@@ -1,1 +1,5 @@
-"""What surrounds the program: chance, time, threads, machines, disks."""
+"""What surrounds the program: chance, time, threads, machines, disks. Call these inside a scenario."""
+
+from faultloop.world.nodes import Node, node
+
+__all__ = ["Node", "node"]

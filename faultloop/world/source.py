@@ -12,6 +12,7 @@ from random import Random
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from faultloop.drivers.asyncio_nodes import LIFE
 from faultloop.model.entropy import Entropy
 from faultloop.model.faults import NANOSECONDS
 
@@ -112,8 +113,11 @@ class Source:
         return loop.now + loop.slept_inline
 
     def wall(self) -> int:
-        """Nanoseconds since 1970."""
-        return EPOCH_NS + self.monotonic()
+        """Nanoseconds since 1970, on the clock of the node that asks."""
+        instant = EPOCH_NS + self.monotonic()
+        if self.loop.nodes is not None and (life := LIFE.get()) is not None:
+            instant += life.node.wall_ahead
+        return instant
 
 
 _verdicts: dict[str, bool] = {}
