@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from faultloop.drivers import asyncio_threads
+from faultloop.drivers.asyncio_nodes import LIFE
 from faultloop.drivers.boundary import declare
 from faultloop.model.faults import NANOSECONDS
 
@@ -41,6 +42,8 @@ def step_aiosqlite(module: ModuleType) -> None:
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
+        if (life := LIFE.get()) is not None:  # who collects it must not find it open, and complain
+            life.at_end.append(functools.partial(setattr, self, "_connection", None))
         loop: Any = events._get_running_loop()
         if getattr(loop, "thread_mode", "real") != "inline":
             return
@@ -97,10 +100,12 @@ class _Steps:
         connection = self._connection
         if connection is not None and asyncio_threads.function_name(function) not in ("executescript", "close"):
             try:
-                (timeout,) = connection.execute("PRAGMA busy_timeout").fetchone()
+                cursor = sqlite3.Cursor(connection)
+                cursor.row_factory = None  # the program's own may make anything of a row
+                (timeout,) = cursor.execute("PRAGMA busy_timeout").fetchone()
                 if timeout:
                     self._busy_ms = timeout
-                    connection.execute("PRAGMA busy_timeout = 0")
+                    cursor.execute("PRAGMA busy_timeout = 0")
             except sqlite3.Error:
                 self._connection = None  # closed, or such that it cannot be asked: SQLite's own waiting will do
         result = function()

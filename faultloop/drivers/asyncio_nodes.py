@@ -40,6 +40,8 @@ class Life:
         self.is_over = False
         self.tasks: list[Any] = []
         """All that were made within it and have not ended, when last looked at."""
+        self.at_end: list[Callable[[], None]] = []
+        """Called when it is over: what the kernel, or the library, does for a process that died."""
 
     def adopt(self, task: Any) -> None:
         """A task was made within this life."""
@@ -101,6 +103,8 @@ class Node:
         """How far its wall clock is ahead, in nanoseconds."""
         self.wall_drift = 0.0
         """How much faster its wall clock goes than the loop's, as a fraction."""
+        self.disk: Any = None
+        """Its simulated disk, if it has one."""
         self.at_crash: list[Callable[[], None]] = []
         """Called when it has crashed: what it does to disks and to the network."""
         self._changed: list[Any] = []
@@ -139,7 +143,7 @@ class Node:
         for task in life.tasks:
             if not task.done():
                 end_without_a_word(self._loop, task)
-        for hook in list(self.at_crash):
+        for hook in (*life.at_end, *self.at_crash):
             hook()
         self._tell()
 

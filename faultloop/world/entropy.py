@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from faultloop.model.entropy import Entropy
-from faultloop.world import chance, clocks
+from faultloop.world import chance, clocks, sqlite_files
 from faultloop.world.patching import Patches
 from faultloop.world.source import Source, sources
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @functools.cache
 def patches() -> Patches:
     """All replacements, made once per process."""
-    return Patches([*clocks.patches(), *chance.patches()])
+    return Patches([*clocks.patches(), *chance.patches(), *sqlite_files.patches()])
 
 
 def kept(entropy: Entropy) -> AbstractContextManager[None]:

@@ -112,18 +112,23 @@ class Node:
         LIFE.reset(self._tokens.pop())
 
 
-def node(name: str, *, clock: float = 0.0) -> Node:
-    """The node of this name in the run that this is called in.
-
-    clock: how far its wall clock is ahead, in seconds.   Raises UsageError (FL518) outside a run.
-    """
+def machine_of(name: str) -> Machine:
+    """The node of this name in the run that this is called in, made if need be. Raises UsageError (FL518)."""
     loop = events._get_running_loop()
     if not isinstance(loop, Loop):
         raise UsageError("world.node is for scenarios: call it inside a run", code="FL518")
     if loop.nodes is None:
         loop.nodes = Nodes(loop)
         loop.next_stop = 0
-    machine = loop.nodes.node(name)
+    return loop.nodes.node(name)
+
+
+def node(name: str, *, clock: float = 0.0) -> Node:
+    """The node of this name in the run that this is called in.
+
+    clock: how far its wall clock is ahead, in seconds.   Raises UsageError (FL518) outside a run.
+    """
+    machine = machine_of(name)
     if clock:
         machine.wall_offset = round(clock * NANOSECONDS)
     return Node(machine)
