@@ -40,6 +40,8 @@ class Life:
         self.is_over = False
         self.tasks: list[Any] = []
         """All that were made within it and have not ended, when last looked at."""
+        self.started: list[Any] = []
+        """The tasks that the node was started with."""
         self.at_end: list[Callable[[], None]] = []
         """Called when it is over: what the kernel, or the library, does for a process that died."""
 
@@ -124,7 +126,9 @@ class Node:
         assert self.life is not None, "a node that is down runs nothing"
         context = contextvars.copy_context()
         context.run(LIFE.set, self.life)
-        return self._loop.create_task(context.run(function, *args), name=name, context=context)
+        task = self._loop.create_task(context.run(function, *args), name=name, context=context)
+        self.life.started.append(task)
+        return task
 
     def crash(self) -> None:
         """End its life: tasks, callbacks, timers and connections, with no code of theirs run."""
@@ -179,21 +183,16 @@ class Node:
     async def finished(self) -> None:
         """Wait until everything it was started with has ended, in this life or a later one. Raises what they raise."""
         while True:
-            life = self.life
-            tasks = [] if life is None else [task for task in life.tasks if getattr(task, "label", "") in self._names]
-            if life is not None and all(task.done() for task in tasks):
-                for task in tasks:
+            going_on = [] if self.life is None else [task for task in self.life.started if not task.done()]
+            if self.life is not None and not going_on:
+                for task in self.life.started:
                     task.result()
                 return
             changed = self._loop.create_future()
             self._changed.append(changed)
-            for task in tasks:
+            for task in going_on:
                 task.add_done_callback(self._tell)
             await changed
-
-    @property
-    def _names(self) -> set[str]:
-        return {name for _, _, name in self.boots}
 
     def _tell(self, _: object = None) -> None:
         changed, self._changed = self._changed, []

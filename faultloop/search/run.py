@@ -245,7 +245,7 @@ def read_entropy(entropy: Entropy | Literal["seeded", "real"], seed: int | None)
     if isinstance(entropy, Entropy):
         return entropy
     if entropy not in ("seeded", "real"):
-        raise UsageError(f'entropy is "seeded", "real" or an Entropy, not "{entropy}"', code="FL516")
+        raise UsageError(f'entropy is "seeded", "real" or an Entropy, not "{entropy}"', code="FL530")
     return Entropy(entropy, (seed or 0) if entropy == "seeded" else 0)
 
 

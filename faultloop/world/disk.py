@@ -279,7 +279,7 @@ def ask(options: int) -> int:
         return 0
     loop = events._get_running_loop()
     if not isinstance(loop, Loop):
-        raise UsageError("a disk of a scenario is for scenarios: use it inside a run", code="FL518")
+        raise UsageError("a disk of a scenario is for scenarios: use it inside a run", code="FL532")
     return loop.choose(options) if loop.choose is not None else 0
 
 

@@ -9,8 +9,12 @@ import functools
 from _thread import get_ident
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
+from faultloop.drivers.boundary import declare
+from faultloop.drivers.imports import when_imported
+from faultloop.errors import EscapeRefused
 from faultloop.model.entropy import Entropy
 from faultloop.world import chance, clocks, sqlite_files
 from faultloop.world.patching import Patches
@@ -23,7 +27,32 @@ if TYPE_CHECKING:
 @functools.cache
 def patches() -> Patches:
     """All replacements, made once per process."""
+    when_imported("time_machine", _refuse_travel)
     return Patches([*clocks.patches(), *chance.patches(), *sqlite_files.patches()])
+
+
+declare("time_machine.travel within a run", "refused", "FL307", 'world.node(name).jump, or entropy="real"')
+
+
+def _refuse_travel(module: ModuleType) -> None:
+    """Keep time-machine from starting while our clocks stand in their places.
+
+    It changes functions of C where it finds them, and takes ours for such; releases before 3 crash the process by that.
+    """
+    travel: Any = module.travel
+    original = travel.start
+
+    @functools.wraps(original)
+    def start(self: Any) -> Any:
+        if patches().are_installed:
+            raise EscapeRefused(
+                "time_machine.travel was started within a run, whose clocks are virtual already: "
+                'set one with world.node(name).jump(seconds), or run with entropy="real"',
+                code="FL307",
+            )
+        return original(self)
+
+    travel.start = start
 
 
 def kept(entropy: Entropy) -> AbstractContextManager[None]:

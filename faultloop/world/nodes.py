@@ -49,10 +49,10 @@ class Node:
         """Run an async function on it, now and at each restart.
 
         name: of its task; by default the node's for the first, and `node.function` for others.
-        Raises UsageError (FL517) when the node is down.
+        Raises UsageError (FL531) when the node is down.
         """
         if not self.is_up:
-            raise UsageError(f"node {self.name} is down: restart it before something is started on it", code="FL517")
+            raise UsageError(f"node {self.name} is down: restart it before something is started on it", code="FL531")
         called = name or (f"{self.name}.{function.__name__}" if self._machine.boots else self.name)
         self._machine.start((function, args, called))
 
@@ -102,7 +102,7 @@ class Node:
 
     def __enter__(self) -> Node:
         if self._machine.life is None:
-            raise UsageError(f"node {self.name} is down: restart it before something is started on it", code="FL517")
+            raise UsageError(f"node {self.name} is down: restart it before something is started on it", code="FL531")
         self._tokens.append(LIFE.set(self._machine.life))
         return self
 
@@ -113,10 +113,10 @@ class Node:
 
 
 def machine_of(name: str) -> Machine:
-    """The node of this name in the run that this is called in, made if need be. Raises UsageError (FL518)."""
+    """The node of this name in the run that this is called in, made if need be. Raises UsageError (FL532)."""
     loop = events._get_running_loop()
     if not isinstance(loop, Loop):
-        raise UsageError("world.node is for scenarios: call it inside a run", code="FL518")
+        raise UsageError("world.node is for scenarios: call it inside a run", code="FL532")
     if loop.nodes is None:
         loop.nodes = Nodes(loop)
         loop.next_stop = 0
@@ -126,7 +126,7 @@ def machine_of(name: str) -> Machine:
 def node(name: str, *, clock: float = 0.0) -> Node:
     """The node of this name in the run that this is called in.
 
-    clock: how far its wall clock is ahead, in seconds.   Raises UsageError (FL518) outside a run.
+    clock: how far its wall clock is ahead, in seconds.   Raises UsageError (FL532) outside a run.
     """
     machine = machine_of(name)
     if clock:

@@ -49,6 +49,11 @@ class Patches:
             else:
                 self._known |= {id(one): pair for one in pair}
 
+    @property
+    def are_installed(self) -> bool:
+        """Whether they stand in their places now."""
+        return self._keepers > 0
+
     def __enter__(self) -> None:
         """Keep the replacements in their places until we leave, as long as others keep them there, or both."""
         with self._lock:

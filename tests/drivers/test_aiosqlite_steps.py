@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -125,3 +127,24 @@ def test_real_threads_are_as_aiosqlite_made_them(tmp_path: Path):
     before = threading.active_count()
     assert value(scenario, threads="real")
     assert not value(scenario)
+
+
+LATE = """
+import asyncio, threading, faultloop
+
+async def scenario():
+    import aiosqlite
+    async with aiosqlite.connect(":memory:") as db:
+        async with db.execute("select 7") as cursor:
+            row = await cursor.fetchone()
+    return row[0], threading.active_count()
+
+run = faultloop.run(scenario)
+print(run.status, run.value)
+"""
+
+
+def test_aiosqlite_imported_in_the_middle_of_a_run_needs_no_thread_either():
+    command = [sys.executable, "-W", "error", "-c", LATE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "passed (7, 1)\n"

@@ -6,6 +6,10 @@ import threading
 import time
 from typing import Any
 
+import anyio
+import anyio.to_thread
+import pytest
+
 import faultloop
 from faultloop.drivers.asyncio_threads import thread_name
 from tests.drivers.support import passed, value
@@ -80,6 +84,49 @@ def test_a_thread_is_named_by_what_it_runs_and_never_by_its_number():
     assert thread_name(threading.Thread(target=time.sleep)) == "time.sleep"
     assert thread_name(Pump()).endswith("<locals>.Pump")
     assert thread_name(threading.Thread(name="pump-17")) == "pump"
+
+
+async def with_asyncio(job: Any) -> Any:
+    return await asyncio.to_thread(job)
+
+
+async def with_executor(job: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(None, job)
+
+
+async def with_anyio(job: Any) -> Any:
+    return await anyio.to_thread.run_sync(job)
+
+
+@pytest.mark.parametrize("hand_over", [with_asyncio, with_executor, with_anyio])
+def test_work_for_a_thread_is_delayed_failed_and_cancelled_as_any_await(hand_over: Any):
+    async def scenario() -> list[Any]:
+        done: list[Any] = []
+
+        def job() -> str:
+            done.append("done")
+            return "result"
+
+        async def ask() -> None:
+            try:
+                said = await hand_over(job)
+            except OSError as error:
+                said = str(error)
+            except asyncio.CancelledError:
+                said = "cancelled"
+                raise
+            finally:
+                done.extend([said, asyncio.get_running_loop().time()])
+
+        await asyncio.wait([asyncio.create_task(ask(), name="asker")])
+        return done
+
+    # anyio gives way twice before it hands the work over.
+    place = "asker @ with_anyio #3" if hand_over is with_anyio else "asker @ with_* #1"
+    assert value(scenario) == ["done", "result", 0.0]
+    assert value(scenario, faults=[f"delay:3s {place} woken"]) == ["done", "result", 3.0]
+    assert value(scenario, faults=[f"fail:OSError {place} woken"])[-2:] == ["injected by faultloop", 0.0]
+    assert value(scenario, faults=[f"cancel:task {place} parked"])[-2:] == ["cancelled", 0.0]
 
 
 _calls = itertools.count()

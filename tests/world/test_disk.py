@@ -210,5 +210,5 @@ def test_missing_files_and_disks_outside_of_runs_are_errors():
             disk.rename("nothing", "something")
 
     passed(scenario)
-    with pytest.raises(UsageError, match="FL518"):
+    with pytest.raises(UsageError, match="FL532"):
         world.disk("store")

@@ -250,6 +250,30 @@ def test_a_program_that_watches_a_clock_sees_it_move():
     assert value(in_many_steps)
 
 
+TRAVEL = """
+class travel:
+    def start(self):
+        return "travelling"
+"""
+
+
+def test_time_machine_is_refused_within_a_run_and_works_around_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "time_machine.py").write_text(TRAVEL)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "time_machine", raising=False)
+
+    async def scenario() -> str:
+        import time_machine  # type: ignore[import-not-found]
+
+        said: str = time_machine.travel().start()
+        return said
+
+    run = faultloop.run(scenario)
+    assert "FL307" in str(run.exception)
+    assert value(scenario, entropy="real") == "travelling"
+    assert sys.modules.pop("time_machine").travel().start() == "travelling"
+
+
 # Opting out
 
 
@@ -269,7 +293,7 @@ def test_real_entropy_replaces_nothing():
     real = time.time
     assert value(scenario, entropy="real")
     assert not value(scenario)
-    with pytest.raises(UsageError, match="FL516"):
+    with pytest.raises(UsageError, match="FL530"):
         faultloop.run(scenario, entropy="reel")  # type: ignore[arg-type]
 
 

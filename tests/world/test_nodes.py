@@ -365,6 +365,7 @@ async def echo_server(ready: asyncio.Future[int]) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             writer.write(line)
+        writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     if not ready.done():
@@ -444,7 +445,7 @@ def test_each_node_has_a_wall_clock_of_its_own():
 
 
 def test_nodes_are_for_runs():
-    with pytest.raises(UsageError, match="FL518"):
+    with pytest.raises(UsageError, match="FL532"):
         world.node("worker-1")
 
     async def scenario() -> None:
@@ -452,9 +453,9 @@ def test_nodes_are_for_runs():
         assert world.node("worker-1").name == node.name
         node.crash()
         node.crash()
-        with pytest.raises(UsageError, match="FL517"):
+        with pytest.raises(UsageError, match="FL531"):
             node.start(forever, [])
-        with pytest.raises(UsageError, match="FL517"), node:
+        with pytest.raises(UsageError, match="FL531"), node:
             pass
 
     passed(scenario)
