@@ -1,7 +1,8 @@
 """Every exception a user can meet, each with a stable code.
 
 A message says what happened, where, what was expected, and what to do. Codes never change their meaning:
-FL1xx a file or a target · FL2xx replay · FL3xx the boundary of a run · FL5xx addresses and plans · FL6xx limits.
+FL1xx a file or a target · FL2xx replay · FL3xx the boundary of a run · FL4xx work in other processes · FL5xx addresses
+and plans · FL6xx limits.
 """
 
 from __future__ import annotations
@@ -45,6 +46,12 @@ class ImportRefused(TargetError):
     code = "FL106"
 
 
+class JournalError(FaultloopError):
+    """A file of results cannot be gone on with: it is of another exploration, damaged, or not such a file."""
+
+    code = "FL111"
+
+
 class ReplayDiverged(FaultloopError):
     """The program no longer asks what this trace answers."""
 
@@ -61,6 +68,12 @@ class EscapeRefused(FaultloopError, RuntimeError):
     """The program reached for something outside the run that would make it nondeterministic."""
 
     code = "FL301"
+
+
+class CrewError(FaultloopError):
+    """Work cannot be done in other processes as it was asked."""
+
+    code = "FL401"
 
 
 class AddressError(UsageError):

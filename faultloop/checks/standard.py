@@ -18,9 +18,12 @@ from faultloop.model.outcome import Finding, Outcome, Raised, Status
 
 Weight = Literal["violation", "note", "off"]
 MESSAGE_MAX = 500
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
-_SCOPE_ID = re.compile(r"(cancel scope )[0-9a-f]+")
-_TASK_NAME = re.compile(r"\bTask-[0-9]+\b")
+_UNSTEADY = (
+    ("0x", re.compile(r"0x[0-9a-fA-F]+"), "0x…"),
+    ("cancel scope ", re.compile(r"(cancel scope )[0-9a-f]+"), r"\1…"),
+    ("Task-", re.compile(r"\bTask-[0-9]+\b"), "a task"),
+)
+"""What differs from run to run in messages: a mark that is cheap to look for, its pattern, and what stands for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,7 @@ def read_checks(weights: Mapping[str, str]) -> Checks:
 
 def judge(facts: Facts, checks: Checks, faults: tuple[PlannedFault, ...] = ()) -> Outcome:
     """The outcome of a run. faults: those that landed, for an error that is a fault itself is no failure."""
-    findings = tuple(_findings(facts, checks))
+    findings = tuple(_findings(facts, checks, faults))
     status, message = _status(facts, checks, faults)
     raised = _raised(facts.error, facts.error_place) if facts.error is not None else None
     counting = [finding for finding in findings if finding.counts]
@@ -97,7 +100,7 @@ def _status(facts: Facts, checks: Checks, faults: tuple[PlannedFault, ...]) -> t
 
 
 def is_fault_itself(error: BaseException, facts: Facts, faults: tuple[PlannedFault, ...]) -> bool:
-    """Whether an error at the top is nothing but the injected fault that was let through."""
+    """Whether an error that came out is nothing but the injected fault that was let through."""
     if not facts.has_landed:
         return False
     kinds = {type(planned.fault) for planned in faults}
@@ -106,7 +109,7 @@ def is_fault_itself(error: BaseException, facts: Facts, faults: tuple[PlannedFau
 
 def _is_fault_leaf(leaf: BaseException, facts: Facts, kinds: set[type]) -> bool:
     name = type(leaf).__name__
-    if Cancel in kinds and name in ("CancelledError", "Cancelled"):
+    if (Cancel in kinds or facts.expires_by_cancel) and name in ("CancelledError", "Cancelled"):
         return True
     if Expire in kinds and isinstance(leaf, TimeoutError):
         return True
@@ -120,13 +123,13 @@ def _is_fault_leaf(leaf: BaseException, facts: Facts, kinds: set[type]) -> bool:
     return False
 
 
-def _findings(facts: Facts, checks: Checks) -> Iterator[Finding]:
+def _findings(facts: Facts, checks: Checks, faults: tuple[PlannedFault, ...]) -> Iterator[Finding]:
     if checks.unretrieved != "off":
         for complaint in facts.complaints:
+            if complaint.error is not None and is_fault_itself(complaint.error, facts, faults):
+                continue  # let through by a task nobody waits for, or by a callback that asked a task how it ended
             what = describe(complaint.error) if complaint.error is not None else ""
             message = f"{complaint.message}: {what}" if what else complaint.message
-            if complaint.error is not None and any(complaint.error is injected for injected in facts.injected):
-                continue  # the fault itself, in a task nobody waits for: the program let it through
             yield Finding("unretrieved", clean(message), checks.unretrieved == "violation")
     if facts.alive and checks.leaked_tasks != "off":
         named = ", ".join(facts.alive[:5]) + (", …" if len(facts.alive) > 5 else "")
@@ -166,7 +169,9 @@ def describe(error: BaseException) -> str:
 
 def clean(text: str) -> str:
     """A message without what differs from run to run: memory addresses, scope ids, asyncio's made-up task names."""
-    text = _TASK_NAME.sub("a task", _SCOPE_ID.sub(r"\1…", _ADDRESS.sub("0x…", text)))
+    for mark, pattern, instead in _UNSTEADY:
+        if mark in text:
+            text = pattern.sub(instead, text)
     return text if len(text) <= MESSAGE_MAX else text[: MESSAGE_MAX - 1] + "…"
 
 

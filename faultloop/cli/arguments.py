@@ -35,6 +35,7 @@ class Options(argparse.Namespace):
     threads: str = "inline"
     entropy: str = "seeded"
     spare: list[str]
+    io: str = "auto"
     limit: list[str]
     check: list[str]
     out: str = ""
@@ -51,6 +52,12 @@ class Options(argparse.Namespace):
     time: float | None = None
     depth: int = 2
     first: bool = False
+    observe: str = ""
+    jobs: int = 1
+    executor: str = ""
+    address: str = ""
+    resume: bool = False
+    forget: bool = False
     around: int | None = None
     full: bool = False
     boundary: bool = False
@@ -172,6 +179,9 @@ def _scenario(parser: argparse.ArgumentParser, *, is_needed: bool = True) -> Non
         help="leave a module's chance and clocks to the machine",
     )
     parser.add_argument(
+        "--io", choices=("auto", "simulated", "loopback", "real"), default="auto", help="which network there is"
+    )
+    parser.add_argument(
         "--limit", action="append", default=[], metavar="NAME=N", help=", ".join(Limits.__struct_fields__)
     )
     parser.add_argument(
@@ -202,7 +212,7 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
         "--faults",
         default="cancel,expire",
         metavar="LIST",
-        help="cancel,expire,fail:OSError,delay:2s,crash:5s,pause:30s",
+        help="cancel,expire,fail:OSError,delay:2s,crash:5s,pause:30s,net:reset",
     )
     parser.add_argument(
         "--at", dest="where", default="*", metavar="GLOB", help="only at these awaits, by function or awaited"
@@ -220,6 +230,12 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
         help="how far orders may go (batch, and any once that has nothing left)",
     )
     parser.add_argument("-x", "--first", action="store_true", help="stop at the first failure")
+    parser.add_argument("--observe", default="", metavar="LIST", help="modules whose state is watched: myapp,db.*")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that make the runs (1)")
+    parser.add_argument("--executor", default="", metavar="NAME", help="who makes the runs instead: dask")
+    parser.add_argument("--address", default="", metavar="URL", help="of the executor's scheduler: tcp://HOST:PORT")
+    parser.add_argument("--resume", action="store_true", help="go on with an exploration that was interrupted")
+    parser.add_argument("--forget", action="store_true", help="do without what strategies learned before")
     parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="faults in one run, at most")
     parser.add_argument("--runs", type=int, default=2_000, metavar="N", help="stop after this many runs (2000)")
     parser.add_argument("--time", type=_seconds, metavar="SECONDS", help="stop after this much real time")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from faultloop.cli.arguments import Options, parse_checks, parse_limits
-from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING, INTERRUPTED
+from faultloop.cli.codes import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
+from faultloop.cli.codes import INTERRUPTED as STOPPED
 from faultloop.cli.console import Console
+from faultloop.cli.executors import executor_by_name
+from faultloop.cli.progress import progress
 from faultloop.cli.project import trace_name, traces_folder
 from faultloop.cli.running import replayable, the_entropy, the_scenario, the_threads
 from faultloop.errors import UsageError
@@ -22,21 +27,51 @@ from faultloop.search.tracefile import save_trace
 
 if TYPE_CHECKING:
     from faultloop.model.trace import Order
+    from faultloop.model.world import Io
     from faultloop.search.findings import Exploration
 
+LEARNED = ".learned.json"
 STORIES_SHOWN_MAX = 5
 _CODES = {"violated": FOUND_FAILURE, "passed": FOUND_NOTHING}
 
 
 def explore_verb(options: Options, console: Console) -> int:
     """Explore, write a trace for each group of failures, tell their stories."""
-    from faultloop.search.explore import explore
+    from faultloop.search.explore import INTERRUPTED
 
     kinds = _kinds(options.faults)
-    limits, checks = parse_limits(options.limit), parse_checks(options.check)
     ref, root, scenario = the_scenario(options, console)
+    folder = traces_folder(root, options.out)
+    journal = traces_folder(root) / trace_name(ref, "", ".journal.jsonl")
+    found = _explored(options, console, ref, scenario, kinds, journal)
+    if found.reason != INTERRUPTED:
+        journal.unlink(missing_ok=True)
     with console.program_output():
-        found = explore(
+        paths = [folder / trace_name(ref, str(number)) for number, _ in enumerate(found.failures, start=1)]
+        for failure, path in zip(found.failures, paths, strict=True):
+            save_trace(failure.trace, path)
+        stories = _stories(found, paths, scenario, options)
+    console.say(summary(_tried(found, ref, kinds), stories))
+    console.result(_result(found, paths))
+    if found.reason == INTERRUPTED:
+        console.warn("interrupted; the same command with --resume goes on from here")
+        return STOPPED
+    return _CODES.get(found.status, CANNOT_TELL)
+
+
+def _explored(
+    options: Options, console: Console, ref: str, scenario: Scenario, kinds: tuple[str, ...], journal: Path
+) -> Exploration:
+    from faultloop.search.explore import Files, explore
+
+    limits, checks = parse_limits(options.limit), parse_checks(options.check)
+    with ExitStack() as open_until_told:
+        executor = None
+        if options.executor or options.address:
+            executor = open_until_told.enter_context(executor_by_name(options.executor or "dask", options.address))
+        show = open_until_told.enter_context(progress(sys.stderr, quiet=options.quiet))
+        open_until_told.enter_context(console.program_output())
+        return explore(
             scenario,
             strategy=options.strategy,
             runs=options.runs,
@@ -48,18 +83,24 @@ def explore_verb(options: Options, console: Console) -> int:
             where=options.where,
             depth=1 if options.depth == 1 else 2,
             first=options.first,
+            observe=_listed(options.observe),
+            jobs=options.jobs,
+            executor=executor,
             limits=limits,
             checks=checks,
             threads=the_threads(options),
             entropy=the_entropy(options),
+            io=cast("Io", options.io),
             target=ref,
+            files=Files(
+                journal, options.resume, None if options.forget else journal.with_name(trace_name(ref, "", LEARNED))
+            ),
+            on_progress=show,
         )
-        folder = traces_folder(root, options.out) if found.failures or options.out else root
-        paths = [folder / trace_name(ref, str(number)) for number, _ in enumerate(found.failures, start=1)]
-        for failure, path in zip(found.failures, paths, strict=True):
-            save_trace(failure.trace, path)
-        stories = _stories(found, paths, scenario, options)
-    tried = Tried(
+
+
+def _tried(found: Exploration, ref: str, kinds: tuple[str, ...]) -> Tried:
+    return Tried(
         scenario=clean(ref, 200),
         status=found.status,
         reason=found.reason,
@@ -69,25 +110,29 @@ def explore_verb(options: Options, console: Console) -> int:
         faults=kinds,
         failures=len(found.failures),
         first_failure_run=found.first_failure_run,
-        not_tried=tuple(str(left_out) for left_out in found.not_tried),
+        not_tried=(*map(str, found.not_tried), *(f"observing {name}: it is compiled" for name in found.unseen)),
         exhausted=found.exhausted,
         schedules=found.schedules,
         classes=found.classes,
         attempts=found.attempts,
     )
-    console.say(summary(tried, stories))
-    console.result(_result(found, paths))
-    return INTERRUPTED if found.reason == "interrupted" else _CODES.get(found.status, CANNOT_TELL)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _kinds(text: str) -> tuple[str, ...]:
-    kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())
+    from faultloop.world.faults import is_network_fault
+
+    kinds = _listed(text)
     if not kinds:
         raise UsageError("--faults: name at least one of cancel, expire, fail:ERROR, delay:TIME; or none.")
     if kinds == ("none",):
         return ()
     for kind in kinds:
-        parse_kind(kind)
+        if not is_network_fault(kind):
+            parse_kind(kind)
     return kinds
 
 

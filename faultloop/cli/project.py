@@ -34,11 +34,11 @@ def traces_folder(root: Path, given: str = "") -> Path:
     return folder
 
 
-def trace_name(ref: str, label: str) -> str:
-    """The file name of a trace: `test_pool-test_all_done-1.trace.json`."""
+def trace_name(ref: str, label: str, ending: str = ".trace.json") -> str:
+    """The file name of a trace, `test_pool-test_all_done-1.trace.json`, or of something else about a scenario."""
     source, _, function = ref.replace("::", ":").rpartition(":")
     stem = Path(source).stem if is_file_source(source) else source.rpartition(".")[2]
-    return "-".join(filter(None, (_plain(stem), _plain(function), label))) + ".trace.json"
+    return "-".join(filter(None, (_plain(stem), _plain(function), label))) + ending
 
 
 def _plain(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from faultloop.cli import restart
 from faultloop.cli.arguments import Options, parse_checks, parse_limits
-from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
+from faultloop.cli.codes import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
 from faultloop.cli.console import Console
 from faultloop.cli.project import next_steps, project_root, shown_path, trace_name, traces_folder
 from faultloop.errors import UsageError
@@ -26,14 +26,16 @@ from faultloop.search.tracefile import require_folder, save_trace
 
 if TYPE_CHECKING:
     from faultloop.model.trace import Order, Threads, Trace
+    from faultloop.model.world import Io
     from faultloop.search.run import Run
 
 
 def run_verb(options: Options, console: Console) -> int:
     """One run, its story, and its trace if it failed or one was asked for."""
     from faultloop.search.run import run
+    from faultloop.world.faults import is_network_fault
 
-    faults = [parse_fault(text) for text in options.fault]
+    faults = [text if is_network_fault(text) else parse_fault(text) for text in options.fault]
     limits, checks = parse_limits(options.limit), parse_checks(options.check)
     if options.out:
         require_folder(options.out)
@@ -48,6 +50,7 @@ def run_verb(options: Options, console: Console) -> int:
             driver=options.driver,
             threads=the_threads(options),
             entropy=the_entropy(options),
+            io=cast("Io", options.io),
             checks=checks,
             target=ref,
         )
@@ -174,7 +177,12 @@ def doctor_verb(options: Options, console: Console) -> int:
     ref, _, scenario = the_scenario(options, console)
     with console.program_output():
         diagnosis = diagnose(
-            scenario, limits=limits, threads=the_threads(options), entropy=the_entropy(options), target=ref
+            scenario,
+            limits=limits,
+            threads=the_threads(options),
+            entropy=the_entropy(options),
+            io=cast("Io", options.io),
+            target=ref,
         )
     env = diagnosis.run.trace.env
     versions = ", ".join(f"{name} {version}" for name, version in sorted(env.packages.items()))

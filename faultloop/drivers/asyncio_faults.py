@@ -1,7 +1,7 @@
 """How each fault is carried out on an asyncio task. No wrapper around coroutines: everything is done between steps.
 
 Cancel    the way real cancellations come: a task that anyio runs through its own cancel scope where anyio gives it one,
-          else through that of its group (ADR 001); any other by Task.cancel().
+          else through that of its group, once its host only waits for it (ADR 001); any other by Task.cancel().
 Fail      a wake-up's future is swapped for a finished one that carries the error, which the C task then raises at
           exactly that await. While the task is still parked, what it waits for is cancelled first, so that it cleans
           up, and the wake-up that comes of it is swapped. The task itself is never cancelled: `cancelling()` stays 0.
@@ -41,6 +41,8 @@ class Injector:
         self._held: list[tuple[Timer, Entry]] = []
         self.injected: list[BaseException] = []
         """Errors raised by Fail, to be recognised when they come out at the top."""
+        self.expires_by_cancel = False
+        """Whether a deadline held for is a plain `call_later(…, task.cancel)`: then a cancellation comes out."""
 
     @property
     def is_busy(self) -> bool:
@@ -110,14 +112,20 @@ class Injector:
     def _cancel(self, task: Any, via: str) -> str:
         if task.done():
             return "the task had ended"
-        if via != "task":
-            scope = (own_scope(task) if via == "auto" else None) or group_scope(task)
-            if scope is not None:
-                scope.cancel()
-                return ""
-            if via == "scope":
+        scope = own_scope(task) if via == "auto" else None
+        if scope is None and via != "task":
+            scope = group_scope(task)
+            if scope is None and via == "scope":
                 return "no cancel scope of a task group covers the task"
-        task.cancel(CANCEL_MESSAGE)
+            if scope is not None and via == "auto" and is_in_its_block(scope):
+                return (
+                    "this anyio can cancel the task only with its whole group, whose host is in the middle of its own "
+                    "block: ask for cancel:scope if somebody may cancel that"
+                )
+        if scope is None:
+            task.cancel(CANCEL_MESSAGE)
+        else:
+            scope.cancel()
         return ""
 
     def _crash(self, task: Any, restart: int) -> str:
@@ -146,6 +154,7 @@ class Injector:
         if deadline is None:
             return "no deadline covers the task at this await, so none can expire"
         self._holds[task] = deadline
+        self.expires_by_cancel |= isinstance(getattr(deadline._callback, "__self__", None), asyncio.Task)
         return ""
 
     def _fail(self, fault: Fail, task: Any, argument: Any, *, is_woken: bool) -> tuple[Any, str]:
@@ -225,6 +234,20 @@ def group_scope(task: Any) -> Any:
     while scope is not None and scope._host_task is task:
         scope = scope._parent_scope
     return scope
+
+
+def is_in_its_block(scope: Any) -> bool:
+    """Whether the host of a group is still at work inside `async with`, and not yet waiting for its tasks to end.
+
+    Cancelled there, it leaves the block without a word and goes on behind it, which no group kept private ever does.
+    """
+    host = scope._host_task
+    if host is None or host.done():
+        return False
+    return not any(
+        frame.f_code.co_name == "__aexit__" and getattr(frame.f_locals.get("self"), "cancel_scope", None) is scope
+        for frame in frames_of(host.get_coro())
+    )
 
 
 def deadline_of(loop: Loop, task: Any) -> Timer | None:

@@ -5,11 +5,13 @@ Slower than a fast run, faster than a traced one: no names, no events.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from faultloop.deciders.calm import Calm
-from faultloop.drivers.asyncio_footprints import record_touches
+from faultloop.drivers import anyio_footprints
+from faultloop.drivers.asyncio_footprints import SEEN, WatchedFuture, record_touches
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_run import Facts, Scenario, Settings, drive
 from faultloop.drivers.frames import ChainTable
@@ -38,9 +40,13 @@ class Guided:
 
 
 class GuidedLoop(Loop):
-    """A loop that tells its guide of every task made."""
+    """A loop that tells its guide of every task made, and whose futures touch."""
 
     guide: Guide
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        cast(Any, self).create_future = functools.partial(WatchedFuture, loop=self)  # reports its touches
 
     def create_task(self, coro: Any, *, name: object = None, context: Any = None, **extra: Any) -> Any:
         """A task of ours, made known to the guide."""
@@ -68,6 +74,7 @@ class _Watcher:
     def before_step(self, task: Any, argument: Any, entry: Entry) -> Any:
         """Nothing is delivered here."""
         self._touched.clear()
+        SEEN.clear()
         return argument
 
     def after_step(self, task: Any) -> None:
@@ -99,13 +106,14 @@ def execute_guided(
     """
     touched: list[tuple[int, bool]] = []
     kept = RecordedChoices(Calm() if settings.choose is None else Answering(settings.choose))
-    loop = GuidedLoop(choose=kept.choose, threads=settings.threads, limits=settings.limits)
+    loop = GuidedLoop(choose=kept.choose, threads=settings.threads, limits=settings.limits, network=settings.network)
     loop.guide = guide
     watcher = _Watcher(loop, guide, sites, touched)
     loop.ordering = looking_order(
         settings.order, loop.queue, lambda entries: watcher.look(guide, entries), kept.keep, hold=settings.hold
     )
     if footprints:
+        anyio_footprints.install()
         record_touches(lambda number, is_write: touched.append((number, is_write)))
     try:
         facts = drive(loop, scenario, settings.around)

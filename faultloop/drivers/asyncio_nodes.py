@@ -14,7 +14,7 @@ import socket
 import weakref
 from asyncio import base_events
 from asyncio import tasks as asyncio_tasks
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +84,12 @@ class Nodes:
 
     def hears(self, key: Any) -> bool:
         """Whether the owner of a descriptor takes notice of it now."""
-        return not any(
-            life is not None and (life.is_over or life.node.is_paused) for life in map(_life_of_handle, key.data)
-        )
+        return all(map(self.listens, key.data))
+
+    def listens(self, handle: Any) -> bool:
+        """Whether a handle that waits for a descriptor is one that may run now."""
+        life = _life_of_handle(handle)
+        return life is None or not (life.is_over or life.node.is_paused)
 
 
 class Node:
@@ -108,7 +111,7 @@ class Node:
         self.disk: Any = None
         """Its simulated disk, if it has one."""
         self.at_crash: list[Callable[[], None]] = []
-        """Called when it has crashed: what it does to disks and to the network."""
+        """Called when it crashes: what that does to disks and to the network."""
         self._changed: list[Any] = []
 
     @property
@@ -140,14 +143,21 @@ class Node:
         self.crashes += 1
         self.is_paused = False
         self.kept.clear()
+        for hook in self.at_crash:  # first of all: a machine that falls silent tells nobody that its sockets close
+            hook()
+        waited_for = {id(task._fut_waiter) for task in life.tasks}
         for timer in [*self._loop.agenda.handles(), *self._loop.due]:
-            if timer._context.get(LIFE) is life:
+            if timer._context is None:  # that of a sleep: whose it is, its future says
+                is_mine = id((timer._args or (None,))[0]) in waited_for
+            else:
+                is_mine = timer._context.get(LIFE) is life
+            if is_mine:
                 timer.cancel()
         _cut_connections(self._loop, life)
         for task in life.tasks:
             if not task.done():
                 end_without_a_word(self._loop, task)
-        for hook in (*life.at_end, *self.at_crash):
+        for hook in life.at_end:
             hook()
         self._tell()
 
@@ -179,6 +189,8 @@ class Node:
                 self._loop.queue.push(entry)
             else:
                 self._loop.queue.push_callback(entry)
+        if self._loop.network is not None:
+            self._loop.network.look_again()
 
     async def finished(self) -> None:
         """Wait until everything it was started with has ended, in this life or a later one. Raises what they raise."""
@@ -241,21 +253,26 @@ class Transports(weakref.WeakValueDictionary[int, Any]):
 
 
 def _cut_connections(loop: Loop, life: Life) -> None:
-    """Close a life's real sockets, as the kernel does for a process that has died: the other end hears of it."""
-    if "_selector" not in loop.__dict__:
-        return
-    for key in list(loop._selector.get_map().values()):
-        if any(_life_of_handle(handle) is life for handle in key.data):
-            loop._selector.unregister(key.fd)
-            for handle in filter(None, key.data):
-                for argument in handle._args or ():
-                    _close_sockets(argument)
-                handle.cancel()
+    """Close a life's sockets, as the kernel does for a process that has died: the other end hears of it."""
+    if "_selector" in loop.__dict__:
+        for key in list(loop._selector.get_map().values()):
+            if any(_life_of_handle(handle) is life for handle in key.data):
+                loop._selector.unregister(key.fd)
+                _close_waited_for(key.data)
+    if loop.network is not None:
+        _close_waited_for([handle for handle in loop.network.handles if _life_of_handle(handle) is life])
     for descriptor, transport in sorted(loop._transports.items()):
         if transport.faultloop_life is life and (own := transport._sock) is not None:
             own.close()
             transport._sock, transport._closing, transport._conn_lost = None, True, transport._conn_lost + 1
             del loop._transports[descriptor]
+
+
+def _close_waited_for(handles: Iterable[Any]) -> None:
+    for handle in filter(None, handles):
+        for argument in handle._args or ():
+            _close_sockets(argument)
+        handle.cancel()
 
 
 def _close_sockets(held: object) -> None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import gc
 import inspect
-import signal
 import sys
-import threading
 import time
 from asyncio import events
-from asyncio import tasks as asyncio_tasks
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
+from faultloop.drivers.alarm import OutOfTime, clear_alarm, set_alarm
 from faultloop.drivers.asyncio_faults import Injector
 from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio_network import Network
 from faultloop.drivers.asyncio_sweep import Strike, Sweeper
-from faultloop.drivers.asyncio_teardown import OutOfTime, tear_down
+from faultloop.drivers.asyncio_teardown import tasks_of, tear_down
 from faultloop.drivers.asyncio_trace import TracedLoop, Tracer
 from faultloop.drivers.asyncio_waits import waiting_tasks
 from faultloop.drivers.frames import SiteTable, raised_at
@@ -43,7 +41,7 @@ def _nothing(_: Loop) -> AbstractContextManager[None]:
 
 @dataclass(slots=True)
 class Settings:
-    """What a run is made under. order, choose, hold, threads: as for Loop.
+    """What a run is made under. order, choose, hold, threads, network: as for Loop.
 
     around: makes what the whole run happens within, such as chance and clocks of its own.
     """
@@ -53,6 +51,7 @@ class Settings:
     hold: int | None = 2
     threads: Threads = "inline"
     limits: Limits = field(default_factory=Limits)
+    network: Callable[[Loop], Network] | None = None
     around: Around = _nothing
 
 
@@ -86,6 +85,8 @@ class Facts:
     swallowed: tuple[str, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     injected: tuple[BaseException, ...] = ()
+    expires_by_cancel: bool = False
+    """Whether a deadline that was made to expire is a plain `call_later(…, task.cancel)`."""
     obstacle: str = ""
     has_landed: bool = False
     untidy: str = ""
@@ -99,7 +100,7 @@ def execute(scenario: Scenario, settings: Settings, *, strikes: tuple[Strike, ..
     facts = _run(loop, scenario, settings.around, injector=sweeper.injector if sweeper is not None else None)
     if sweeper is not None:
         facts.obstacle, facts.has_landed = sweeper.obstacle, sweeper.landed == len(strikes)
-        facts.injected = tuple(sweeper.injector.injected)
+        _remember_injected(facts, sweeper.injector)
     return facts
 
 
@@ -126,7 +127,7 @@ def execute_traced(
         loop.ordering = looking_order(settings.order, loop.queue, _looking(guide), keep, hold=settings.hold)
     facts = _run(loop, scenario, settings.around, injector=tracer.injector, tracer=tracer, sites=sites)
     facts.swallowed = tuple(node.path for node in tracer.swallowed)
-    facts.injected = tuple(tracer.injector.injected)
+    _remember_injected(facts, tracer.injector)
     facts.has_landed = bool(recorder.delivered)
     return facts, tracer
 
@@ -138,6 +139,11 @@ def _looking(guide: Guide) -> Look:
     return look
 
 
+def _remember_injected(facts: Facts, injector: Injector) -> None:
+    facts.injected = tuple(injector.injected)
+    facts.expires_by_cancel = injector.expires_by_cancel
+
+
 def _make(kind: type[Any], settings: Settings) -> Any:
     return kind(
         order=settings.order,
@@ -145,6 +151,7 @@ def _make(kind: type[Any], settings: Settings) -> Any:
         hold=settings.hold,
         threads=settings.threads,
         limits=settings.limits,
+        network=settings.network,
     )
 
 
@@ -166,7 +173,9 @@ def _run(
     loop.complaints = []
     began = time.perf_counter_ns()
     is_clean = False
-    with _surroundings(loop), around(loop):
+    surroundings, world = _Surroundings(loop), around(loop)
+    world.__enter__()
+    try:
         try:
             root = loop.create_task(_call(scenario))
             root.add_done_callback(loop.stop_after)
@@ -181,6 +190,9 @@ def _run(
             if injector is not None:
                 injector.release_all()
             facts.untidy = tear_down(loop, is_clean=is_clean)
+    finally:
+        world.__exit__(None, None, None)
+        surroundings.put_back()
     facts.wall_ns = time.perf_counter_ns() - began
     return facts
 
@@ -194,31 +206,31 @@ def _call(scenario: Scenario) -> Coroutine[Any, Any, Any]:
     return coroutine
 
 
-@contextmanager
-def _surroundings(loop: Loop) -> Generator[None, None, None]:
-    """No running loop, no automatic garbage collection, and a limit on real time; put back afterwards."""
-    outer = events._get_running_loop()
-    events._set_running_loop(None)
-    library = _forget_library()
-    collects = gc.isenabled()
-    gc.disable()
-    loop.wall_end = time.perf_counter() + loop.limits.wall_seconds
-    has_alarm = (
-        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
-    )
-    if has_alarm:
-        signal.signal(signal.SIGALRM, _on_alarm)
-        signal.setitimer(signal.ITIMER_REAL, loop.limits.wall_seconds, 0.5)
-    try:
-        yield
-    finally:
-        if has_alarm:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        if collects:
+class _Surroundings:
+    """No running loop, no automatic garbage collection, and a limit on real time, from now until they are put back.
+
+    Not a context manager made of a generator: that alone costs a hundredth of a small run.
+    """
+
+    __slots__ = ("_alarm", "_collects", "_library", "_loop")
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = events._get_running_loop()
+        events._set_running_loop(None)
+        self._library = _forget_library()
+        self._collects = gc.isenabled()
+        gc.disable()
+        seconds = loop.limits.wall_seconds
+        loop.wall_end = time.perf_counter() + seconds
+        self._alarm = set_alarm(seconds)
+
+    def put_back(self) -> None:
+        """Leave the process as it was."""
+        clear_alarm(*self._alarm)
+        if self._collects:
             gc.enable()
-        _remember_library(*library)
-        events._set_running_loop(outer)
+        _remember_library(*self._library)
+        events._set_running_loop(self._loop)
 
 
 def _forget_library() -> tuple[str | None, str | None]:
@@ -240,10 +252,6 @@ def _remember_library(in_thread: str | None, in_context: str | None) -> None:
     ):
         sniffio.thread_local.name = in_thread
         sniffio.current_async_library_cvar.set(in_context)
-
-
-def _on_alarm(number: int, frame: FrameType | None) -> None:
-    raise OutOfTime
 
 
 def _drive(loop: Loop, root: Any, facts: Facts, sites: SiteTable | None) -> None:
@@ -268,7 +276,8 @@ def _drive(loop: Loop, root: Any, facts: Facts, sites: SiteTable | None) -> None
     try:
         facts.value = root.result()
     except BaseException as error:
-        facts.error = error
+        # Without this very frame: it holds the facts, which would hold it, and the loop with all its tasks.
+        facts.error = error.with_traceback(getattr(error.__traceback__, "tb_next", None))
         facts.error_place = raised_at(error, sites) if sites is not None else ""
 
 
@@ -283,8 +292,8 @@ def _out_of_time(loop: Loop) -> OverLimit:
 
 def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sites: SiteTable | None) -> None:
     """Collect what the standard checks judge, before anything is torn down."""
-    known = _tasks_of(loop)
-    left = [task for task in known if not task.done() and task is not root and not _closes_generator(task)]
+    known = tasks_of(loop)
+    left = [task for task in known if not task.done() and task is not root and not _is_asyncios(task)]
     if tracer is not None:
         facts.alive = tuple(tracer.node_of(task).path for task in left)
     elif left:
@@ -297,8 +306,10 @@ def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sit
         if id(task) not in looked_at:
             complaints.append(Complaint("Task exception was never retrieved", task._exception))
     facts.complaints = tuple(complaints)
-    open_now = sorted(generator.__qualname__ for generator in list(loop._asyncgens))
-    facts.open_generators = tuple(bare_function(name) for name in (*loop.open_generators, *open_now))
+    if loop.open_generators or loop._asyncgens:
+        # One that has ended may still be there: the traceback of what ended it keeps it alive.
+        open_now = sorted(g.__qualname__ for g in list(loop._asyncgens) if g.ag_frame is not None)
+        facts.open_generators = tuple(bare_function(name) for name in (*loop.open_generators, *open_now))
     if facts.halted is not None and tracer is not None and sites is not None:
         facts.waiting = waiting_tasks([task for task in known if not task.done()], tracer, sites)
 
@@ -312,21 +323,10 @@ def _about_to_be_seen(loop: Loop) -> set[int]:
     return told
 
 
-def _closes_generator(task: Any) -> bool:
-    """Whether asyncio made this task to close an async generator that the program left open: a finding of its own."""
-    return type(task.get_coro()).__name__ == "async_generator_athrow"
-
-
-def _tasks_of(loop: Loop) -> list[Any]:
-    """Every task of this loop that still exists, ended or not, by order of creation."""
-    known: list[Any] = [
-        task
-        for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks")  # 3.11 has the first, 3.12 the others
-        for task in list(getattr(asyncio_tasks, name, ()))
-        if task.get_loop() is loop
-    ]
-    if len(known) != loop._task_ordinal:  # some are gone, or are kept in another place by this version of asyncio
-        known += asyncio_tasks.all_tasks(loop) - set(known)
-    known += loop.failed_at_once
-    known.sort(key=lambda task: getattr(task, "ordinal", 0))
-    return known
+def _is_asyncios(task: Any) -> bool:
+    """Whether asyncio made this task for itself: to set up a connection that a server has just accepted, or to close an
+    async generator that the program left open, which is a finding of its own.
+    """
+    coroutine = task.get_coro()
+    is_accepting = getattr(coroutine, "__qualname__", "") == "BaseSelectorEventLoop._accept_connection2"
+    return is_accepting or type(coroutine).__name__ == "async_generator_athrow"

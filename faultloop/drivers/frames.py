@@ -149,7 +149,7 @@ class ChainTable:
         self._is_user: dict[int, bool] = {}
         self._codes: list[types.CodeType] = []
         self._numbers: dict[tuple[tuple[int, int], ...], int] = {}
-        self._named: dict[str, int] = {}
+        self._named: dict[str, int] = {"start": 0}
         self._met: set[int] = set()
         self.names: list[str] = ["start"]
 

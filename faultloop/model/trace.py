@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from faultloop.model.entropy import Entropy
 from faultloop.model.faults import PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Outcome
 from faultloop.model.points import AwaitPoint, Site
+from faultloop.model.world import World
 
 VERSION = 1
 FORMAT: Literal["faultloop-trace"] = "faultloop-trace"
@@ -159,7 +159,7 @@ class Trace(msgspec.Struct, frozen=True):
     order: Order = "fifo"
     hold: Annotated[int, msgspec.Meta(ge=1)] | None = 2
     threads: Threads = "inline"
-    entropy: Entropy = Entropy()
+    world: World = World()
     checks: dict[str, Literal["violation", "note", "off"]] = {}
     faults: tuple[PlannedFault, ...] = ()
     choices: Choices = Choices()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faultloop.checks.standard import Checks
 from faultloop.deciders.calm import Calm
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
-from faultloop.model.entropy import Entropy
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Threads
-from faultloop.search.run import CALM_ENTROPY, Run, describe_target, run_with
+from faultloop.model.world import Io
+from faultloop.search.conditions import AnyEntropy, Conditions
+from faultloop.search.run import Run, describe_target, run_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,14 @@ def diagnose(
     *,
     limits: Limits | None = None,
     threads: Threads = "inline",
-    entropy: Entropy = CALM_ENTROPY,
+    entropy: AnyEntropy = "seeded",
+    io: Io = "auto",
     target: str = "",
 ) -> Diagnosis:
     """Run a scenario twice without any fault and compare the runs event by event."""
-    budget = limits if limits is not None else Limits()
+    under = Conditions.of(limits=limits, threads=threads, io=io, entropy=entropy)
     named = target or describe_target(scenario)
-    first, second = (
-        run_with(scenario, Calm(), limits=budget, threads=threads, entropy=entropy, checks=Checks(), target=named)
-        for _ in range(2)
-    )
+    first, second = (run_with(scenario, Calm(), under, target=named) for _ in range(2))
     once, again = first.run.trace, second.run.trace
     difference = divergence(once, again)
     same = once.digest == again.digest

@@ -1,7 +1,7 @@
 """Finding a failure without being told where.
 
 The calm run comes first, twice: it must pass, and be the same. What is tried then is `faultloop.search.stages`; runs
-are made by `faultloop.search.worker`, here or elsewhere. What failed is shrunk (`faultloop.search.smallest`), and only
+are made by `faultloop.search.runner`, here or elsewhere. What failed is shrunk (`faultloop.search.smallest`), and only
 what fails again as a run of its own is told.
 """
 
@@ -9,42 +9,65 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Generator, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from faultloop.checks.standard import Checks
 from faultloop.deciders.strategies import STRATEGIES
+from faultloop.drivers.alarm import many_runs
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import UsageError
-from faultloop.model.address import parse_kind
-from faultloop.model.entropy import Entropy
+from faultloop.model.address import format_kind, parse_kind
 from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order, Threads
+from faultloop.model.world import Io
+from faultloop.search.conditions import AnyEntropy, Conditions
+from faultloop.search.dispatch import Dispatch, crew_for
 from faultloop.search.findings import Cause, Exploration, Failure, NotTried, causes_of
+from faultloop.search.journal import open_journal
 from faultloop.search.ledger import Ledger, OnProgress
-from faultloop.search.place import find_root
-from faultloop.search.program import Program, forget, register
-from faultloop.search.run import Observed, describe_target, read_entropy, threads_in_words
+from faultloop.search.memory import recall, remember
+from faultloop.search.program import Program, forget, make_program
+from faultloop.search.run import Observed, threads_in_words
+from faultloop.search.runner import Brief, observing
+from faultloop.search.shrink import BUDGET
 from faultloop.search.smallest import smallest
 from faultloop.search.stages import Stages
-from faultloop.search.units import Found, Report, Unit
-from faultloop.search.worker import Worker
-from faultloop.world.entropy import kept
+from faultloop.search.sweep import Scope, trials
+from faultloop.search.units import Found, Report
+from faultloop.world.faults import is_network_fault
 
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
 HOLD_TURNS = 2
 """For how many turns order `any` may hold a ready task back: more, and programs that settle with a few yields break."""
 DEFAULT_RUNS = 2_000
+EXECUTOR_LANES = 4
+"""How many strategies draw side by side where an executor does the work: how many workers it has, nobody knows."""
 INTERRUPTED = "interrupted"
 """The reason an exploration gives when it was stopped from the keyboard."""
 OF_ITS_OWN = ("auto", "sweep", "schedules")
 """What a strategy may be besides the deciders' own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where an exploration keeps what it comes to.
+
+    journal: results are added to it as they come.   resume: go on with what it holds.
+    memory: what strategies learn, from one exploration to the next.
+    """
+
+    journal: str | os.PathLike[str] | None = None
+    resume: bool = False
+    memory: str | os.PathLike[str] | None = None
 
 
 def explore(
@@ -61,11 +84,16 @@ def explore(
     where: str = "*",
     depth: Literal[1, 2] = 2,
     first: bool = False,
+    observe: Sequence[str] = (),
+    jobs: int = 1,
+    executor: Executor | None = None,
     limits: Limits | None = None,
     threads: Threads = "inline",
-    entropy: Entropy | Literal["seeded", "real"] = "seeded",
+    entropy: AnyEntropy = "seeded",
+    io: Io = "auto",
     checks: Checks | None = None,
     target: str = "",
+    files: Files | None = None,
     on_progress: OnProgress | None = None,
 ) -> Exploration:
     """Search a scenario for failures.
@@ -74,74 +102,123 @@ def explore(
     is that of one strategy for orders (see faultloop.deciders.strategies), which then draws alone.
     runs, time_limit: the budget, in runs and in seconds of real time.   seed: of whatever is drawn.
     order: the highest level of reordering: `fifo` draws none; `batch`; `any` goes on to its bound. None is `batch`, and
-    then `any` if that is saturated and nothing was found.
-    hold: that bound, in turns; None lifts it, and then `any` draws alone.
-    entropy: of all its runs alike: `seeded` draws from `seed`.
-    faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone.
+    then `any` if that is saturated and nothing was found.   hold: that bound, in turns; None lifts it.
+    faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone. Those of
+    the network (`net:reset`, `net` for all) are drawn along with the orders.
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
-    first: stop at the first failure.   on_progress: told how far it is, several times a second.
+    first: stop at the first failure.   observe: modules, by name or pattern, whose state tells strategies what touches
+    it; runs are slower (benchmarks/observing.py).
+    jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
+    limits, threads, io, entropy, checks, target: as for `run`.   on_progress: told how far it is, often.
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
+    Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
     _require(strategy, runs, depth, order, hold)
-    began = time.perf_counter()
-    kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in faults)
-    program = Program(
-        number=register(scenario),
-        target=target or describe_target(scenario),
-        root=str(find_root(os.getcwd())),
-        kinds=kinds,
-        tasks=tasks,
-        where=where,
-        limits=limits if limits is not None else Limits(),
-        threads=threads,
-        checks=checks if checks is not None else Checks(),
-        hold=hold,
-        entropy=read_entropy(entropy, seed),
+    mine = (kind for kind in faults if not is_network_fault(kind))
+    kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in mine)
+    under = Conditions.of(
+        limits=limits, threads=threads, checks=checks, hold=hold, io=io, entropy=entropy, seed=seed, faults=faults
     )
-    ledger = Ledger(runs, began, began + time_limit if time_limit is not None else float("inf"), first, on_progress)
+    program = make_program(scenario, under, target=target, scope=Scope(kinds, tasks, where), observe=observe)
+    asked = _Asked(strategy, seed, order, depth, jobs, executor, files if files is not None else Files())
+    return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for, apart from the program and the budget."""
+
+    strategy: str
+    seed: int
+    order: Order | None
+    depth: int
+    jobs: int
+    executor: Executor | None
+    files: Files
+
+    def identity(self, program: Program, digest: str) -> dict[str, str | int | float | bool | None]:
+        """What must be the same for results in a journal to be of use."""
+        return {
+            "target": program.target,
+            "calm run": digest,
+            "python": platform.python_version(),
+            "strategy": self.strategy,
+            "seed": self.seed,
+            "order": self.order or "",
+            "hold": program.under.hold,
+            "depth": self.depth,
+            "faults": ", ".join((*map(format_kind, program.scope.kinds), *program.under.world.faults)),
+            "tasks": program.scope.tasks,
+            "at": program.scope.where,
+            "entropy": str(program.under.world.entropy),
+            "jobs": self.jobs if self.executor is None else "an executor",
+        }
+
+
+def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     try:
-        with kept(program.entropy), _collector_at_rest():
-            return _explore(program, ledger, strategy, seed, order, depth)
+        with (
+            observing(program) as observation,
+            _collector_at_rest(),
+            many_runs(program.under.limits.wall_seconds),
+        ):
+            found = _searched(program, ledger, asked)
     finally:
         forget(program.number)
+    return replace(found, unseen=tuple(observation.unseen))
 
 
-def _explore(
-    program: Program, ledger: Ledger, strategy: str, seed: int, order: Order | None, depth: int
-) -> Exploration:
-    calm, again = program.traced(collect=True), program.traced()
+def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
+    calm, again = program.calm(), program.traced()
     ledger.runs = 2
     if (objection := _objection(calm, again)) is not None:
         return _refused(program, calm, objection, ledger)
-    worker = Worker(program)
-
-    def carry_out(units: Iterable[Unit]) -> Iterator[tuple[Unit, Report]]:
-        for unit in units:
-            runs, seconds = ledger.allow(unit)
-            yield unit, worker.carry_out(unit, runs=runs, seconds=seconds)
-
-    stages = Stages(ledger, carry_out, seed=seed, saves=False)
+    digest = calm.run.trace.digest
     reason = ""
-    try:
-        _stages(stages, program, len(worker.singles()), strategy, order, depth)
-    except KeyboardInterrupt:
-        reason = INTERRUPTED  # what was found until then is kept
+    lanes = asked.jobs if asked.executor is None else EXECUTOR_LANES
+    with ExitStack() as open_until_the_end:
+        journal = None
+        if asked.files.journal is not None:
+            identity = asked.identity(program, digest)
+            journal = open_until_the_end.enter_context(
+                open_journal(asked.files.journal, identity, Report, resume=asked.files.resume)
+            )
+        brief = Brief(program, digest)
+        crew = open_until_the_end.enter_context(crew_for(brief, jobs=asked.jobs, executor=asked.executor))
+        stages = Stages(
+            ledger,
+            Dispatch(crew, ledger, journal).carry_out,
+            seed=asked.seed,
+            lanes=lanes,
+            learned=recall(asked.files.memory) if asked.files.memory is not None else None,
+            keeps=asked.files.memory is not None,
+        )
+        try:
+            _stages(stages, program, asked)
+        except KeyboardInterrupt:
+            reason = INTERRUPTED  # what was found until then is kept
+    if asked.files.memory is not None and stages.learned is not None:
+        remember(asked.files.memory, stages.learned)
     return _told(program, calm, ledger, reason)
 
 
-def _stages(stages: Stages, program: Program, singles: int, strategy: str, order: Order | None, depth: int) -> None:
-    if strategy in ("auto", "sweep") and program.kinds:
-        stages.singles(singles, ", ".join(sorted({type(kind).__name__.lower() for kind in program.kinds})))
-        if strategy == "auto" and depth == 2:
+def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
+    strategy, order = asked.strategy, asked.order
+    if strategy in ("auto", "sweep") and program.scope.kinds:
+        singles = sum(1 for _ in trials(program.calm(), program.scope, lambda _: None))
+        stages.singles(singles, ", ".join(sorted({type(kind).__name__.lower() for kind in program.scope.kinds})))
+        if strategy == "auto" and asked.depth == 2:
             stages.pairs(singles)
     if strategy == "sweep" or order == "fifo":
         return
     levels: tuple[Order, ...] = ("batch",)
     if order == "any":
-        levels = ("any",) if program.hold is None else ("batch", "any")
-    extra: Order | None = "any" if order is None and program.hold is not None else None
+        levels = ("any",) if program.under.hold is None else ("batch", "any")
+    extra: Order | None = "any" if order is None and program.under.hold is not None else None
     by = "auto" if strategy == "schedules" else strategy
-    stages.orders(levels, extra, by, with_faults=strategy == "auto" and bool(program.kinds))
+    draws_evenly = by == "auto" and not (order == "any" and program.under.hold is None)
+    with_faults = strategy == "auto" and bool(program.scope.kinds)
+    stages.orders(levels, extra, by, with_faults=with_faults, draws_evenly=draws_evenly)
 
 
 def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int | None) -> None:
@@ -193,7 +270,8 @@ def _refused(program: Program, calm: Observed, objection: str, ledger: Ledger) -
 
 
 def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Exploration:
-    failures, attempts = _shrunk(program, ledger)
+    failures, attempts, was_interrupted = _shrunk(program, ledger, is_in_a_hurry=bool(reason))
+    reason = INTERRUPTED if was_interrupted else reason
     return Exploration(
         status="violated" if failures else "inconclusive" if reason else "passed",
         calm=calm.run,
@@ -212,14 +290,22 @@ def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Expl
     )
 
 
-def _shrunk(program: Program, ledger: Ledger) -> tuple[tuple[Failure, ...], int]:
-    """Each failure shrunk, those that come to the same told once; and how many runs that took."""
+def _shrunk(program: Program, ledger: Ledger, *, is_in_a_hurry: bool) -> tuple[tuple[Failure, ...], int, bool]:
+    """Each failure shrunk, those that come to the same told once; how many runs that took; whether it was interrupted.
+
+    is_in_a_hurry: tell them as they were found.
+    """
     ledger.stage = "shrinking"
-    attempts = 0
+    attempts, was_interrupted = 0, False
     told: dict[Cause, Failure] = {}
     for found in sorted(ledger.found.values(), key=lambda found: found.at_run):
-        ledger.tell()
-        failure = smallest(program, found, at_run=found.at_run)
+        try:
+            if not is_in_a_hurry:
+                ledger.tell()
+            failure = smallest(program, found, at_run=found.at_run, budget=1 if is_in_a_hurry else BUDGET)
+        except KeyboardInterrupt:
+            is_in_a_hurry = was_interrupted = True
+            failure = smallest(program, found, at_run=found.at_run, budget=1)
         if failure is None:
             ledger.skipped["a failure that did not fail again: not deterministic?"] = 1
             continue
@@ -227,7 +313,7 @@ def _shrunk(program: Program, ledger: Ledger) -> tuple[tuple[Failure, ...], int]
         cause = (failure.order, *causes_of(failure.trace.outcome, failure.trace.faults)[-1])
         known = told.get(cause)
         told[cause] = failure if known is None else replace(known, count=known.count + failure.count)
-    return tuple(told.values()), attempts
+    return tuple(told.values()), attempts, was_interrupted
 
 
 @contextmanager

@@ -47,15 +47,40 @@ class NotTried:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an exploration is. seconds: of real time.   seconds_max: None for as long as it takes."""
+    """Where a search stands.
 
-    stage: str
+    runs, runs_max: made, and allowed.   seconds, seconds_max: of real time, used and allowed; None for no limit.
+    tried: points tried.   failures: groups of them.   stage: what it does now, in a word or three.
+    """
+
     runs: int
     runs_max: int
     seconds: float
-    seconds_max: float | None
-    tried: int
-    failures: int
+    seconds_max: float | None = None
+    tried: int = 0
+    failures: int = 0
+    stage: str = ""
+
+    @property
+    def share(self) -> float:
+        """How much of the budget is used, from 0 to 1: of runs or of time, whichever ends first."""
+        used = [self.runs / self.runs_max if self.runs_max else 1.0]
+        if self.seconds_max:
+            used.append(self.seconds / self.seconds_max)
+        return min(max(used), 1.0)
+
+    @property
+    def runs_per_second(self) -> float | None:
+        """On average since the beginning; None as long as there is nothing to tell it from."""
+        return self.runs / self.seconds if self.runs and self.seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the budget is used up, at the speed so far. A search may well end sooner."""
+        left = [] if self.seconds_max is None else [self.seconds_max - self.seconds]
+        if (rate := self.runs_per_second) is not None:
+            left.append((self.runs_max - self.runs) / rate)
+        return max(min(left), 0.0) if left else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +91,8 @@ class Exploration:
     points: await points of the calm run.   tried: faults tried.   not_tried: what could not be tried, and why.
     schedules: different orders that were run.   classes: happens-before classes among those that were watched, as far
     as what is observed tells them apart.   exhausted: what was tried completely, a sentence each, with its bound.
-    attempts: runs made to shrink failures, which `runs` does not count.
+    attempts: runs made to shrink failures, which `runs` does not count.   unseen: modules that were to be observed, and
+    are compiled.
     """
 
     status: Literal["passed", "violated", "inconclusive"]
@@ -83,6 +109,7 @@ class Exploration:
     classes: int = 0
     exhausted: tuple[str, ...] = ()
     attempts: int = 0
+    unseen: tuple[str, ...] = ()
 
 
 Cause = tuple[str, ...]

@@ -41,11 +41,21 @@ class Ledger:
     classes: set[int] = field(default_factory=set[int])
     exhausted: list[str] = field(default_factory=list[str])
 
+    @classmethod
+    def opened(
+        cls, runs: int, time_limit: float | None, stops_at_first: bool, on_progress: OnProgress | None
+    ) -> Ledger:
+        """A budget that begins now. time_limit: seconds of real time, or None."""
+        now = time.perf_counter()
+        return cls(runs, now, now + time_limit if time_limit is not None else float("inf"), stops_at_first, on_progress)
+
+    def is_over(self) -> bool:
+        """Whether there is nothing more to do, whatever is under way."""
+        return (self.stops_at_first and bool(self.found)) or time.perf_counter() >= self.end
+
     def may_run(self) -> bool:
         """Whether the budget allows one more run."""
-        if self.stops_at_first and self.found:
-            return False
-        may = self.runs + self.reserved < self.runs_max and time.perf_counter() < self.end
+        may = not self.is_over() and self.runs + self.reserved < self.runs_max
         self.is_cut = self.is_cut or not may
         return may
 
@@ -58,7 +68,7 @@ class Ledger:
 
     def enter(self, unit: Unit, report: Report) -> None:
         """Take in what a unit came to."""
-        self.reserved -= _reserve(unit)
+        self.reserved = max(self.reserved - _reserve(unit), 0)
         for found in report.found:
             self._note(found)
         self.runs += report.runs
@@ -77,7 +87,7 @@ class Ledger:
         seconds_max = None if self.end == float("inf") else self.end - self.began
         seconds = time.perf_counter() - self.began
         self.on_progress(
-            Progress(self.stage, self.runs, self.runs_max, seconds, seconds_max, self.tried, len(self.found))
+            Progress(self.runs, self.runs_max, seconds, seconds_max, self.tried, len(self.found), self.stage)
         )
 
     def _note(self, found: Found) -> None:

@@ -6,27 +6,28 @@ A scenario crosses to another process by its name; where it has none, only a pro
 from __future__ import annotations
 
 import itertools
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from faultloop.checks.standard import Checks
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
 from faultloop.deciders.replay import Replay
-from faultloop.drivers.asyncio_run import Scenario, Settings
-from faultloop.drivers.ready import Choose
+from faultloop.drivers.asyncio_run import Scenario
 from faultloop.errors import TargetError
-from faultloop.model.entropy import Entropy
-from faultloop.model.faults import Fault, PlannedFault
-from faultloop.model.limits import Limits
-from faultloop.model.trace import Choices, Order, Threads
-from faultloop.search.run import Observed, run_with
+from faultloop.model.faults import PlannedFault
+from faultloop.model.trace import Choices, Order
+from faultloop.search.conditions import Conditions
+from faultloop.search.place import find_root
+from faultloop.search.run import Observed, describe_target, run_with
 from faultloop.search.sweep import Scope
 from faultloop.search.target import load_target
-from faultloop.world.entropy import around
 
 _numbers = itertools.count(1)
 _scenarios: dict[int, Scenario] = {}
 """The scenarios of this process's explorations. A forked process has them as well."""
+_calm: dict[int, Observed] = {}
+"""Their calm runs, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +35,15 @@ class Program:
     """A scenario, what it runs under, and what a search is to hit.
 
     number: of the exploration in the process that began it.   target: the scenario's name, empty if it has none.
-    root: the folder that the name is relative to.   kinds, tasks, where: as for Scope.   hold: for order `any`.
+    root: the folder that the name is relative to.   observe: modules whose state reports what touches it.
     """
 
     number: int
     target: str
     root: str
-    kinds: tuple[Fault, ...]
-    tasks: str
-    where: str
-    limits: Limits
-    threads: Threads
-    checks: Checks
-    hold: int | None
-    entropy: Entropy
-
-    @property
-    def scope(self) -> Scope:
-        """What a sweep is to hit."""
-        return Scope(self.kinds, self.tasks, self.where)
+    under: Conditions
+    scope: Scope
+    observe: tuple[str, ...] = ()
 
     def scenario(self) -> Scenario:
         """The scenario, imported if this process has not seen it yet. Raises TargetError."""
@@ -67,9 +58,12 @@ class Program:
         _scenarios[self.number] = loaded
         return loaded
 
-    def settings(self, order: Order, choose: Choose | None = None) -> Settings:
-        """What one fast run is made under."""
-        return Settings(order, choose, self.hold, self.threads, self.limits, around(self.entropy))
+    def calm(self) -> Observed:
+        """The calm run, with every wait kept; made if this process has not made it yet."""
+        known = _calm.get(self.number)
+        if known is None:
+            known = _calm[self.number] = self.traced(collect=True)
+        return known
 
     def traced(
         self,
@@ -83,13 +77,9 @@ class Program:
         return run_with(
             self.scenario(),
             decider if decider is not None else Calm(),
+            self.under,
             faults=planned,
             order=order,
-            hold=self.hold,
-            limits=self.limits,
-            threads=self.threads,
-            entropy=self.entropy,
-            checks=self.checks,
             target=self.target,
             collect=collect,
         )
@@ -100,13 +90,23 @@ def answering(choices: Choices) -> Decider:
     return Replay(choices) if choices.count else Calm()
 
 
-def register(scenario: Scenario) -> int:
-    """Make a scenario known to this process, and to those forked from it. Returns its number."""
+def make_program(
+    scenario: Scenario,
+    under: Conditions,
+    *,
+    target: str = "",
+    scope: Scope | None = None,
+    observe: Sequence[str] = (),
+) -> Program:
+    """Make a scenario known to this process and to those forked from it, until `forget`."""
     number = next(_numbers)
     _scenarios[number] = scenario
-    return number
+    root = str(find_root(os.getcwd()))
+    named = target or describe_target(scenario)
+    return Program(number, named, root, under, scope if scope is not None else Scope(()), tuple(observe))
 
 
 def forget(number: int) -> None:
     """The exploration is over."""
     _scenarios.pop(number, None)
+    _calm.pop(number, None)

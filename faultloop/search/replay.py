@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from faultloop.checks.standard import Checks, read_checks
+from faultloop.checks.standard import Checks
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
 from faultloop.drivers.asyncio_run import Scenario
@@ -15,6 +15,7 @@ from faultloop.drivers.looking import Guide
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import ReplayDiverged, TargetError, UsageError
 from faultloop.model.trace import Order, Trace
+from faultloop.search.conditions import Conditions
 from faultloop.search.place import find_root
 from faultloop.search.program import answering
 from faultloop.search.run import MakeGuide, PathOf, Run, run_with
@@ -77,7 +78,7 @@ def replay(
     recorded = trace if isinstance(trace, Trace) else load_trace(trace)
     if scenario is None:
         scenario = _scenario_of(recorded, Path(root) if root is not None else find_root(os.getcwd()), allow_import)
-    again = _Again(recorded, scenario, checks if checks is not None else read_checks(recorded.checks))
+    again = _Again(recorded, scenario, Conditions.of_trace(recorded, checks))
     if follow == "faults":
         run, held = again.by_name()
         return Replay(run, recorded, run.trace.digest == recorded.digest, held=held)
@@ -94,7 +95,7 @@ class _Again:
 
     trace: Trace
     scenario: Scenario
-    checks: Checks
+    under: Conditions
 
     def by_answers(self) -> Run:
         """Every answer again."""
@@ -104,6 +105,8 @@ class _Again:
     def by_name(self) -> tuple[Run, bool]:
         """The faults at their addresses and the order by the names of its steps; whether that held any step back."""
         choices = self.trace.choices
+        if self.trace.world.faults:  # the network's are among the answers, and have no other address
+            return self.by_answers(), True
         if not choices.departures:
             return self._run(Calm(), "fifo", None), True
         numbers = TaskNumbers()
@@ -126,14 +129,10 @@ class _Again:
         return run_with(
             self.scenario,
             decider,
+            self.under,
             faults=trace.faults,
             seed=trace.seed,
             order=order,
-            hold=trace.hold,
-            limits=trace.limits,
-            threads=trace.threads,
-            entropy=trace.entropy,
-            checks=self.checks,
             target=trace.target.ref,
             guide=guide,
         ).run

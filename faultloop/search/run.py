@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -20,7 +20,7 @@ from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
 from faultloop.deciders.uniform import Uniform
 from faultloop.drivers.asyncio_loop import Loop
-from faultloop.drivers.asyncio_run import Facts, Scenario, Settings, execute_traced
+from faultloop.drivers.asyncio_run import Facts, Scenario, execute_traced
 from faultloop.drivers.asyncio_trace import Wait
 from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
@@ -30,17 +30,16 @@ from faultloop.engine.plan import NotReached, Plan
 from faultloop.engine.recorder import Recorder
 from faultloop.errors import RunFailed, UsageError
 from faultloop.model.address import parse_fault
-from faultloop.model.entropy import Entropy
 from faultloop.model.faults import NANOSECONDS, Fail, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Environment, Order, Stats, Target, Threads, Trace, digest_of
+from faultloop.model.world import Io
+from faultloop.search.conditions import AnyEntropy, Conditions
 from faultloop.search.place import find_root
 from faultloop.search.target import fingerprint
-from faultloop.world.entropy import around
+from faultloop.world.faults import is_network_fault
 
-CALM_ENTROPY = Entropy()
-"""What a run's chance comes from when nobody gave it a seed."""
 _RECORDED_PACKAGES = ("anyio", "trio", "aiohttp", "httpx", "aqueue", "structlog")
 
 
@@ -92,16 +91,18 @@ def run(
     limits: Limits | None = None,
     driver: str = "asyncio",
     threads: Threads = "inline",
-    entropy: Entropy | Literal["seeded", "real"] = "seeded",
+    entropy: AnyEntropy = "seeded",
+    io: Io = "auto",
     checks: Checks | None = None,
     target: str = "",
 ) -> Run:
     """Run an async function once, deterministically and in virtual time, and record it.
 
     seed: draws the order of what is ready, as far as `order` allows; None is plain asyncio's order.
-    faults: planned faults, as text or from `faultloop.at`.   entropy: what chance and clocks are: `seeded` by the
-    same seed and virtual, or the machine's.   target: how the trace names the scenario; found out for a function at the
-    top of a file.
+    faults: planned faults, as text or from `faultloop.at`; and kinds of network fault (`net:reset`, `net` for all), of
+    which the seed draws where they strike.   io: which network the run has (see faultloop.model.world).
+    entropy: what chance and clocks are: `seeded` by the same seed and virtual, or the machine's.
+    target: how the trace names the scenario; found out for a function at the top of a file.
     Never raises for the program's own errors: see `Run.status` and `Run.raise_if_failed()`.
     Raises UsageError and its kind for what is asked wrongly.
     """
@@ -113,13 +114,10 @@ def run(
     return run_with(
         scenario,
         decider,
+        Conditions.of(limits=limits, threads=threads, checks=checks, io=io, entropy=entropy, seed=seed, faults=faults),
         faults=read_faults(faults),
         seed=seed,
         order=order,
-        limits=limits if limits is not None else Limits(),
-        threads=threads,
-        entropy=read_entropy(entropy, seed),
-        checks=checks if checks is not None else Checks(),
         target=target or describe_target(scenario),
     ).run
 
@@ -148,15 +146,11 @@ class Observed:
 def run_with(
     scenario: Scenario,
     decider: Decider,
+    under: Conditions,
     *,
     faults: tuple[PlannedFault, ...] = (),
     seed: int | None = None,
     order: Order = "fifo",
-    hold: int | None = 2,
-    limits: Limits,
-    threads: Threads = "inline",
-    entropy: Entropy = CALM_ENTROPY,
-    checks: Checks,
     target: str = "",
     collect: bool = False,
     guide: MakeGuide | None = None,
@@ -169,30 +163,30 @@ def run_with(
     _require_coroutine_function(scenario)
     root = find_root(os.getcwd())
     answers = RecordedChoices(decider)
-    recorder = Recorder(limits.events)
+    recorder = Recorder(under.limits.events)
     sites = SiteTable(str(root))
     plan = Plan(faults) if faults else None
     guiding = guide(lambda ordinal: recorder.nodes[ordinal - 1].path) if guide is not None else None
     is_calm = isinstance(decider, Calm) and guide is None
-    settings = Settings(order, None if is_calm else answers.choose, hold, threads, limits, around(entropy))
+    settings = under.settings(order, None if is_calm else answers.choose)
     facts, tracer = execute_traced(
         scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guiding, keep=answers.keep
     )
     landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
     asked = Trace(
         env=environment(),
-        outcome=judge(facts, checks, landed),
+        outcome=judge(facts, under.checks, landed),
         faultloop=_version("faultloop"),
         target=Target(target, fingerprint(target, root=root)) if target else Target(),
         seed=seed,
         order=order,
-        hold=hold,
-        threads=threads,
-        entropy=entropy,
-        checks=checks.changed(),
+        hold=under.hold,
+        threads=under.threads,
+        world=under.world,
+        checks=under.checks.changed(),
         faults=faults,
         choices=answers.recorded(),
-        limits=limits,
+        limits=under.limits,
     )
     trace = _with_history(asked, facts, recorder, sites)
     result = Run(
@@ -231,22 +225,14 @@ def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...
     """Planned faults from text and values alike. Raises AddressError, or UsageError for an unknown error."""
     if isinstance(faults, str):
         raise UsageError(f'faults is a sequence: faults=["{faults}"]', code="FL508")
-    planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in faults)
+    mine = (fault for fault in faults if not is_network_fault(fault))
+    planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in mine)
     for fault in planned:
         if isinstance(fault.fault, Fail) and "." not in fault.fault.error:
             from faultloop.drivers.asyncio_faults import make_error
 
             make_error(fault.fault)
     return planned
-
-
-def read_entropy(entropy: Entropy | Literal["seeded", "real"], seed: int | None) -> Entropy:
-    """What a run draws from. seed: of whatever else is drawn; None is calm."""
-    if isinstance(entropy, Entropy):
-        return entropy
-    if entropy not in ("seeded", "real"):
-        raise UsageError(f'entropy is "seeded", "real" or an Entropy, not "{entropy}"', code="FL530")
-    return Entropy(entropy, (seed or 0) if entropy == "seeded" else 0)
 
 
 def describe_target(scenario: Scenario) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 
-from faultloop.checks.standard import read_checks
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.errors import UsageError
 from faultloop.model.trace import Trace
+from faultloop.search.conditions import Conditions
 from faultloop.search.findings import Failure, causes_of
-from faultloop.search.place import find_root
-from faultloop.search.program import Program, forget, register
+from faultloop.search.program import forget, make_program
 from faultloop.search.shrink import BUDGET
 from faultloop.search.smallest import smallest
 from faultloop.search.tracefile import load_trace
@@ -28,19 +27,7 @@ def shrink_trace(trace: Trace | str | os.PathLike[str], scenario: Scenario, *, r
     if not recorded.outcome.status.is_failure:
         message = f"this trace recorded a run that {recorded.outcome.status}: there is nothing to shrink"
         raise UsageError(message, code="FL515")
-    program = Program(
-        number=register(scenario),
-        target=recorded.target.ref,
-        root=str(find_root(os.getcwd())),
-        kinds=(),
-        tasks="*",
-        where="*",
-        limits=recorded.limits,
-        threads=recorded.threads,
-        entropy=recorded.entropy,
-        checks=read_checks(recorded.checks),
-        hold=recorded.hold,
-    )
+    program = make_program(scenario, Conditions.of_trace(recorded), target=recorded.target.ref)
     causes = tuple(causes_of(recorded.outcome, recorded.faults))
     found = Found(1, recorded.faults, recorded.order, recorded.choices, causes)
     try:

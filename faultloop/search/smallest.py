@@ -94,7 +94,7 @@ class _Attempts:
         """The smallest run that this knows to make."""
         order = found.order
         enough = max(budget - len(WEAKER[order]), 1)
-        runs_on = order == "any" and self._program.hold is None
+        runs_on = order == "any" and self._program.under.hold is None
         kept: dict[tuple[Script, Faults], Choices] = {}
 
         def attempt(script: Script, faults: Faults) -> Attempt:
@@ -129,7 +129,7 @@ class _Attempts:
         return _departure(self._numbers, order, preempts, None)
 
     def _follow(self, script: Script, faults: Faults, order: Order) -> tuple[Attempt, Choices]:
-        recorder = Recorder(self._program.limits.events)
+        recorder = Recorder(self._program.under.limits.events)
         decider = follow(script, lambda ordinal: self._numbers.number(recorder.nodes[ordinal - 1].path))
         answers = RecordedChoices(Calm())
         is_calm = order == "fifo"
@@ -156,7 +156,7 @@ class _Attempts:
         program = self._program
         facts, _ = execute_traced(
             program.scenario(),
-            program.settings(order, None if is_calm else answers.choose),
+            program.under.settings(order, None if is_calm else answers.choose),
             plan=Plan(faults) if faults else None,
             recorder=recorder,
             sites=SiteTable(program.root),
@@ -164,7 +164,7 @@ class _Attempts:
             keep=answers.keep,
         )
         landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
-        return judge(facts, program.checks, landed), len(landed) == len(faults)
+        return judge(facts, program.under.checks, landed), len(landed) == len(faults)
 
     def _is_it(self, outcome: Outcome, has_landed: bool) -> bool:
         return outcome.status.is_failure and has_landed and how_of(outcome) == self._how
@@ -197,7 +197,7 @@ class _Attempts:
     def _answers_fail(self, choices: Choices, faults: Faults, order: Order) -> Choices | None:
         """What a run under these answers really answered, if it fails for the same cause."""
         answers = RecordedChoices(Replay(choices))
-        recorder = Recorder(self._program.limits.events)
+        recorder = Recorder(self._program.under.limits.events)
         outcome, has_landed = self._run(faults, order, recorder, answers, None, is_calm=order == "fifo")
         return answers.recorded() if self._is_it(outcome, has_landed) else None
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
+from faultloop.deciders.learned import Saved, put_together
 from faultloop.deciders.strategies import SYSTEMATIC
 from faultloop.model.trace import Order
 from faultloop.search.ledger import Ledger
@@ -22,15 +22,23 @@ from faultloop.search.units import Drawing, Enumerating, Guiding, Identity, Reac
 
 SINGLES_PER_UNIT = 64
 FIRSTS_PER_UNIT = 16
-GUIDED_PER_UNIT = 8
-DRAWN_PER_UNIT = 2
+ENUMERATED_PER_UNIT = 16
+PART_MIN, PART_MAX = 4, 64
+"""Runs of one part of a level: few at first, so that little is lost when a level is soon done; then more and more."""
+RUNS_PER_FAULTED = 8
+"""Of how many orders drawn one is tried with faults as well: that is about as many runs again."""
+DRAWN_PER_GUIDED = 4
+"""How many orders are drawn evenly for each one that a strategy draws, once parts grow: they cost a fifth."""
+SAVED_EVERY = 8
+"""After how many parts a lone strategy's tables come back, for the file that keeps them."""
 WATCHED_MIN = 12
 """How many watched runs a level gets at least, before it can be saturated."""
 SATURATED_RUNS = 200
 """Orders are no longer drawn once this many in a row were seen before."""
 ENUMERATED_MAX = 64
 """Up to how many orders a level is enumerated."""
-ENUMERATED_PER_UNIT = 32
+AT_ONCE_MAX = 8
+"""Up to how many there is no need to draw some beside: enumerating begins with what is least unlike the calm run."""
 
 CarryOut = Callable[[Iterable[Unit]], Iterator[tuple[Unit, Report]]]
 """Carries out units somewhere, and gives back what each came to, in their order."""
@@ -40,13 +48,19 @@ CarryOut = Callable[[Iterable[Unit]], Iterator[tuple[Unit, Report]]]
 class _Level:
     """How far one order level is.
 
-    answers: what enumerating goes on with; None when it is over, or was given up.   part, watched: runs of a strategy.
+    answers: what enumerating goes on with; None when it is over, or was given up.   enumerated: runs so far.
+    ways: how many there seem to be.   part, watched: runs of a strategy.
     fruitful: the number of the last watched run that showed something new.   stale: runs in a row that did not.
+    learned, lessons: what strategies learned, put together, and what came back since.
     """
 
     order: Order
     strategy: str
     answers: tuple[int, ...] | None = None
+    learned: Saved | None = None
+    lessons: list[Saved] = field(default_factory=list[Saved])
+    enumerated: int = 0
+    ways: int = 0
     part: int = 0
     watched: int = 0
     fruitful: int = 0
@@ -54,28 +68,49 @@ class _Level:
     is_enumerated: bool = False
     is_done: bool = False
     pairs: set[int] = field(default_factory=set[int])
-    learned: dict[str, Any] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many runs the next part has."""
+        return min(PART_MIN << self.part // 4, PART_MAX)
 
     @property
     def is_saturated(self) -> bool:
         """Whether it is another level's turn."""
         if self.is_done or self.is_enumerated:
             return True
+        if self.answers is not None:
+            return False
         is_steady = self.watched >= WATCHED_MIN and self.watched >= 2 * self.fruitful
         return is_steady and self.strategy not in SYSTEMATIC
 
 
 class Stages:
-    """The stages of one exploration. saves: whether what strategies learn goes from one unit to the next as data."""
+    """The stages of one exploration.
 
-    def __init__(self, ledger: Ledger, carry_out: CarryOut, *, seed: int, saves: bool) -> None:
+    lanes: how many strategies draw side by side, each for itself; what they learn is put together after each part.
+    learned: what was learned before, or None.   keeps: whether what is learned now is wanted at the end.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        carry_out: CarryOut,
+        *,
+        seed: int,
+        lanes: int = 1,
+        learned: Saved | None = None,
+        keeps: bool = False,
+    ) -> None:
         self._ledger = ledger
         self._carry_out = carry_out
         self._random = Random(seed)
         self._seed = seed
-        self._saves = saves
-        self.learned: dict[str, Any] | None = None
-        """The tables learned, as far as they came back."""
+        self._lanes = lanes
+        self._keeps = keeps
+        self._draws_evenly = False
+        self.learned = learned
+        """What strategies learned, as far as it came back."""
 
     def _results(self, stage: str, units: Iterable[Unit]) -> Iterator[tuple[Unit, Report]]:
         ledger = self._ledger
@@ -83,6 +118,8 @@ class Stages:
         for unit, report in self._carry_out(unit for unit in units if ledger.may_run()):
             yield unit, report
             ledger.enter(unit, report)
+            if report.is_interrupted:
+                raise KeyboardInterrupt
 
     def _all(self, stage: str, units: Iterable[Unit]) -> bool:
         """Carry out all of them. Returns whether nothing was left out."""
@@ -117,18 +154,30 @@ class Stages:
 
     # Orders
 
-    def orders(self, levels: tuple[Order, ...], extra: Order | None, strategy: str, *, with_faults: bool) -> None:
+    def orders(
+        self,
+        levels: tuple[Order, ...],
+        extra: Order | None,
+        strategy: str,
+        *,
+        with_faults: bool = False,
+        draws_evenly: bool = False,
+    ) -> None:
         """Orders of ready tasks at these levels, and then at an extra one if nothing was found.
 
-        strategy: one of the deciders' strategies.   with_faults: whether some orders have faults as well.
+        strategy: one of the deciders' strategies.   draws_evenly: whether some orders are drawn without any strategy,
+        or enumerated where there are few.   with_faults: whether some of those have faults as well.
         """
-        answers = () if strategy == "auto" else None
-        states = [_Level(order, strategy, answers) for order in levels]
+        self._draws_evenly = draws_evenly
+        answers = () if draws_evenly else None
+        states = [_Level(order, strategy, answers, self.learned) for order in levels]
         self._take_turns(states, with_faults)
         if extra is not None and not self._ledger.found:
-            states.append(_Level(extra, strategy, answers))
+            states.append(_Level(extra, strategy, answers, self.learned))
             self._take_turns(states[-1:], with_faults)
         self._take_turns(states, with_faults, to_the_end=True)
+        for state in states:
+            self._put_together(state)
 
     def _take_turns(self, states: list[_Level], with_faults: bool, *, to_the_end: bool = False) -> None:
         while self._ledger.may_run():
@@ -144,17 +193,33 @@ class Stages:
     def _next_units(self, state: _Level, with_faults: bool) -> Iterator[Unit]:
         if state.answers is not None:
             yield Enumerating(state.order, state.answers, ENUMERATED_PER_UNIT if state.answers else 1)
-            return
-        learned = state.learned if self._saves else None
+            if state.ways <= AT_ONCE_MAX:
+                return
+        size, part = state.size, state.part
+        state.part += 1
+        lanes = 1 if state.strategy in SYSTEMATIC else self._lanes
         if not state.is_enumerated:
-            yield Guiding(state.order, state.strategy, self._seed, state.part, GUIDED_PER_UNIT, learned, self._saves)
-            state.part += 1
-        if state.strategy == "auto":
-            yield Drawing(state.order, self._random.getrandbits(32), DRAWN_PER_UNIT, int(with_faults))
+            learned = self._put_together(state) if lanes > 1 or part == 0 else None
+            saves = lanes > 1 or (self._keeps and part % SAVED_EVERY == 0)
+            for lane in range(lanes):
+                yield Guiding(state.order, state.strategy, self._seed + lane, part, size, learned, saves)
+        if self._draws_evenly and state.answers is None:
+            drawn = size if size == PART_MIN else size * DRAWN_PER_GUIDED
+            faulted = (drawn + part % 2 * RUNS_PER_FAULTED // 2) // RUNS_PER_FAULTED if with_faults else 0
+            for _ in range(lanes):
+                yield Drawing(state.order, self._random.getrandbits(32), drawn, faulted)
 
-    def _learn(self, state: _Level, unit: Unit, report: Report, with_faults: bool) -> None:
+    def _put_together(self, state: _Level) -> Saved | None:
+        tables = [*([state.learned] if state.learned is not None else []), *state.lessons]
+        state.lessons.clear()
+        if not tables:
+            return None
+        state.learned = self.learned = tables[0] if len(tables) == 1 else put_together(tables)
+        return state.learned
+
+    def _learn(self, state: _Level, unit: Enumerating | Drawing | Guiding, report: Report, with_faults: bool) -> None:
         new = [mark for mark in report.schedules if mark not in self._ledger.schedules]
-        state.stale = 0 if new else state.stale + len(report.schedules)
+        state.stale = 0 if new else state.stale + min(report.runs, unit.count)
         match unit:
             case Enumerating():
                 self._enumerated(state, report, with_faults)
@@ -165,12 +230,14 @@ class Stages:
                     state.fruitful = state.watched
                     state.pairs.update(report.pairs)
                 if report.learned is not None:
-                    state.learned = self.learned = report.learned
+                    state.lessons.append(report.learned)
             case _:
                 pass
+        if not state.is_done:  # else this was under way when that was found out
+            self._see_the_end(state, report)
+
+    def _see_the_end(self, state: _Level, report: Report) -> None:
         exhausted = self._ledger.exhausted
-        if state.is_done:
-            return  # one that was under way when that was found out
         if report.is_exhausted:
             state.is_done = True
             exhausted.append(f"every order of steps that strategy {state.strategy} draws, at level {state.order}")
@@ -185,11 +252,12 @@ class Stages:
     def _enumerated(self, state: _Level, report: Report, with_faults: bool) -> None:
         """Go on enumerating while there seem to be few orders; say so when all were run."""
         state.answers = report.following
-        state.watched += report.runs
+        state.enumerated += report.runs
+        state.ways = state.ways or report.ways
         if report.is_exhausted:
             state.answers = None
             state.is_enumerated, state.is_done = True, not with_faults or not report.asked
-            why = f": all {state.watched}" if report.asked else ": no two steps were ever ready in one turn"
+            why = f": all {state.enumerated}" if report.asked else ": no two steps were ever ready in one turn"
             self._ledger.exhausted.append(f"every order at level {state.order}{why}")
-        elif report.is_cut or report.ways > ENUMERATED_MAX or state.watched > 2 * ENUMERATED_MAX:
-            state.answers, state.watched = None, 0
+        elif report.is_cut or state.ways > ENUMERATED_MAX or state.enumerated > 2 * state.ways:
+            state.answers = None

@@ -51,7 +51,7 @@ _KEYS: tuple[str, ...] = (
         "hold",
         "checks",
         "threads",
-        "entropy",
+        "world",
         "limits",
         "faults",
         "delivered",

@@ -6,10 +6,9 @@ Rule 2: numbers of trials mean what `sweep.trials` lists of a run that all proce
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from faultloop.deciders.learned import Saved
 from faultloop.model.faults import PlannedFault
 from faultloop.model.trace import Choices, Order
 
@@ -66,7 +65,7 @@ class Guiding(msgspec.Struct, frozen=True, tag=True):
     seed: int
     part: int
     count: int
-    learned: dict[str, Any] | None = None
+    learned: Saved | None = None
     saves: bool = False
 
 
@@ -95,7 +94,7 @@ class Report(msgspec.Struct, frozen=True):
     reached: per fault of a Reaching, the waits that it led to.   is_exhausted: the strategy has nothing left.
     asked: whether any question about the order was asked.   ways: of an Enumerating, how many orders there seem to be.
     following: the answers that the next one begins with.   learned: tables for who goes on elsewhere.
-    is_cut: the time was over, or somebody interrupted, before it was done.
+    is_cut: the budget was spent, or somebody interrupted, before it was done.   is_interrupted: the latter.
     """
 
     runs: int = 0
@@ -110,8 +109,17 @@ class Report(msgspec.Struct, frozen=True):
     asked: bool = True
     ways: int = 0
     following: tuple[int, ...] = ()
-    learned: dict[str, Any] | None = None
+    learned: Saved | None = None
     is_cut: bool = False
+    is_interrupted: bool = False
+
+
+class Commission(msgspec.Struct, frozen=True):
+    """A unit, and what may be spent on it: runs, and seconds of real time; None for as long as it takes."""
+
+    unit: Unit
+    runs: int
+    seconds: float | None
 
 
 def key_of(unit: Unit) -> str:

@@ -97,7 +97,11 @@ class Node:
         machine.wall_offset += ahead - machine.wall_ahead
 
     def at_crash(self, hook: Callable[[], None]) -> None:
-        """Have something done whenever it has crashed: what a crash does to what surrounds it."""
+        """Have something done whenever it crashes: what that does to its surroundings.
+
+        By default its connections are closed, as those of a process that dies. With
+        `node.at_crash(lambda: world.fell(host))` its machine falls silent instead.
+        """
         self._machine.at_crash.append(hook)
 
     def __enter__(self) -> Node:

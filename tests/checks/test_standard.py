@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -162,6 +162,78 @@ def test_a_timeout_that_expires_swallowed_nothing():
     assert checked(in_time, swallowed_cancel="violation").status is Status.PASSED
 
 
+def test_a_task_group_that_cancels_its_own_host_left_no_request_behind():
+    """Up to Python 3.12 it does not take back what it asked of a host that was already waiting for its children."""
+
+    async def catches() -> None:
+        async def breaks() -> None:
+            await asyncio.sleep(1)
+            raise OSError("disk full")
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(breaks())
+        except* OSError:
+            pass
+
+    assert run(catches).trace.outcome.findings == ()
+
+
+@pytest.mark.parametrize("waits_in_the_block", [False, True])
+def test_a_cancellation_swallowed_after_a_group_had_failed_is_found(waits_in_the_block: bool):
+    async def deaf() -> None:
+        async def breaks() -> None:
+            await asyncio.sleep(1)
+            raise OSError("disk full")
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(breaks())
+                if waits_in_the_block:
+                    await asyncio.sleep(10)
+        except* OSError:
+            pass
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+
+    async def cancels() -> None:
+        task = asyncio.create_task(deaf(), name="deaf")
+        await asyncio.sleep(5)
+        task.cancel()
+        await task
+
+    assert [finding.task for finding in run(cancels).trace.outcome.findings] == ["cancels/deaf"]
+
+
+async def fails_in_a_generator() -> None:
+    @asynccontextmanager
+    async def session() -> AsyncIterator[int]:
+        await asyncio.sleep(1)
+        yield 1
+
+    async with session():
+        pass
+
+
+def test_a_generator_that_has_ended_is_not_open_though_a_traceback_keeps_it():
+    result = run(fails_in_a_generator, faults=["cancel fails_in_a_generator @ sleep"])
+    assert (result.status, result.trace.outcome.findings) == (Status.PROPAGATED, ())
+
+
+def test_a_connection_that_asyncio_is_setting_up_is_no_task_of_the_programs():
+    async def connects() -> None:
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+        async with server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.close()
+
+    left = [
+        run(connects, faults=[f"cancel connects @ open_connection #{nth} woken"]).trace.outcome.findings
+        for nth in (1, 2)
+    ]
+    assert left == [(), ()]
+
+
 def test_a_generator_that_was_closed_or_used_up_is_no_finding():
     async def tidy() -> None:
         async def numbers() -> AsyncIterator[int]:
@@ -222,6 +294,16 @@ async def with_a_deadline() -> None:
         await asyncio.sleep(1)
 
 
+async def with_a_deadline_by_hand() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    timer = asyncio.get_running_loop().call_later(30, task.cancel)
+    try:
+        await asyncio.sleep(1)
+    finally:
+        timer.cancel()
+
+
 @pytest.mark.parametrize(
     ("scenario", "fault"),
     [
@@ -229,6 +311,7 @@ async def with_a_deadline() -> None:
         (one_sleep, "fail:OSError one_sleep @ sleep"),
         (one_sleep, "fail:OSError one_sleep @ sleep woken"),
         (with_a_deadline, "expire with_a_deadline @ sleep woken"),
+        (with_a_deadline_by_hand, "expire with_a_deadline_by_hand @ sleep woken"),
         (in_a_group, "fail:OSError child @ sleep"),
         (in_nested_groups, "fail:OSError child @ sleep"),
         (raises_from, "fail:OSError raises_from @ sleep"),
@@ -260,13 +343,42 @@ def test_an_assertion_that_a_fault_brought_about_is_a_violation():
     assert (result.status, result.trace.outcome.message) == (Status.VIOLATED, "AssertionError: half done")
 
 
-def test_a_fault_in_a_task_nobody_waits_for_is_not_an_error_nobody_looked_at():
+@pytest.mark.parametrize(
+    ("forgotten", "fault"),
+    [
+        (one_sleep, "fail:OSError forgotten @ sleep"),
+        (in_a_group, "fail:OSError child @ sleep"),
+        (raises_from, "fail:OSError forgotten @ sleep"),
+        (with_a_deadline, "expire forgotten @ sleep woken"),
+    ],
+)
+def test_a_fault_in_a_task_nobody_waits_for_is_not_an_error_nobody_looked_at(forgotten: Scenario, fault: str):
     async def forgets() -> None:
-        asyncio.create_task(one_sleep(), name="forgotten")  # noqa: RUF006
-        await asyncio.sleep(5)
+        asyncio.create_task(forgotten(), name="forgotten")  # noqa: RUF006
+        await asyncio.sleep(60)
+
+    assert struck(forgets, fault).status is Status.PASSED
+
+
+def test_an_error_of_the_programs_own_in_a_task_nobody_waits_for_counts_beside_a_fault():
+    async def forgets() -> None:
+        asyncio.create_task(raises_another(), name="forgotten")  # noqa: RUF006
+        await asyncio.sleep(60)
 
     result = struck(forgets, "fail:OSError forgotten @ sleep")
-    assert result.status is Status.PASSED
+    assert result.status is Status.VIOLATED
+    assert "RuntimeError: cannot go on" in result.trace.outcome.message
+
+
+def test_a_callback_that_asks_a_cancelled_task_for_its_error_let_the_cancellation_through():
+    """What asyncio's own streams do up to Python 3.11 when the task of a connection is cancelled."""
+
+    async def asks() -> None:
+        task = asyncio.create_task(one_sleep(), name="asked")
+        task.add_done_callback(lambda ended: ended.exception())
+        await asyncio.wait([task])
+
+    assert struck(asks, "cancel asked @ sleep").status is Status.PASSED
 
 
 def test_a_group_is_the_fault_itself_only_if_all_of_it_is():

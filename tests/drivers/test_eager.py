@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 import faultloop
-from faultloop import Checks, Limits, Status
+from faultloop import Checks, Status
 from faultloop.checks.standard import judge
 from faultloop.deciders.calm import Calm
 from faultloop.drivers.asyncio_run import Settings, execute
 from faultloop.model.faults import Cancel, Delay, Fail
+from faultloop.search.conditions import Conditions
 from faultloop.search.run import Observed, run_with
 from faultloop.search.sweep import Scope, trials
 from tests.drivers.support import passed, since_312, value
@@ -82,7 +83,7 @@ def test_the_first_wait_of_an_eager_task_can_fail():
 
 
 def observed(**how: Any) -> Observed:
-    return run_with(two_children, Calm(), limits=Limits(), checks=Checks(), **how)
+    return run_with(two_children, Calm(), Conditions.of(), **how)
 
 
 def test_every_trial_ends_alike_at_both_speeds():

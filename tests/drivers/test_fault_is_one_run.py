@@ -23,6 +23,7 @@ from faultloop.deciders.uniform import Uniform
 from faultloop.drivers.asyncio_run import Settings, execute
 from faultloop.model.faults import Cancel, Delay, Expire, Fail, Fault, PlannedFault
 from faultloop.model.trace import Order
+from faultloop.search.conditions import Conditions
 from faultloop.search.run import Observed, run_with
 from faultloop.search.sweep import Scope, Trial, trials
 
@@ -162,7 +163,7 @@ def scenario_of(program: Program) -> Scenario:
 
 def traced(scenario: Scenario, order: Order, seed: int | None, faults: tuple[PlannedFault, ...] = ()) -> Observed:
     decider = Calm() if seed is None else Uniform(seed)
-    return run_with(scenario, decider, faults=faults, order=order, limits=LIMITS, checks=Checks(), collect=not faults)
+    return run_with(scenario, decider, Conditions.of(limits=LIMITS), faults=faults, order=order, collect=not faults)
 
 
 def fast(scenario: Scenario, order: Order, seed: int | None, *struck: Trial) -> tuple[Any, ...]:

@@ -521,6 +521,39 @@ def test_cancel_via_scope_cancels_the_whole_group():
     assert (run.status, run.value, run.not_reached) == (Status.PASSED, ["host"], ())
 
 
+async def host_at_work() -> list[str]:
+    """The host of a group is still inside its block while the child waits."""
+    ended: list[str] = []
+
+    async def child() -> None:
+        await anyio.sleep(1)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(child, name="child")
+        await anyio.sleep(2)
+        ended.append("block")
+    ended.append("behind it")
+    return ended
+
+
+def test_without_task_handles_a_child_is_cancelled_with_its_group_while_the_host_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("faultloop.drivers.asyncio_faults.own_scope", lambda task: None)
+    run = faultloop.run(group_of_two, faults=["cancel a @ sleep"])
+    assert (run.value, run.not_reached) == (["host"], ())
+
+
+def test_without_task_handles_a_host_at_work_is_not_thrown_out_of_its_block(monkeypatch: pytest.MonkeyPatch):
+    """A private group is never cancelled from outside: its host cannot leave the block without a word."""
+    monkeypatch.setattr("faultloop.drivers.asyncio_faults.own_scope", lambda task: None)
+    run = faultloop.run(host_at_work, faults=["cancel child @ sleep"])
+    assert run.value == ["block", "behind it"]
+    assert "ask for cancel:scope" in run.not_reached[0].reason
+    by_name = faultloop.run(host_at_work, faults=["cancel:scope child @ sleep"])
+    assert (by_name.value, by_name.not_reached) == (["behind it"], ())
+
+
 def test_cancel_via_task_takes_the_group_along():
     """anyio does not expect a bare cancellation of a child; so `auto` goes through the child's own scope."""
     run = faultloop.run(group_of_two, faults=["cancel:task a @ sleep"])

@@ -92,6 +92,22 @@ def test_a_timer_never_fires_before_its_float_deadline(start: float, when: float
     assert 0 <= fired[0] < 1e-8
 
 
+def test_who_naps_until_a_float_deadline_gets_there():
+    """0.1 + 0.2 is a little more than 0.3: the last nap is far shorter than a nanosecond, and time must still move."""
+
+    async def naps_until_the_deadline() -> float:
+        loop = asyncio.get_running_loop()
+        deadline = 0.1 + 0.2
+        await asyncio.sleep(0.1)
+        while (left := deadline - loop.time()) > 0:
+            await asyncio.sleep(left)
+        return loop.time()
+
+    run = ends_quickly(naps_until_the_deadline)
+    assert run.status is Status.PASSED
+    assert 0.3 < run.value < 0.300_000_002
+
+
 @PROPERTY
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=5))
 def test_awkward_deadlines_do_not_make_anyio_spin(delays: list[float]):

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
+from faultloop.deciders.learned import Learned, Saved
 from faultloop.model.trace import Choices, Order
 from faultloop.search.ledger import Ledger
-from faultloop.search.stages import DRAWN_PER_UNIT, GUIDED_PER_UNIT, SATURATED_RUNS, Stages
+from faultloop.search.stages import PART_MAX, PART_MIN, SATURATED_RUNS, Stages
 from faultloop.search.units import (
     Drawing,
     Enumerating,
@@ -38,8 +39,8 @@ class Elsewhere:
             self.units.append(unit)
             yield unit, self._answer(unit)
 
-    def stages(self, *, saves: bool = False) -> Stages:
-        return Stages(self.ledger, self.carry_out, seed=0, saves=saves)
+    def stages(self, *, lanes: int = 1) -> Stages:
+        return Stages(self.ledger, self.carry_out, seed=0, lanes=lanes)
 
     def kinds(self) -> list[str]:
         """The kinds of units asked for, in order, without repetition, with their level."""
@@ -100,14 +101,14 @@ def test_few_orders_are_enumerated_and_nothing_is_drawn():
         return Report(1, schedules=(id(following),), ways=3, following=following or (), is_exhausted=following is None)
 
     elsewhere = Elsewhere(answer)
-    elsewhere.stages().orders(("batch",), None, "auto", with_faults=False)
+    elsewhere.stages().orders(("batch",), None, "auto", draws_evenly=True)
     assert elsewhere.kinds() == ["Enumerating batch"]
     assert elsewhere.ledger.exhausted == ["every order at level batch: all 3"]
 
 
 def test_many_orders_are_drawn_until_they_had_all_been_seen():
     elsewhere = Elsewhere(dull)
-    elsewhere.stages().orders(("batch",), None, "auto", with_faults=False)
+    elsewhere.stages().orders(("batch",), None, "auto", draws_evenly=True)
     assert elsewhere.kinds() == ["Enumerating batch", "Guiding batch", "Drawing batch"]
     assert elsewhere.ledger.exhausted == [
         f"orders at level batch, as far as drawing goes: the last {SATURATED_RUNS} had all been seen before"
@@ -117,7 +118,7 @@ def test_many_orders_are_drawn_until_they_had_all_been_seen():
 @pytest.mark.parametrize("extra", ["any", None])
 def test_level_any_comes_after_batch_has_nothing_new_and_only_if_nothing_was_found(extra: Order | None):
     elsewhere = Elsewhere(dull)
-    elsewhere.stages().orders(("batch",), extra, "auto", with_faults=True)
+    elsewhere.stages().orders(("batch",), extra, "auto", with_faults=True, draws_evenly=True)
     levels = [getattr(unit, "order", "") for unit in elsewhere.units]
     assert ("any" in levels) is (extra is not None)
     assert levels[:4] == ["batch"] * 4
@@ -126,7 +127,7 @@ def test_level_any_comes_after_batch_has_nothing_new_and_only_if_nothing_was_fou
         return Report(size(unit), found=(FOUND,), schedules=(1,), pairs=(1,), ways=10**6)
 
     elsewhere = Elsewhere(finds)
-    elsewhere.stages().orders(("batch",), extra, "auto", with_faults=True)
+    elsewhere.stages().orders(("batch",), extra, "auto", with_faults=True, draws_evenly=True)
     assert "any" not in [getattr(unit, "order", "") for unit in elsewhere.units]
 
 
@@ -135,7 +136,7 @@ def test_a_level_that_keeps_showing_something_new_is_not_left():
     elsewhere = Elsewhere(
         lambda unit: Report(size(unit), schedules=(next(fresh),), pairs=(next(fresh),), ways=10**6), runs=2_000
     )
-    elsewhere.stages().orders(("batch",), "any", "auto", with_faults=True)
+    elsewhere.stages().orders(("batch",), "any", "auto", with_faults=True, draws_evenly=True)
     assert {getattr(unit, "order", "") for unit in elsewhere.units} == {"batch"}
     assert elsewhere.ledger.runs >= 2_000
 
@@ -143,23 +144,47 @@ def test_a_level_that_keeps_showing_something_new_is_not_left():
 def test_one_strategy_alone_draws_alone_and_says_when_it_is_over():
     over = iter([False, False, True])
     elsewhere = Elsewhere(lambda unit: Report(size(unit), schedules=(1,), is_exhausted=next(over)))
-    elsewhere.stages().orders(("batch",), None, "dfs", with_faults=False)
+    elsewhere.stages().orders(("batch",), None, "dfs")
     assert [unit for unit in elsewhere.units if not isinstance(unit, Guiding)] == []
     assert elsewhere.ledger.exhausted == ["every order of steps that strategy dfs draws, at level batch"]
 
 
-def test_what_was_learned_goes_on_with_the_next_part_where_units_travel():
-    parts: list[dict[str, object] | None] = []
+NOTHING_LEARNED = Learned().save(str)
+
+
+def taught(steps: int) -> Saved:
+    """Tables that say only how long runs are."""
+    return {**NOTHING_LEARNED, "lengths": {**NOTHING_LEARNED["lengths"], "steps": [steps]}}
+
+
+def test_what_the_lanes_learned_is_put_together_for_the_next_part_of_each():
+    """Two lanes come back with runs of 3 and of 5 steps: from then on both know of runs of 5."""
+    asked: list[Guiding] = []
 
     def answer(unit: Unit) -> Report:
         if isinstance(unit, Guiding):
-            parts.append(unit.learned)
-            return Report(size(unit), pairs=(unit.part,), learned={"part": unit.part})
+            asked.append(unit)
+            return Report(size(unit), pairs=(len(asked),), learned=taught(3 + 2 * unit.seed))
         return dull(unit)
 
-    elsewhere = Elsewhere(answer, runs=100)
-    elsewhere.stages(saves=True).orders(("batch",), None, "auto", with_faults=False)
-    assert parts[:3] == [None, {"part": 0}, {"part": 1}]
+    elsewhere = Elsewhere(answer, runs=300)
+    elsewhere.stages(lanes=2).orders(("batch",), None, "auto", draws_evenly=True)
+    assert [(unit.seed, unit.part, unit.learned) for unit in asked[:2]] == [(0, 0, None), (1, 0, None)]
+    for unit in asked[2:4]:
+        assert unit.learned is not None
+        assert unit.learned["lengths"]["steps"] == [5]
+        assert unit.saves
+
+
+def test_parts_grow_as_a_level_goes_on():
+    fresh = iter(range(1, 10**6))
+    elsewhere = Elsewhere(
+        lambda unit: Report(size(unit), schedules=(next(fresh),), pairs=(next(fresh),), ways=10**6), runs=3_000
+    )
+    elsewhere.stages().orders(("batch",), None, "auto", with_faults=True, draws_evenly=True)
+    counts = [unit.count for unit in elsewhere.units if isinstance(unit, Guiding)]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (PART_MIN, PART_MAX)
 
 
 def test_nothing_is_asked_for_when_the_budget_is_spent():
@@ -167,13 +192,13 @@ def test_nothing_is_asked_for_when_the_budget_is_spent():
     stages = elsewhere.stages()
     stages.singles(5, "cancel")
     stages.pairs(5)
-    stages.orders(("batch",), "any", "auto", with_faults=True)
+    stages.orders(("batch",), "any", "auto", with_faults=True, draws_evenly=True)
     assert elsewhere.kinds() == ["Singles"]
 
 
 def test_the_key_of_a_unit_leaves_out_what_was_learned_before_it():
-    one = Guiding("batch", "auto", 0, 3, GUIDED_PER_UNIT, {"a": 1})
-    other = Guiding("batch", "auto", 0, 3, GUIDED_PER_UNIT, None)
+    one = Guiding("batch", "auto", 0, 3, PART_MIN, NOTHING_LEARNED)
+    other = Guiding("batch", "auto", 0, 3, PART_MIN, None)
     assert key_of(one) == key_of(other)
-    assert key_of(one) != key_of(Guiding("batch", "auto", 0, 4, GUIDED_PER_UNIT))
-    assert key_of(Drawing("any", 7, DRAWN_PER_UNIT)) != key_of(Drawing("any", 8, DRAWN_PER_UNIT))
+    assert key_of(one) != key_of(Guiding("batch", "auto", 0, 4, PART_MIN))
+    assert key_of(Drawing("any", 7, PART_MIN)) != key_of(Drawing("any", 8, PART_MIN))

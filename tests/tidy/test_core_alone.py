@@ -10,7 +10,7 @@ from tests.tidy import rules
 from tests.tidy.conftest import Write
 from tests.tidy.project import ROOT, module, sources
 
-BLOCKED = ("anyio", "hypothesis", "pytest", "_pytest", "rich", "sniffio", "structlog", "trio")
+BLOCKED = ("anyio", "dask", "distributed", "hypothesis", "pytest", "_pytest", "rich", "sniffio", "structlog", "trio")
 
 PROBE = """
 import importlib, sys

@@ -322,7 +322,7 @@ async def jittered() -> None:
 
 def test_a_failure_that_chance_decided_is_replayed():
     failed = next(run for seed in range(100) if (run := faultloop.run(jittered, seed=seed)).status.is_failure)
-    assert failed.trace.entropy.seed == failed.trace.seed
+    assert failed.trace.world.entropy.seed == failed.trace.seed
     again = faultloop.replay(failed.trace)
     assert again.same_digest
     assert again.run.status is Status.VIOLATED

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 import faultloop
-from faultloop import Entropy, Status, world
+from faultloop import Status, world
 from faultloop.deciders.calm import Calm
 from faultloop.drivers.asyncio_run import Settings, execute
 from faultloop.errors import UsageError
 from faultloop.model.faults import Crash, Pause
+from faultloop.search.conditions import Conditions
 from faultloop.search.run import run_with
 from faultloop.search.sweep import Scope, trials
-from faultloop.world.entropy import around
 from tests.drivers.support import passed, value
 
 Log = list[Any]
@@ -277,14 +277,16 @@ async def two_nodes() -> None:
     await asyncio.sleep(30)
 
 
-def test_a_fast_run_with_a_crash_or_a_pause_is_the_traced_one():
+@pytest.mark.parametrize("io", ["auto", "simulated"])
+def test_a_fast_run_with_a_crash_or_a_pause_is_the_traced_one(io: Any):
+    under = Conditions.of(io=io)
     kinds = (Crash(), Crash(3 * 10**9), Pause(7 * 10**9))
-    parent = run_with(two_nodes, Calm(), limits=faultloop.Limits(), checks=faultloop.Checks(), collect=True)
+    parent = run_with(two_nodes, Calm(), under, collect=True)
     known = list(trials(parent, Scope(kinds), lambda _: None))
     assert len(known) > 30
     for trial in known:
-        fast = execute(two_nodes, Settings(around=around(Entropy())), strikes=(trial.strike,))
-        traced = faultloop.run(two_nodes, faults=[trial.planned])
+        fast = execute(two_nodes, under.settings("fifo"), strikes=(trial.strike,))
+        traced = faultloop.run(two_nodes, faults=[trial.planned], io=io)
         assert (fast.steps, fast.now, fast.has_landed) == (traced.steps, traced.trace.stats.virtual_ns, True), trial
         assert traced.not_reached == (), trial
 
@@ -361,19 +363,23 @@ def test_a_paused_node_that_crashes_is_gone():
 # Connections
 
 
-async def echo_server(ready: asyncio.Future[int]) -> None:
+async def echo_server(ready: asyncio.Future[int], address: str = "127.0.0.1") -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             writer.write(line)
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, address, 0)
     if not ready.done():
         ready.set_result(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
 
-def test_the_other_end_of_a_dead_nodes_connection_hears_that_it_is_closed():
+both_networks = pytest.mark.parametrize("io", ["auto", "simulated"])
+
+
+@both_networks
+def test_the_other_end_of_a_dead_nodes_connection_hears_that_it_is_closed(io: str):
     async def scenario() -> list[Any]:
         ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         node = world.node("server")
@@ -389,10 +395,11 @@ def test_the_other_end_of_a_dead_nodes_connection_hears_that_it_is_closed():
             await asyncio.open_connection("127.0.0.1", port)
         return [first, rest]
 
-    assert value(scenario) == [b"one\n", b""]
+    assert value(scenario, io=io) == [b"one\n", b""]
 
 
-def test_a_paused_server_answers_when_it_goes_on():
+@both_networks
+def test_a_paused_server_answers_when_it_goes_on(io: str):
     async def scenario() -> list[Any]:
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[int] = loop.create_future()
@@ -410,7 +417,7 @@ def test_a_paused_server_answers_when_it_goes_on():
         writer.close()
         return [answer, loop.time()]
 
-    assert value(scenario) == [b"two\n", 5.0]
+    assert value(scenario, io=io) == [b"two\n", 5.0]
 
 
 # Clocks
@@ -489,6 +496,26 @@ def test_crash_hooks_are_called_and_dead_tasks_are_not_leaks():
 
     run = passed(scenario, checks=faultloop.Checks(leaked_tasks="violation"))
     assert run.value == ["crashed"]
+
+
+def test_a_machine_that_falls_silent_tells_nobody():
+    async def scenario() -> float:
+        ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        node = world.node("server")
+        node.at_crash(lambda: world.fell("db"))
+        with world.on(world.host("db")):
+            node.start(echo_server, ready, "0.0.0.0")
+        port = await ready
+        reader, writer = await asyncio.open_connection("db", port)
+        writer.write(b"one\n")
+        await reader.readline()
+        node.crash()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        return asyncio.get_running_loop().time()
+
+    assert value(scenario) == 5.0
 
 
 def test_raw_sockets_of_a_dead_node_are_closed():

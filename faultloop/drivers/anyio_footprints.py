@@ -1,0 +1,116 @@
+"""What a step touches of anyio's primitives, where they run on asyncio.
+
+`Event` and `Condition` are made of asyncio's and of anyio's own locks, and need nothing here. Locks, semaphores,
+capacity limiters and memory object streams keep their state themselves.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from typing import Any
+
+from faultloop.drivers.asyncio_footprints import Recorder, follow_recording, number_of, wrap_awaited, wrap_called
+
+_Method = tuple[str, bool]
+
+_AWAITED = {
+    "Lock": ("acquire",),
+    "Semaphore": ("acquire",),
+    "CapacityLimiter": ("acquire_on_behalf_of",),
+    "MemoryObjectSendStream": ("send",),
+    "MemoryObjectReceiveStream": ("receive",),
+}
+_CALLED: dict[str, tuple[_Method, ...]] = {
+    "Lock": (("acquire_nowait", True), ("release", True), ("locked", False), ("statistics", False)),
+    "Semaphore": (("acquire_nowait", True), ("release", True), ("statistics", False)),
+    "CapacityLimiter": (
+        ("acquire_on_behalf_of_nowait", True),
+        ("release_on_behalf_of", True),
+        ("statistics", False),
+    ),
+    "MemoryObjectSendStream": (("send_nowait", True), ("close", True), ("clone", True), ("statistics", False)),
+    "MemoryObjectReceiveStream": (("receive_nowait", True), ("close", True), ("clone", True), ("statistics", False)),
+}
+_PROPERTIES = {"Semaphore": ("value",), "CapacityLimiter": ("total_tokens", "borrowed_tokens", "available_tokens")}
+
+_BACKEND = "anyio._backends._asyncio"
+_HOMES = (_BACKEND, "anyio._core._synchronization", "anyio.streams.memory")
+"""Where the classes are. Before they moved to the backend, locks and semaphores were one class for all backends."""
+
+_recorder: Recorder | None = None
+_numbers: dict[int, tuple[weakref.ref[Any], int]] = {}
+"""By id, what was touched in this run."""
+_touched = 0
+"""How many there were of them."""
+
+
+_wrapped: set[str] = set()
+"""Names of the classes that report themselves already."""
+
+
+@functools.cache
+def install() -> None:
+    """Have anyio's primitives report themselves in every recording from now on."""
+    follow_recording(_follow)
+
+
+def _follow(recorder: Recorder | None) -> None:
+    global _recorder, _touched
+    _recorder = recorder
+    _touched = 0
+    _numbers.clear()
+    if recorder is not None and len(_wrapped) < len(_CALLED) and _BACKEND in sys.modules:
+        _wrap_what_is_imported()
+
+
+def _wrap_what_is_imported() -> None:
+    """anyio imports its parts when they are first used: what a run imports reports itself from the next one on."""
+    for name, methods in _CALLED.items():
+        kind: Any = next(
+            (found for home in _HOMES if (found := getattr(sys.modules.get(home), name, None)) is not None), None
+        )
+        if kind is None or name in _wrapped:
+            continue
+        _wrapped.add(name)
+        for method, is_write in methods:
+            if hasattr(kind, method):
+                wrap_called(kind, method, is_write, _touch)
+        for method in _AWAITED[name]:
+            wrap_awaited(kind, method, _touch)
+        for property_name in _PROPERTIES.get(name, ()):
+            _wrap_property(kind, property_name)
+
+
+def _wrap_property(kind: Any, name: str) -> None:
+    original: property = getattr(kind, name)
+    assert original.fget is not None, (kind, name)
+    get, put = original.fget, original.fset
+
+    def fget(self: Any) -> Any:
+        if _recorder is not None:
+            _touch(self, False)
+        return get(self)
+
+    def fset(self: Any, value: Any) -> None:
+        if _recorder is not None:
+            _touch(self, True)
+        assert put is not None, name
+        put(self, value)
+
+    setattr(kind, name, property(fget, fset if put is not None else None, original.fdel, original.__doc__))
+
+
+def _touch(primitive: Any, is_write: bool) -> None:
+    global _touched
+    if _recorder is None:
+        return
+    shared = getattr(primitive, "_state", primitive)  # both ends of a memory stream and their clones have one
+    place = id(shared)
+    known = _numbers.get(place)
+    if known is None:
+        _touched += 1
+        number = number_of(("anyio", type(shared).__name__, _touched))
+        known = _numbers[place] = (weakref.ref(shared, lambda _: _numbers.pop(place, None)), number)
+    _recorder(known[1], is_write)

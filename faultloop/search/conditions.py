@@ -1,0 +1,81 @@
+"""What runs are made under, apart from who answers and what is done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from faultloop.checks.standard import Checks, read_checks
+from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.ready import Choose
+from faultloop.errors import UsageError
+from faultloop.model.entropy import Entropy
+from faultloop.model.limits import Limits
+from faultloop.model.trace import Order, Threads, Trace
+from faultloop.model.world import Io, World
+from faultloop.world.entropy import around
+from faultloop.world.faults import network_faults_in
+from faultloop.world.modes import network_of, world_of
+
+AnyEntropy = Entropy | Literal["seeded", "real"]
+"""Where chance and clocks come from, as a user says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What is the same for all runs of one exploration.
+
+    threads: as for Loop.   hold: for order `any`, None for no bound.   world: its network, chance and time.
+    """
+
+    limits: Limits
+    threads: Threads
+    checks: Checks
+    hold: int | None
+    world: World
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        limits: Limits | None = None,
+        threads: Threads = "inline",
+        checks: Checks | None = None,
+        hold: int | None = 2,
+        io: Io = "auto",
+        entropy: AnyEntropy = "seeded",
+        seed: int | None = None,
+        faults: Iterable[object] = (),
+    ) -> Conditions:
+        """Conditions from what a user gives; None is the usual. faults: of these, those of the network are the world's.
+
+        seed: of all that is drawn, chance too unless `entropy` has its own.
+        Raises UsageError: FL516 for an unknown io, FL530 for an unknown entropy, FL514 for an unknown network fault.
+        """
+        usual = limits if limits is not None else Limits()
+        judged = checks if checks is not None else Checks()
+        world = msgspec.structs.replace(world_of(io, network_faults_in(faults)), entropy=read_entropy(entropy, seed))
+        return cls(usual, threads, judged, hold, world)
+
+    @classmethod
+    def of_trace(cls, trace: Trace, checks: Checks | None = None) -> Conditions:
+        """Those that a trace was recorded under. checks: instead of the recorded ones."""
+        judged = checks if checks is not None else read_checks(trace.checks)
+        return cls(trace.limits, trace.threads, judged, trace.hold, trace.world)
+
+    def settings(self, order: Order, choose: Choose | None = None) -> Settings:
+        """What the driver has to know."""
+        network, within = network_of(self.world), around(self.world.entropy)
+        return Settings(order, choose, self.hold, self.threads, self.limits, network, within)
+
+
+def read_entropy(entropy: AnyEntropy, seed: int | None) -> Entropy:
+    """What a run draws from. seed: of whatever else is drawn; None is calm."""
+    if isinstance(entropy, Entropy):
+        return entropy
+    if entropy not in ("seeded", "real"):
+        raise UsageError(f'entropy is "seeded", "real" or an Entropy, not "{entropy}"', code="FL530")
+    return Entropy(entropy, (seed or 0) if entropy == "seeded" else 0)

@@ -1,0 +1,397 @@
+"""Carrying out the units of an exploration, in whichever process.
+
+Runs are fast ones, by step numbers. One that fails is made again with its faults by address and everything recorded,
+and counts only if that run fails as well; of those that fail alike within a unit, only the first is made again.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from random import Random
+
+from faultloop.checks.standard import clean, describe, judge
+from faultloop.deciders.learned import Learned, Saved
+from faultloop.deciders.looking import Offers
+from faultloop.deciders.odometer import Odometer
+from faultloop.deciders.protocol import Decider
+from faultloop.deciders.strategies import SYSTEMATIC
+from faultloop.deciders.strategies import strategy as make_strategy
+from faultloop.deciders.uniform import Uniform
+from faultloop.deciders.unseen import Fresh
+from faultloop.drivers.alarm import many_runs
+from faultloop.drivers.asyncio_footprints import object_name, object_number
+from faultloop.drivers.asyncio_guided import Guided, execute_guided
+from faultloop.drivers.asyncio_run import Facts, execute
+from faultloop.drivers.frames import ChainTable
+from faultloop.drivers.observing import Observation, observed
+from faultloop.engine.choices import RecordedChoices
+from faultloop.errors import NotDeterministic
+from faultloop.model.faults import PlannedFault
+from faultloop.model.outcome import Status
+from faultloop.model.trace import Choices, Order
+from faultloop.search.findings import causes_of
+from faultloop.search.program import Program, answering
+from faultloop.search.sweep import Trial, first_seen, identity, trials
+from faultloop.search.units import (
+    Commission,
+    Drawing,
+    Enumerating,
+    Found,
+    Guiding,
+    Identity,
+    Reaching,
+    Report,
+    Seconds,
+    Singles,
+    Unit,
+)
+from faultloop.world.entropy import kept
+
+TRIALS_PER_ORDER = 6
+"""How many faults are tried on each order drawn: the order is traced once for all of them."""
+ORDER_NUMBERS: dict[Order, int] = {"fifo": 0, "batch": 1, "any": 2}
+_UNSTEADY = "a fast run failed and the recorded one did not: not deterministic?"
+
+Alike = tuple[object, ...]
+"""What a fast run can tell of why it failed."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a unit has come to so far. end: an instant of the process's own clock."""
+
+    runs_max: int
+    end: float
+    runs: int = 0
+    tried: int = 0
+    is_cut: bool = False
+    skipped: dict[str, int] = field(default_factory=dict[str, int])
+    found: dict[Alike, Found | None] = field(default_factory=dict[Alike, Found | None])
+    schedules: dict[int, None] = field(default_factory=dict[int, None])
+    classes: dict[int, None] = field(default_factory=dict[int, None])
+    pairs: dict[int, None] = field(default_factory=dict[int, None])
+
+    def may_run(self) -> bool:
+        if time.perf_counter() >= self.end or self.runs >= self.runs_max:
+            self.is_cut = True
+        return not self.is_cut
+
+    def skip(self, why: str) -> None:
+        self.skipped[why] = self.skipped.get(why, 0) + 1
+
+    def report(self, **more: object) -> Report:
+        found = tuple(each for each in self.found.values() if each is not None)
+        seen = tuple(self.schedules), tuple(self.classes), tuple(self.pairs)
+        return Report(self.runs, self.tried, self.skipped, found, *seen, is_cut=self.is_cut, **more)  # type: ignore[arg-type]
+
+
+_observing: set[int] = set()
+"""The programs whose modules are observed in this process, and so in those forked from it."""
+_for_good = ExitStack()
+"""Never closed: a process that only works for others observes for as long as it lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a process has to know before its first unit. digest: of the calm run, which must be the same everywhere."""
+
+    program: Program
+    digest: str
+
+
+def prepare(brief: Brief) -> Callable[[Commission], Report]:
+    """What does units in this process. Raises TargetError, and NotDeterministic if the calm run is another one here."""
+    if brief.program.number not in _observing:
+        _for_good.enter_context(observing(brief.program))
+    runner = Runner(brief.program)
+    here = brief.program.calm().run.trace
+    if here.digest != brief.digest:
+        raise NotDeterministic(
+            "in another process the calm run is another one: nothing that is found there would hold here. "
+            "A set of strings, perhaps: set PYTHONHASHSEED for all of them. See: python -m faultloop doctor"
+        )
+    return runner.carry_out
+
+
+@contextmanager
+def observing(program: Program) -> Generator[Observation]:
+    """Observe what the program wants observed, here and in processes that are forked meanwhile.
+
+    Chance and clocks of the runs are kept in place as well, for as long.
+    """
+    with kept(program.under.world.entropy), observed(program.observe) as observation:
+        _observing.add(program.number)
+        try:
+            yield observation
+        finally:
+            _observing.discard(program.number)
+
+
+class Runner:
+    """One process's part in an exploration. What it keeps between units only saves time."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._scenario = program.scenario()
+        self._singles: tuple[Trial, ...] | None = None
+        self._skipped: dict[str, int] = {}
+        self._lanes: dict[tuple[str, str, int], _Lane] = {}
+
+    def carry_out(self, commission: Commission) -> Report:
+        """Make a unit's runs. Interrupted from the keyboard, it returns what it has."""
+        unit, seconds = commission.unit, commission.seconds
+        tally = _Tally(commission.runs, time.perf_counter() + seconds if seconds is not None else float("inf"))
+        try:
+            with many_runs(self._program.under.limits.wall_seconds):
+                return self._made(unit, tally)
+        except KeyboardInterrupt:
+            tally.is_cut = True
+            return tally.report(is_interrupted=True)
+
+    def _made(self, unit: Unit, tally: _Tally) -> Report:
+        match unit:
+            case Singles():
+                return self._try_singles(unit, tally)
+            case Reaching():
+                return self._reach(unit, tally)
+            case Seconds():
+                return self._try_seconds(unit, tally)
+            case Enumerating():
+                return self._enumerate(unit, tally)
+            case Drawing():
+                return self._draw(unit, tally)
+            case Guiding():
+                return self._guide(unit, tally)
+
+    # Faults on the calm run
+
+    def singles(self) -> tuple[Trial, ...]:
+        """Every single fault of the calm run."""
+        if self._singles is None:
+            notes = _Tally(0, 0.0)
+            self._singles = tuple(trials(self._program.calm(), self._program.scope, notes.skip))
+            self._skipped = notes.skipped
+        return self._singles
+
+    def _try_singles(self, unit: Singles, tally: _Tally) -> Report:
+        if unit.start == 0:
+            self.singles()
+            tally.skipped.update(self._skipped)
+        for trial in self.singles()[unit.start : unit.stop]:
+            if not tally.may_run():
+                break
+            self._try(tally, (trial,), "fifo", None)
+        return tally.report()
+
+    def _reach(self, unit: Reaching, tally: _Tally) -> Report:
+        calm = self._program.calm()
+        known = {identity(calm, wait) for wait in calm.waits}
+        reached: list[tuple[Identity, ...]] = []
+        for first in self.singles()[unit.start : unit.stop]:
+            if not tally.may_run():
+                break
+            parent = self._program.traced((first.planned,), collect=True)
+            tally.runs += 1
+            is_of_use = not parent.run.status.is_failure and not parent.run.not_reached
+            fresh = first_seen(parent, known, after=first.strike.at) if is_of_use else set[int]()
+            waits = (wait for wait in parent.waits if wait.parked in fresh)
+            reached.append(tuple(dict.fromkeys(identity(parent, wait) for wait in waits)))
+        return tally.report(reached=tuple(reached))
+
+    def _try_seconds(self, unit: Seconds, tally: _Tally) -> Report:
+        first = self.singles()[unit.first]
+        parent = self._program.traced((first.planned,), collect=True)
+        tally.runs += 1
+        wanted = set(unit.at)
+        only = {wait.parked for wait in parent.waits if identity(parent, wait) in wanted}
+        for second in trials(parent, self._program.scope, lambda _: None, only=only):
+            if not tally.may_run():
+                break
+            self._try(tally, (first, second), "fifo", None)
+        return tally.report()
+
+    # Orders
+
+    def _enumerate(self, unit: Enumerating, tally: _Tally) -> Report:
+        following: tuple[int, ...] | None = unit.answers
+        has_asked, ways = False, 0
+        for _ in range(unit.count):
+            if following is None or not tally.may_run():
+                break
+            odometer = Odometer(following)
+            answers = RecordedChoices(odometer)
+            facts = execute(self._scenario, self._program.under.settings(unit.order, answers.choose))
+            tally.runs += 1
+            following, ways = odometer.following(), ways or odometer.ways
+            choices = answers.recorded()
+            has_asked = has_asked or choices.count > 0
+            tally.schedules[_mark(unit.order, choices)] = None
+            if judge(facts, self._program.under.checks).status.is_failure:
+                self._confirm(tally, facts, (), unit.order, choices)
+        return tally.report(asked=has_asked, ways=ways, following=following or (), is_exhausted=following is None)
+
+    def _draw(self, unit: Drawing, tally: _Tally) -> Report:
+        random = Random(unit.seed)
+        has_asked = False
+        faulted = 0
+        for _ in range(unit.count):
+            if not tally.may_run():
+                break
+            seed = random.getrandbits(32)
+            answers = RecordedChoices(Uniform(seed))
+            facts = execute(self._scenario, self._program.under.settings(unit.order, answers.choose))
+            tally.runs += 1
+            choices = answers.recorded()
+            if choices.count == 0:
+                break
+            has_asked = True
+            mark = _mark(unit.order, choices)
+            is_new = mark not in tally.schedules
+            tally.schedules[mark] = None
+            if judge(facts, self._program.under.checks).status.is_failure:
+                self._confirm(tally, facts, (), unit.order, choices)
+            elif faulted < unit.faulted and is_new and tally.may_run():
+                faulted += 1
+                self._try_some(tally, unit.order, seed, random)
+        return tally.report(asked=has_asked)
+
+    def _try_some(self, tally: _Tally, order: Order, seed: int, random: Random) -> None:
+        """Some of the single faults of one order."""
+        parent = self._program.traced(order=order, decider=Uniform(seed), collect=True)
+        tally.runs += 1
+        possible = list(trials(parent, self._program.scope, lambda _: None))
+        for trial in random.sample(possible, min(TRIALS_PER_ORDER, len(possible))):
+            if not tally.may_run():
+                return
+            self._try(tally, (trial,), order, seed)
+
+    def _guide(self, unit: Guiding, tally: _Tally) -> Report:
+        lane = self._lane(unit)
+        strategy = lane.strategy
+        is_systematic = unit.strategy in SYSTEMATIC
+        random = Random(f"ties {unit.seed} {unit.part}")
+        has_asked = False
+        for _ in range(unit.count):
+            if strategy.is_exhausted or not tally.may_run():
+                break
+            decider = strategy.decider()
+            ties = None if is_systematic else Uniform(random.getrandbits(32)).choose
+            settings = self._program.under.settings(unit.order, ties)
+            guided = execute_guided(
+                self._scenario, settings, decider, sites=lane.sites, footprints=strategy.needs_footprints
+            )
+            tally.runs += 1
+            has_asked = has_asked or guided.choices.count > 0
+            tally.schedules[_mark(unit.order, guided.choices)] = None
+            tally.pairs.update(dict.fromkeys(lane.pairs(guided)))
+            if isinstance(decider, Fresh):
+                tally.classes[decider.position.state] = None
+            failed = judge(guided.facts, self._program.under.checks).status.is_failure
+            strategy.learn(decider, failed=failed)
+            if failed:
+                self._confirm(tally, guided.facts, (), unit.order, guided.choices)
+        return tally.report(
+            asked=has_asked,
+            is_exhausted=strategy.is_exhausted,
+            learned=lane.save() if unit.saves else None,
+        )
+
+    def _lane(self, unit: Guiding) -> _Lane:
+        key = (unit.order, unit.strategy, unit.seed)
+        lane = self._lanes.get(key)
+        if lane is None or lane.part != unit.part:
+            lane = self._lanes[key] = _Lane(unit, unit.part, self._program.under.hold)
+        lane.part += 1
+        return lane
+
+    # One run
+
+    def _try(self, tally: _Tally, struck: tuple[Trial, ...], order: Order, seed: int | None) -> None:
+        """A fast run with faults by step numbers; if it fails, the run that counts."""
+        answers = RecordedChoices(Uniform(seed)) if seed is not None else None
+        settings = self._program.under.settings(order, answers.choose if answers is not None else None)
+        facts = execute(self._scenario, settings, strikes=tuple(trial.strike for trial in struck))
+        tally.runs += 1
+        if not facts.has_landed:
+            tally.skip(facts.obstacle or "the await was not reached")
+            return
+        tally.tried += 1
+        planned = tuple(trial.planned for trial in struck)
+        if judge(facts, self._program.under.checks, planned).status.is_failure:
+            choices = answers.recorded() if answers is not None else Choices()
+            self._confirm(tally, facts, planned, order, choices)
+
+    def _confirm(
+        self, tally: _Tally, facts: Facts, planned: tuple[PlannedFault, ...], order: Order, choices: Choices
+    ) -> None:
+        """Make a run that failed again, by address and recorded. Only if it fails again is anything claimed."""
+        alike = _alike(facts, planned)
+        known = tally.found.get(alike)
+        if known is not None:
+            tally.found[alike] = _once_more(known)
+            return
+        if alike in tally.found:
+            return
+        decider: Decider = answering(choices)
+        run = self._program.traced(planned, order=order, decider=decider).run
+        if not run.status.is_failure:
+            tally.found[alike] = None
+            tally.skip(_UNSTEADY)
+            return
+        causes = tuple(causes_of(run.trace.outcome, planned))
+        tally.found[alike] = Found(tally.runs, planned, order, run.trace.choices, causes)
+
+
+class _Lane:
+    """A strategy and what it learns from one part to the next."""
+
+    def __init__(self, unit: Guiding, part: int, hold: int | None) -> None:
+        self.part = part
+        self.sites = ChainTable()
+        self._learned: Learned | None = None
+        random = Random(f"{unit.strategy} {unit.seed} {part}")
+        if unit.strategy == "auto":
+            self._learned = Learned()
+            if unit.learned is not None:
+                self._learned.merge(unit.learned, self.sites.number_of, object_number)
+        offers: Offers = "turn" if unit.order == "batch" else "all" if hold is None else "some"
+        self.strategy = make_strategy(unit.strategy, random, learned=self._learned, offers=offers)
+        self._names: list[int] = []
+
+    def pairs(self, guided: Guided) -> Iterator[int]:
+        """What of a run's order counts as coverage: from which await a step came right before one from which other.
+
+        By awaits and not by tasks, so that a hundred tasks that do the same are as little as two.
+        """
+        names, sites = self._names, self.sites.names
+        names += [zlib.crc32(name.encode()) for name in sites[len(names) :]]
+        for (task, site), (other, other_site) in pairwise(guided.steps):
+            if task != other:
+                yield hash((names[site], names[other_site]))
+
+    def save(self) -> Saved | None:
+        """The tables learned, for who goes on elsewhere."""
+        if self._learned is None:
+            return None
+        return self._learned.save(lambda site: self.sites.names[site], object_name)
+
+
+def _mark(order: Order, choices: Choices) -> int:
+    """What tells two orders apart. Of integers only, so that it is the same in every process."""
+    return hash((ORDER_NUMBERS[order], choices.count, choices.picks))
+
+
+def _alike(facts: Facts, planned: tuple[PlannedFault, ...]) -> Alike:
+    halted = type(facts.halted).__name__ if facts.halted is not None else ""
+    error = clean(describe(facts.error))[:80] if facts.error is not None else ""
+    hits = tuple((each.at.where, each.at.phase.value, type(each.fault).__name__) for each in planned)
+    return (hits, halted, error, Status.VIOLATED if facts.complaints else "")
+
+
+def _once_more(found: Found) -> Found:
+    return Found(found.at_run, found.faults, found.order, found.choices, found.causes, found.count + 1)
