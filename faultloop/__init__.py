@@ -8,6 +8,7 @@ from faultloop.checks.standard import Checks
 from faultloop.engine.compare import Divergence
 from faultloop.engine.plan import NotReached
 from faultloop.errors import FaultloopError
+from faultloop.model.entropy import Entropy
 from faultloop.model.faults import PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Outcome, Status
@@ -24,6 +25,7 @@ __all__ = [
     "Checks",
     "Diagnosis",
     "Divergence",
+    "Entropy",
     "Exploration",
     "Failure",
     "FaultloopError",

@@ -33,6 +33,8 @@ class Options(argparse.Namespace):
     order: str = "fifo"
     driver: str = "asyncio"
     threads: str = "inline"
+    entropy: str = "seeded"
+    spare: list[str]
     io: str = "auto"
     limit: list[str]
     check: list[str]
@@ -58,6 +60,7 @@ class Options(argparse.Namespace):
     forget: bool = False
     around: int | None = None
     full: bool = False
+    boundary: bool = False
 
 
 class _Parser(argparse.ArgumentParser):
@@ -67,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(arguments: list[str]) -> Options:
     """Read a command line. Raises UsageError; leaves through SystemExit after --help and --version."""
-    options = _parser().parse_args(arguments, namespace=Options(fault=[], limit=[], check=[]))
+    options = _parser().parse_args(arguments, namespace=Options(fault=[], limit=[], check=[], spare=[]))
     if options.verb is None:
         raise UsageError(
             "name a command: run, explore, replay, shrink, show, diff, doctor or schema; see faultloop --help"
@@ -124,7 +127,7 @@ def _parser() -> _Parser:
     _add_shrink(verbs.add_parser("shrink", help="from a failing trace to the smallest one that fails alike"))
     _add_show(verbs.add_parser("show", help="the events of a trace as a table; runs nothing"))
     _add_diff(verbs.add_parser("diff", help="where two traces first differ; runs nothing"))
-    _add_doctor(verbs.add_parser("doctor", help="run a scenario twice and name the first difference"))
+    _add_doctor(verbs.add_parser("doctor", help="run a scenario twice and name the first difference; --boundary"))
     _add_schema(verbs.add_parser("schema", help="the JSON Schema of a trace file"))
     return parser
 
@@ -155,10 +158,26 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no text, only the exit code (and --json)")
 
 
-def _scenario(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="TARGET", help="path/to/file.py:function or package.module:function")
+def _scenario(parser: argparse.ArgumentParser, *, is_needed: bool = True) -> None:
+    parser.add_argument(
+        "target",
+        metavar="TARGET",
+        help="path/to/file.py:function or package.module:function",
+        nargs=None if is_needed else "?",
+        default="",
+    )
     parser.add_argument("--root", default="", metavar="DIR", help="the project's root (found from here upwards)")
-    parser.add_argument("--threads", choices=("inline", "real"), default="inline", help="how to_thread is run")
+    parser.add_argument("--threads", choices=("inline", "real", "paced"), default="inline", help="how to_thread is run")
+    parser.add_argument(
+        "--entropy", choices=("seeded", "real"), default="seeded", help="where random, uuid and the clocks come from"
+    )
+    parser.add_argument(
+        "--spare",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="leave a module's chance and clocks to the machine",
+    )
     parser.add_argument(
         "--io", choices=("auto", "simulated", "loopback", "real"), default="auto", help="which network there is"
     )
@@ -190,7 +209,10 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
     _scenario(parser)
     parser.add_argument("--tasks", default="*", metavar="GLOB", help="only at awaits of these tasks")
     parser.add_argument(
-        "--faults", default="cancel,expire", metavar="LIST", help="cancel,expire,fail:OSError,delay:2s,net:reset"
+        "--faults",
+        default="cancel,expire",
+        metavar="LIST",
+        help="cancel,expire,fail:OSError,delay:2s,crash:5s,pause:30s,net:reset",
     )
     parser.add_argument(
         "--at", dest="where", default="*", metavar="GLOB", help="only at these awaits, by function or awaited"
@@ -258,7 +280,10 @@ def _add_diff(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
-    _scenario(parser)
+    _scenario(parser, is_needed=False)
+    parser.add_argument(
+        "--boundary", action="store_true", help="list what a run controls, runs inline, lets through and refuses"
+    )
 
 
 def _add_schema(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from faultloop.cli.console import Console
 from faultloop.cli.executors import executor_by_name
 from faultloop.cli.progress import progress
 from faultloop.cli.project import trace_name, traces_folder
-from faultloop.cli.running import replayable, the_scenario, the_threads
+from faultloop.cli.running import replayable, the_entropy, the_scenario, the_threads
 from faultloop.errors import UsageError
 from faultloop.model.address import parse_kind
 from faultloop.report.failure import needs_line
@@ -89,6 +89,7 @@ def _explored(
             limits=limits,
             checks=checks,
             threads=the_threads(options),
+            entropy=the_entropy(options),
             io=cast("Io", options.io),
             target=ref,
             files=Files(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from faultloop.cli import restart
 from faultloop.cli.arguments import Options, parse_checks, parse_limits
 from faultloop.cli.codes import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
 from faultloop.cli.console import Console
 from faultloop.cli.project import next_steps, project_root, shown_path, trace_name, traces_folder
+from faultloop.errors import UsageError
 from faultloop.model.address import format_fault, parse_fault
+from faultloop.model.entropy import Entropy
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.outcome import Status
 from faultloop.report.story import story
@@ -22,7 +25,7 @@ from faultloop.search.target import Scenario, load_target, relative_ref
 from faultloop.search.tracefile import require_folder, save_trace
 
 if TYPE_CHECKING:
-    from faultloop.model.trace import Order, Trace
+    from faultloop.model.trace import Order, Threads, Trace
     from faultloop.model.world import Io
     from faultloop.search.run import Run
 
@@ -46,6 +49,7 @@ def run_verb(options: Options, console: Console) -> int:
             limits=limits,
             driver=options.driver,
             threads=the_threads(options),
+            entropy=the_entropy(options),
             io=cast("Io", options.io),
             checks=checks,
             target=ref,
@@ -68,9 +72,16 @@ def run_verb(options: Options, console: Console) -> int:
     return run_code(result)
 
 
-def the_threads(options: Options) -> Literal["inline", "real"]:
+def the_threads(options: Options) -> Threads:
     """How work for threads is run."""
-    return "real" if options.threads == "real" else "inline"
+    return cast("Threads", options.threads)
+
+
+def the_entropy(options: Options) -> Entropy:
+    """Where chance and clocks come from."""
+    if options.entropy == "real":
+        return Entropy("real")
+    return Entropy(seed=options.seed or 0, spared=tuple(options.spare))
 
 
 def run_code(result: Run) -> int:
@@ -143,15 +154,35 @@ def short_digest(trace: Trace) -> str:
     return clean(trace.digest.removeprefix("sha256:")[:12], 20) or "(none)"
 
 
+def boundary_verb(console: Console) -> int:
+    """What a run controls, runs inline, lets through and refuses."""
+    from faultloop.report.boundary import boundary_table
+    from faultloop.world.boundary import boundary
+
+    rows = boundary()
+    console.say(boundary_table(rows))
+    console.result({"boundary": [dataclasses.asdict(row) for row in rows]})
+    return FOUND_NOTHING
+
+
 def doctor_verb(options: Options, console: Console) -> int:
     """Run it twice; the first difference, if there is one."""
     from faultloop.search.doctor import diagnose
 
+    if options.boundary:
+        return boundary_verb(console)
+    if not options.target:
+        raise UsageError("name a scenario, or ask for --boundary. See: python -m faultloop doctor --help")
     limits = parse_limits(options.limit)
     ref, _, scenario = the_scenario(options, console)
     with console.program_output():
         diagnosis = diagnose(
-            scenario, limits=limits, threads=the_threads(options), io=cast("Io", options.io), target=ref
+            scenario,
+            limits=limits,
+            threads=the_threads(options),
+            entropy=the_entropy(options),
+            io=cast("Io", options.io),
+            target=ref,
         )
     env = diagnosis.run.trace.env
     versions = ", ".join(f"{name} {version}" for name, version in sorted(env.packages.items()))
@@ -173,8 +204,9 @@ def doctor_verb(options: Options, console: Console) -> int:
             *(f"  alike      {clean(line, 200)}" for line in difference.context[-3:]),
             f"  first run  {clean(difference.expected, 300)}",
             f"  second     {clean(difference.got, 300)}",
-            "  Likely: time, random or uuid read past the loop, the order of a set, or real input and output.",
+            "  Likely: the order of a set, real input and output, or what --boundary lists as let through.",
         ]
+        lines += [f"  thread     {clean(name, 200)} posted to the loop" for name in diagnosis.threads]
     console.say("\n".join(lines))
     console.result(
         {
@@ -182,6 +214,7 @@ def doctor_verb(options: Options, console: Console) -> int:
             "difference": None
             if difference is None
             else {"step": difference.step, "first": difference.expected, "second": difference.got},
+            "threads": list(diagnosis.threads),
             "status": str(diagnosis.run.status),
             "digest": diagnosis.run.trace.digest,
             "python": env.python,

@@ -6,7 +6,18 @@ import ipaddress
 import socket
 from typing import Any
 
+from faultloop.drivers.boundary import declare
 from faultloop.errors import EscapeRefused
+
+declare(
+    "sockets and names of other hosts",
+    "controlled",
+    "a simulated network, io=auto",
+    'io="simulated", "loopback", "real"',
+)
+declare("hosts that nobody in the scenario serves", "refused", "FL301", "a server in the scenario, or world.host")
+declare("sockets of this machine", "through", "real, polled at every turn, by descriptor", 'io="simulated"')
+declare("child processes, signals", "through", "real, best effort: waited for when nothing else can run")
 
 
 def refuse_foreign_host(host: Any) -> None:

@@ -116,7 +116,7 @@ def execute_guided(
         anyio_footprints.install()
         record_touches(lambda number, is_write: touched.append((number, is_write)))
     try:
-        facts = drive(loop, scenario)
+        facts = drive(loop, scenario, settings.around)
     finally:
         record_touches(None)
     return Guided(facts, kept.recorded(), tuple(watcher.steps))

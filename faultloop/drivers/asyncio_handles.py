@@ -16,10 +16,12 @@ from asyncio import events, futures
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from faultloop.drivers import asyncio_nodes
 from faultloop.model.faults import NANOSECONDS
 
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_loop import Loop
+    from faultloop.drivers.asyncio_nodes import Life
     from faultloop.engine.paths import TaskNode
 
 CFuture = asyncio.Future
@@ -29,7 +31,7 @@ CFuture = asyncio.Future
 class Task(asyncio.Task[Any]):
     """asyncio's own C task, with an ordinal and a place for its node."""
 
-    __slots__ = ("group_cancels", "label", "node", "ordinal")
+    __slots__ = ("group_cancels", "home", "label", "node", "ordinal")
 
     group_cancels: int
     """Cancellations by its own TaskGroups that these have not taken back. Unset when there was none."""
@@ -37,6 +39,8 @@ class Task(asyncio.Task[Any]):
     """From 1, in order of creation. Set before __init__, which already hashes the task."""
     label: str
     """The name the program gave it. Unset when it gave none."""
+    home: Life
+    """The life of the node it runs on. Unset when it runs on none."""
     node: TaskNode
     """What the watcher knows of it. Unset unless a watcher saw it being made."""
 
@@ -311,6 +315,8 @@ def make_task(loop: Loop, coro: Any, *, name: object, context: contextvars.Conte
     if name is not None:
         task.label = str(name)
     Task.__init__(task, coro, loop=loop, name=cast(Any, name), context=context, **extra)
+    if loop.nodes is not None:
+        asyncio_nodes.adopt(task, context)
     if extra and loop.complaints is not None and task.done() and task._log_traceback:
         loop.failed_at_once.append(task)
     return task

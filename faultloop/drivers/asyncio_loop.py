@@ -19,7 +19,7 @@ import weakref
 from asyncio import events
 from collections.abc import Callable, Set
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Literal, TypeVarTuple, cast
+from typing import TYPE_CHECKING, Any, TypeVarTuple, cast
 
 from faultloop.drivers import asyncio_ordering, asyncio_threads, asyncio_turns
 from faultloop.drivers.asyncio_handles import (
@@ -36,13 +36,15 @@ from faultloop.drivers.asyncio_handles import (
     make_task,
     set_timer,
 )
+from faultloop.drivers.asyncio_install import install
 from faultloop.drivers.asyncio_network import Network, NetworkLoop
+from faultloop.drivers.asyncio_nodes import Nodes
 from faultloop.drivers.ready import ABSENT, Choose, Ordering, ReadyQueue, ordering_for
 from faultloop.drivers.timers import FOREVER_SECONDS, NEVER, Agenda, instant_of
 from faultloop.errors import EscapeRefused
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
-from faultloop.model.trace import Order
+from faultloop.model.trace import Order, Threads
 
 _Ts = TypeVarTuple("_Ts")
 
@@ -66,7 +68,7 @@ class Loop(NetworkLoop):
 
     order: how freely ready tasks may overtake each other.   choose: answers order questions; None is always calm.
     hold: for order `any`, for how many turns a ready task may be held back; None lifts the bound.
-    threads: whether a job for a thread runs `inline` at a scheduled step, or in a `real` thread.
+    threads: whether a job for a thread runs `inline` at a scheduled step, or in a `real` thread, perhaps `paced`.
     """
 
     _selector: Any = _OpensIo()
@@ -82,7 +84,7 @@ class Loop(NetworkLoop):
         order: Order = "fifo",
         choose: Choose | None = None,
         limits: Limits | None = None,
-        threads: Literal["inline", "real"] = "inline",
+        threads: Threads = "inline",
         hold: int | None = 2,
         network: Callable[[Loop], Network] | None = None,
     ) -> None:
@@ -113,12 +115,16 @@ class Loop(NetworkLoop):
         self.due: list[Timer] = []
         self.inbox: list[tuple[threading.Thread, Any]] = []
         self.inline_job = ""
+        self.slept_inline = 0  # by the thread's job that runs inline, in virtual nanoseconds
+        self.heard_from: list[str] = []  # threads of the program's own that posted, by name
+        self.paced: tuple[int, float] = (-1, 0.0)  # as asyncio_threads.pace keeps it
         self.jobs_running = 0
         self.subprocesses: list[Any] = []
         self.threads_known: Set[threading.Thread] = frozenset()
         """Those that lived when the run began, besides its own."""
         self.threads_at_start = -1
         self.watcher: asyncio_turns.Watcher | None = None
+        self.nodes: Nodes | None = None
         self.next_stop = 0
         self.next_check = min(asyncio_turns.CHECK_STEPS, self.limits.steps)
         self.wall_end = float("inf")
@@ -132,7 +138,7 @@ class Loop(NetworkLoop):
     def _open_io(self) -> None:
         self.reaches_out = True
         self._selector = selectors.DefaultSelector()
-        cast(Any, self)._make_self_pipe()
+        Context().run(cast(Any, self)._make_self_pipe)  # nobody's: not of the code that happens to need it first
 
     @property
     def has_io(self) -> bool:
@@ -149,6 +155,13 @@ class Loop(NetworkLoop):
         return self._hashes
 
     # Time and queueing
+
+    def pass_time(self, nanoseconds: int) -> None:
+        """Let time pass within a step, as a call that blocks does; a thread's job blocks only itself."""
+        if self.inline_job:
+            self.slept_inline += nanoseconds
+        else:
+            asyncio_turns.move(self, nanoseconds)
 
     def set_debug(self, enabled: bool) -> None:
         """Turn asyncio's debug mode on or off. Every future asks for it when it is made, so the answer is in C."""
@@ -299,6 +312,8 @@ class Loop(NetworkLoop):
                 time.sleep(seconds)
             return False
         ready: list[tuple[selectors.SelectorKey, int]] = self._selector.select(seconds)
+        if self.nodes is not None:
+            ready = [event for event in ready if self.nodes.hears(event[0])]
         if not ready:
             return False
         if self.network is not None:
@@ -330,8 +345,7 @@ class Loop(NetworkLoop):
         me: Any = self
         me._check_closed()
         me._check_running()
-        asyncio_ordering.install()
-        asyncio_threads_inline()
+        install()
         hooks = sys.get_asyncgen_hooks()
         me._set_coroutine_origin_tracking(self._debug)
         self._thread_id = threading.get_ident()
@@ -381,9 +395,3 @@ class Loop(NetworkLoop):
 
 def _refuse_push(entry: object) -> None:
     raise RuntimeError("Event loop is closed")
-
-
-@functools.cache
-def asyncio_threads_inline() -> None:
-    """Install the inline answer to anyio's threads, once per process."""
-    asyncio_ordering.on_anyio_backend(asyncio_threads.inline_anyio)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from faultloop.drivers import asyncio_threads
 from faultloop.drivers.asyncio_boundary import refuse_foreign_host
 from faultloop.drivers.asyncio_handles import Callback, set_timer
+from faultloop.drivers.asyncio_nodes import Transports
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -64,6 +65,10 @@ class Network(Protocol):
 
     def unwatch(self, fd: int, *, is_reader: bool) -> bool:
         """Queue the handle no more. Returns whether there was one."""
+        ...
+
+    def look_again(self) -> None:
+        """Who did not listen listens again: whatever is watched may be ready."""
         ...
 
     def simulates(self, host: Any) -> bool:
@@ -114,7 +119,7 @@ class NetworkLoop(asyncio.SelectorEventLoop):
     @functools.cached_property
     def _transports(self) -> weakref.WeakValueDictionary[int, Any]:
         """asyncio's own table; apart from the selector, which a simulated connection has no need of."""
-        return weakref.WeakValueDictionary()
+        return Transports()
 
     def at_instant(self, instant: int, callback: Any, context: Context) -> None:
         """Queue a callback for an instant, in nanoseconds."""

@@ -14,30 +14,30 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import importlib.abc
-import importlib.machinery
 import sys
 import threading
 import types
 from asyncio import events, locks, queues, tasks
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, cast
 
 from faultloop.drivers.asyncio_handles import CFuture, Future
+from faultloop.drivers.boundary import declare
+from faultloop.drivers.imports import when_imported
+
+declare("sets of tasks, futures, locks", "controlled", "in the order of their creation, not of their addresses")
+declare(
+    "sets of other objects, hash() of strings", "through", "by address; strings by the hash seed, which a trace keeps"
+)
 
 _ANYIO_BACKEND = "anyio._backends._asyncio"
 _PRIMITIVES = (locks.Lock, locks.Event, locks.Condition, locks.Semaphore, locks.Barrier, queues.Queue)
-_on_anyio: list[Callable[[ModuleType], None]] = []
 
 
 def on_anyio_backend(patch: Callable[[ModuleType], None]) -> None:
     """Apply a patch to anyio's asyncio backend, now if it is imported, else as soon as it is."""
-    module = sys.modules.get(_ANYIO_BACKEND)
-    if module is not None:
-        patch(module)
-    else:
-        _on_anyio.append(patch)
+    when_imported(_ANYIO_BACKEND, patch)
 
 
 @functools.cache
@@ -49,8 +49,6 @@ def install() -> None:
     _order_as_completed()
     _give_gathers_ordinals()
     on_anyio_backend(_order_child_scopes)
-    if _ANYIO_BACKEND not in sys.modules:
-        sys.meta_path.insert(0, _AnyioFinder())
 
 
 class _NamedLikeFuture(type):
@@ -245,28 +243,3 @@ def _order_child_scopes(backend: ModuleType) -> None:
             self._child_scopes = OrderedSet()
 
     scope.__init__ = __init__
-
-
-class _AnyioFinder(importlib.abc.MetaPathFinder):
-    """Waits for anyio's asyncio backend to be imported, which may well be in the middle of a run."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Find the backend the ordinary way and have it patched once it is loaded."""
-        if fullname != _ANYIO_BACKEND:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is None:
-            return None
-        sys.meta_path.remove(self)
-        loader: Any = spec.loader
-        original = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            original(module)
-            for patch in _on_anyio:
-                patch(module)
-
-        loader.exec_module = exec_module
-        return spec

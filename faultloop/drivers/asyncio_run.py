@@ -8,8 +8,9 @@ import sys
 import time
 from asyncio import events
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from faultloop.drivers.alarm import OutOfTime, clear_alarm, set_alarm
 from faultloop.drivers.asyncio_faults import Injector
@@ -28,21 +29,30 @@ from faultloop.engine.recorder import Recorder
 from faultloop.errors import Deadlock, Livelock, OverLimit, TargetError, UsageError
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Waiting
-from faultloop.model.trace import Order
+from faultloop.model.trace import Order, Threads
 
 Scenario = Callable[[], Awaitable[object]]
+Around = Callable[[Loop], AbstractContextManager[None]]
+
+
+def _nothing(_: Loop) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(slots=True)
 class Settings:
-    """What a run is made under. order, choose, hold, threads, network: as for Loop."""
+    """What a run is made under. order, choose, hold, threads, network: as for Loop.
+
+    around: makes what the whole run happens within, such as chance and clocks of its own.
+    """
 
     order: Order = "fifo"
     choose: Choose | None = None
     hold: int | None = 2
-    threads: Literal["inline", "real"] = "inline"
+    threads: Threads = "inline"
     limits: Limits = field(default_factory=Limits)
     network: Callable[[Loop], Network] | None = None
+    around: Around = _nothing
 
 
 @dataclass(slots=True)
@@ -59,6 +69,7 @@ class Facts:
 
     halted: why the run was ended from outside, or None.   now: virtual nanoseconds.
     alive: the tasks left when the scenario ended.   swallowed: tasks that ended as if they had not been cancelled.
+    heard_from: threads of the program's own that posted to the loop.
     """
 
     value: Any = None
@@ -79,13 +90,14 @@ class Facts:
     obstacle: str = ""
     has_landed: bool = False
     untidy: str = ""
+    heard_from: tuple[str, ...] = ()
 
 
 def execute(scenario: Scenario, settings: Settings, *, strikes: tuple[Strike, ...] = ()) -> Facts:
     """Run a scenario at full speed. strikes: faults at known step numbers, in their order."""
     loop = _make(Loop, settings)
     sweeper = Sweeper(loop, strikes) if strikes else None
-    facts = _run(loop, scenario, sweeper.injector if sweeper is not None else None, None, None)
+    facts = _run(loop, scenario, settings.around, injector=sweeper.injector if sweeper is not None else None)
     if sweeper is not None:
         facts.obstacle, facts.has_landed = sweeper.obstacle, sweeper.landed == len(strikes)
         _remember_injected(facts, sweeper.injector)
@@ -113,7 +125,7 @@ def execute_traced(
     if guide is not None:
         assert keep is not None, "who guides has answers to keep"
         loop.ordering = looking_order(settings.order, loop.queue, _looking(guide), keep, hold=settings.hold)
-    facts = _run(loop, scenario, tracer.injector, tracer, sites)
+    facts = _run(loop, scenario, settings.around, injector=tracer.injector, tracer=tracer, sites=sites)
     facts.swallowed = tuple(node.path for node in tracer.swallowed)
     _remember_injected(facts, tracer.injector)
     facts.has_landed = bool(recorder.delivered)
@@ -143,25 +155,32 @@ def _make(kind: type[Any], settings: Settings) -> Any:
     )
 
 
-def drive(loop: Loop, scenario: Scenario) -> Facts:
+def drive(loop: Loop, scenario: Scenario, around: Around) -> Facts:
     """Run a scenario on a loop that was made for it."""
-    return _run(loop, scenario, None, None, None)
+    return _run(loop, scenario, around)
 
 
 def _run(
-    loop: Loop, scenario: Scenario, injector: Injector | None, tracer: Tracer | None, sites: SiteTable | None
+    loop: Loop,
+    scenario: Scenario,
+    around: Around,
+    *,
+    injector: Injector | None = None,
+    tracer: Tracer | None = None,
+    sites: SiteTable | None = None,
 ) -> Facts:
     facts = Facts()
     loop.complaints = []
     began = time.perf_counter_ns()
     is_clean = False
-    surroundings = _Surroundings(loop)
+    surroundings, world = _Surroundings(loop), around(loop)
+    world.__enter__()
     try:
         try:
             root = loop.create_task(_call(scenario))
             root.add_done_callback(loop.stop_after)
             _drive(loop, root, facts, sites)
-            facts.steps, facts.now = loop.step, loop.now
+            facts.steps, facts.now, facts.heard_from = loop.step, loop.now, tuple(loop.heard_from)
             _look_around(loop, root, facts, tracer, sites)
             is_clean = root.done() and not facts.alive and not facts.open_generators
         finally:
@@ -172,6 +191,7 @@ def _run(
                 injector.release_all()
             facts.untidy = tear_down(loop, is_clean=is_clean)
     finally:
+        world.__exit__(None, None, None)
         surroundings.put_back()
     facts.wall_ns = time.perf_counter_ns() - began
     return facts

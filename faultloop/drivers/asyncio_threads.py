@@ -2,26 +2,42 @@
 
 `inline`: a job for a thread runs on the loop's own thread, at a scheduled step of its own. It runs even if its waiter
 has been cancelled by then, as a real thread's job would. `real`: it runs in a thread; the loop takes no step of virtual
-time while one may still answer.
+time while one may still answer. `paced`: it runs in a thread, and while any lives virtual time goes no faster than real
+time does, for programs in which a thread and a timer race each other.
 """
 
 from __future__ import annotations
 
 import _thread
+import re
 import threading
 import time
 import weakref
 from asyncio import events
 from collections.abc import Callable
+from concurrent.futures.thread import _worker as _pool_worker  # pyright: ignore[reportUnknownVariableType]
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from faultloop.drivers.boundary import declare
+from faultloop.errors import OverLimit
+from faultloop.model.faults import NANOSECONDS
 
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_loop import Loop
 
+for _api in ("loop.run_in_executor", "asyncio.to_thread", "anyio.to_thread.run_sync"):
+    declare(_api, "inline", "runs on the loop's thread at a step of its own", 'threads="real", threads="paced"')
+declare("run_in_executor with a pool of processes", "refused", "FL302", 'a ThreadPoolExecutor, or threads="real"')
+declare("threading.Thread, loop.call_soon_threadsafe", "through", "real; what it posts is taken when all threads rest")
+
 SETTLE_SECONDS = 2.0
 """Real time the loop gives other threads to come to rest before it lets virtual time go on."""
 _POLL_SECONDS = 0.0003
+_PACE_SECONDS = 0.001
+
+_NUMBER = re.compile(r"[-_ ]?[0-9]+")
+Done = Callable[[Any, BaseException | None], object]
 
 _posters: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 """Threads that ever posted to one of our loops: worth waiting for, even if they began before the run."""
@@ -30,12 +46,22 @@ _posters: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 def run_inline(loop: Loop, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """Queue a thread's job as a step of its own. Returns the future of its result."""
     future = loop.create_future()
+    step_inline(loop, lambda: function(*args), function, lambda result, error: answer(future, result, error))
+    return future
 
-    def job() -> None:
+
+def step_inline(loop: Loop, job: Callable[[], Any], name: object, done: Done) -> None:
+    """Queue what a thread would do as a step of its own.
+
+    name: the function that is meant, for people.   done: told the result or the error, later by as much as it slept.
+    """
+
+    def step() -> None:
         events._set_running_loop(None)  # a thread has no running loop either
-        loop.inline_job = getattr(function, "__qualname__", repr(function))
+        loop.inline_job = function_name(name)
+        loop.slept_inline = 0
         try:
-            result, error = function(*args), None
+            result, error = job(), None
         except (SystemExit, KeyboardInterrupt):
             raise  # the job's name stays: it is what the run ended in
         except BaseException as raised:
@@ -43,17 +69,42 @@ def run_inline(loop: Loop, function: Callable[..., Any], args: tuple[Any, ...]) 
         finally:
             events._set_running_loop(loop)
         loop.inline_job = ""
-        if future.done():
-            return
-        if isinstance(error, StopIteration):
-            error = RuntimeError("a thread's job raised StopIteration")
-        if error is not None:
-            future.set_exception(error)
+        slept, loop.slept_inline = loop.slept_inline, 0
+        if slept:
+            loop.call_at((loop.now + slept) / NANOSECONDS, done, result, error)
         else:
-            future.set_result(result)
+            done(result, error)
 
-    loop.call_soon(job)
-    return future
+    loop.call_soon(step)
+
+
+def answer(future: Any, result: Any, error: BaseException | None) -> None:
+    """A thread's job has ended: its waiter, unless it was cancelled meanwhile, is told."""
+    if future.done():
+        return
+    if isinstance(error, StopIteration):
+        error = RuntimeError("a thread's job raised StopIteration")
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def function_name(function: Any) -> str:
+    """What to call a function, or a partial one, without any address."""
+    while (inner := getattr(function, "func", None)) is not None:
+        function = inner
+    return getattr(function, "__qualname__", None) or type(function).__name__
+
+
+def thread_name(thread: threading.Thread) -> str:
+    """What to call a thread without the number that its process gave it: by its target, else by its class or name."""
+    target = getattr(thread, "_target", None)
+    if target is not None:
+        return f"{getattr(target, '__module__', '?')}.{function_name(target)}"
+    if type(thread) is not threading.Thread:
+        return f"{type(thread).__module__}.{type(thread).__qualname__}"
+    return _NUMBER.sub("", thread.name) or "a thread"
 
 
 def post(loop: Loop, handle: Any) -> None:
@@ -61,6 +112,8 @@ def post(loop: Loop, handle: Any) -> None:
     thread = threading.current_thread()
     _posters.add(thread)
     loop.reaches_out = True
+    if (name := thread_name(thread)) not in loop.heard_from:
+        loop.heard_from.append(name)
     loop.inbox.append((thread, handle))
 
 
@@ -95,6 +148,32 @@ def settle(loop: Loop) -> bool:
             break
         before = states
     return drain(loop)
+
+
+def pace(loop: Loop, until: int) -> bool:
+    """Wait until as much real time as virtual has passed since the clock moved. Returns whether something came before.
+
+    until: the instant that virtual time is to move to.
+    """
+    now = time.perf_counter()
+    # The instant at which virtual time last had to wait for real time, and when that began.
+    if loop.paced[0] != loop.now:
+        loop.paced = (loop.now, now)
+    end = loop.paced[1] + (until - loop.now) / NANOSECONDS
+    while now < end and _may_answer(loop):
+        if loop.poll(min(end - now, _PACE_SECONDS)) or drain(loop):
+            return True
+        now = time.perf_counter()
+        if now > loop.wall_end:
+            raise OverLimit(f"over limit: {loop.limits.wall_seconds:g} s of real time, which paced threads take")
+    return drain(loop)
+
+
+def _may_answer(loop: Loop) -> bool:
+    """Whether some thread may still post, other than the idle ones of a pool."""
+    return bool(loop.jobs_running or loop.subprocesses) or any(
+        getattr(thread, "_target", None) is not _pool_worker for thread in _foreign(loop)
+    )
 
 
 def _state(thread: threading.Thread) -> tuple[int, str]:

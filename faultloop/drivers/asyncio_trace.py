@@ -40,6 +40,8 @@ class Wait:
     ordinal: int = 0
     name: str = ""
     """What the task was called then; its path need not say it."""
+    home: str = ""
+    """The node that it ran on."""
 
 
 class _State:
@@ -156,6 +158,8 @@ class Tracer:
             task.node = node
         else:
             self._foreign[id(task)] = (task, node)
+        life = getattr(task, "home", None)
+        node.home = life.node.name if life is not None else ""
         name = getattr(task, "label", "") or task.get_name()
         if not is_default_name(name):
             node.rename(name)
@@ -263,6 +267,7 @@ class Tracer:
                 has_deadline=has_deadline(loop, task),
                 ordinal=getattr(task, "ordinal", 0),
                 name=task.get_name(),
+                home=node.home,
             )
             self.waits.append(state.wait)
         if self._plan is not None:
@@ -282,6 +287,7 @@ class Tracer:
 
     def after_callback(self, runner: Any) -> None:
         """Let go what a deadline held, and record the first waits of eager tasks that the callback made."""
+        self._running = None
         self.injector.release_due()
         if self._eager:
             self._settle_eager()

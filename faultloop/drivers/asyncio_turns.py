@@ -15,10 +15,14 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from faultloop.drivers import asyncio_threads
+from faultloop.drivers.boundary import declare
 from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Choose, Entry
 from faultloop.drivers.timers import NEVER
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
+
+declare("the order of tasks", "controlled", "asyncio's own, or drawn", "order=, seed=")
+declare("asyncio.sleep, timeouts, loop.time", "controlled", "virtual time: it moves when nothing is ready")
 
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_handles import Timer
@@ -66,6 +70,29 @@ class Watcher(Protocol):
     def checkpoint(self) -> None:
         """Called every few thousand steps."""
         ...
+
+
+class _Nobody:
+    """The watcher of a turn that is run entry by entry for another reason."""
+
+    next_stop = 1 << 62
+
+    def before_step(self, task: Any, argument: Any, entry: Entry) -> Any:
+        """Run it."""
+        return argument
+
+    def after_step(self, task: Any) -> None:
+        """Nothing."""
+
+    after_callback = after_step
+
+    def time_moved(self) -> None:
+        """Nothing."""
+
+    checkpoint = time_moved
+
+
+_NOBODY = _Nobody()
 
 
 def spin(loop: Loop) -> None:
@@ -132,20 +159,25 @@ def _is_watched(loop: Loop, end: int) -> bool:
     if loop.step >= loop.next_check:
         _check_limits(loop)
         _set_next_stop(loop)
-    return loop.watcher is not None and loop.watcher.next_stop <= end
+    return loop.nodes is not None or (loop.watcher is not None and loop.watcher.next_stop <= end)
 
 
 def _watched_turn(loop: Loop, turn: Iterator[Entry]) -> None:
-    """A turn that somebody wants to see, entry by entry."""
-    watcher = loop.watcher
-    assert watcher is not None
+    """A turn that somebody wants to see, or in which some nodes may not run, entry by entry."""
+    watcher = loop.watcher if loop.watcher is not None else _NOBODY
+    nodes = loop.nodes
     for entry in turn:
         loop.step += 1
+        if nodes is not None and nodes.keeps(entry):
+            continue
         runner, callback, argument = entry
         if type(runner) is Context:
             task = callback.__self__  # type: ignore[attr-defined]
             argument = watcher.before_step(task, argument, entry)
             if argument is HELD:
+                continue
+            if nodes is not None and nodes.keeps((runner, callback, argument)):  # a fault right before it took its node
+                watcher.after_callback(runner)
                 continue
             runner.run(callback) if argument is ABSENT else runner.run(callback, argument)
             watcher.after_step(task)
@@ -158,6 +190,8 @@ def _watched_turn(loop: Loop, turn: Iterator[Entry]) -> None:
 def _set_next_stop(loop: Loop) -> None:
     watcher = loop.watcher
     loop.next_stop = loop.next_check if watcher is None else min(watcher.next_stop, loop.next_check)
+    if loop.nodes is not None:
+        loop.next_stop = 0
 
 
 def _check_limits(loop: Loop) -> None:
@@ -194,7 +228,10 @@ def idle(loop: Loop) -> None:
     if is_awaited:
         if asyncio_threads.settle(loop) or loop.queue.entries:
             return
-        if (loop.jobs_running or loop.subprocesses) and _wait_for_work(loop):
+        if loop.thread_mode == "paced":
+            if asyncio_threads.pace(loop, _next_instant(loop)):
+                return
+        elif (loop.jobs_running or loop.subprocesses) and _wait_for_work(loop):
             return
     if has_io and loop.network is not None and loop.network.waited():
         return
@@ -203,6 +240,11 @@ def idle(loop: Loop) -> None:
     if has_io and loop.poll(LAST_POLL_SECONDS):
         return
     raise Deadlock(f"deadlock at {loop.now / NANOSECONDS:.3f} s: no task can run and no timer is pending")
+
+
+def _next_instant(loop: Loop) -> int:
+    """Where virtual time would move to; no further than it may go."""
+    return min(next((instant for instant, _ in loop.agenda.live()), NEVER), loop.virtual_end)
 
 
 def _wait_for_work(loop: Loop) -> bool:
@@ -249,6 +291,18 @@ def _advance(loop: Loop) -> bool:
     if loop.watcher is not None:
         loop.watcher.time_moved()
     return True
+
+
+def move(loop: Loop, nanoseconds: int) -> None:
+    """Let time go on within a step. Timers that are overdue then come at the next turn, as they do on asyncio."""
+    loop.now += nanoseconds
+    loop.turns_at_instant = 0
+    while due := loop.agenda.take_next(loop.now)[1]:
+        for timer in due:
+            timer._scheduled = True
+        loop.due.extend(due)
+    if loop.watcher is not None:
+        loop.watcher.time_moved()
 
 
 def _in_any_order(loop: Loop, due: list[Entry], choose: Choose) -> list[Entry]:

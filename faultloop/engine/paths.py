@@ -19,13 +19,15 @@ class TaskNode:
     asks for the path, the task runs, or its parent makes the next one.
     """
 
-    __slots__ = ("_children", "_label", "_path", "_youngest", "coroutine", "index", "parent", "scratch")
+    __slots__ = ("_children", "_label", "_path", "_youngest", "coroutine", "home", "index", "parent", "scratch")
 
     def __init__(self, index: int, coroutine: str, parent: TaskNode | None) -> None:
         self.index = index
         """Place in the run's order of creation, from 0."""
         self.coroutine = coroutine
         self.parent = parent
+        self.home = ""
+        """The name of the node it runs on, if it runs on one."""
         self.scratch: object = None
         """Whatever the driver's watcher keeps about this task."""
         self._label = coroutine

@@ -62,8 +62,8 @@ class Plan:
         self._items = [_Item(number, planned) for number, planned in enumerate(faults)]
         self._waits: dict[str, set[tuple[str, str]]] = {}
         self._seen: dict[tuple[str, str, str], int] = {}
-        self._names: dict[str, str] = {}
-        """What each task was called when it last waited: a program may rename its tasks."""
+        self._names: dict[str, tuple[str, str]] = {}
+        """What each task was called when it last waited, as a program may rename its tasks; and the node it runs on."""
 
     def __getitem__(self, number: int) -> PlannedFault:
         return self._items[number].planned
@@ -83,7 +83,7 @@ class Plan:
         """A task has suspended at this site. name: what it is called now (it may differ from its path's last part)."""
         key = (node.path, function, awaited)
         self._seen[key] = self._seen.get(key, 0) + 1
-        self._names[node.path] = name
+        self._names[node.path] = (name, node.home)
         if not self._items:
             return NOTHING_DUE
         victims: list[int] = []
@@ -125,7 +125,7 @@ class Plan:
         if item.obstacle:
             return NotReached(item.planned, item.obstacle)
         tasks = sorted({path for path, _, _ in self._seen})
-        mine = [path for path in tasks if task_matches(at.task, path, self._names[path])]
+        mine = [path for path in tasks if task_matches(at.task, path, *self._names[path])]
         if not mine:
             named = ", ".join(tasks[:12]) + (", …" if len(tasks) > 12 else "")
             return NotReached(
@@ -172,7 +172,7 @@ def _nearest(wanted: str, candidates: list[str]) -> str:
 def _counts_up(
     task: str, where: str, nth: int, counts: dict[int, int], node: TaskNode, name: str, site: tuple[str, str]
 ) -> bool:
-    if not (task_matches(task, node.path, name) and where_matches(where, *site)):
+    if not (task_matches(task, node.path, name, node.home) and where_matches(where, *site)):
         return False
     counts[node.index] = count = counts.get(node.index, 0) + 1
     return count == nth

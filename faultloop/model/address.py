@@ -3,6 +3,8 @@
     cancel worker-2 @ Pool.acquire #1 woken
     fail:OSError sender @ Conn.send>sock_sendall #2 parked
     delay:250ms worker-* @ sleep
+    crash:5s worker-1 @ Store.finish #1 woken
+    pause:30s worker-1 @ Store.finish
     cancel getter @ Queue.get #1 racing putter @ start
 
 A name with spaces or signs of its own is written in double quotes. Reading what was written gives the same value.
@@ -14,10 +16,22 @@ import re
 from fnmatch import fnmatchcase
 
 from faultloop.errors import AddressError
-from faultloop.model.faults import NANOSECONDS, Address, Cancel, Delay, Expire, Fail, Fault, PlannedFault, Step
+from faultloop.model.faults import (
+    NANOSECONDS,
+    Address,
+    Cancel,
+    Crash,
+    Delay,
+    Expire,
+    Fail,
+    Fault,
+    Pause,
+    PlannedFault,
+    Step,
+)
 from faultloop.model.points import Phase
 
-KINDS = ("cancel", "expire", "fail", "delay")
+KINDS = ("cancel", "expire", "fail", "delay", "crash", "pause")
 _PLAIN = re.compile(r"[^\s@#\"]+")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _NUMBER = re.compile(r"[0-9]+")
@@ -36,7 +50,7 @@ def parse_fault(text: str) -> PlannedFault:
 
 
 def parse_kind(text: str) -> Fault:
-    """Read a fault without its address: `cancel`, `cancel:scope`, `expire`, `fail:OSError`, `delay:2s`."""
+    """Read a fault without its address: `cancel`, `cancel:scope`, `fail:OSError`, `delay:2s`, `crash`, `crash:5s`."""
     reader = _Reader(text)
     fault = reader.fault()
     reader.end()
@@ -61,6 +75,10 @@ def format_kind(fault: Fault) -> str:
             return f"fail:{error}"
         case Delay(nanoseconds):
             return f"delay:{format_duration(nanoseconds)}"
+        case Crash(restart):
+            return f"crash:{format_duration(restart)}" if restart else "crash"
+        case Pause(nanoseconds):
+            return f"pause:{format_duration(nanoseconds)}"
 
 
 def format_duration(nanoseconds: int) -> str:
@@ -82,8 +100,8 @@ def format_fault(planned: PlannedFault) -> str:
     return f"{format_kind(planned.fault)} {format_address(planned.at)}"
 
 
-def task_matches(pattern: str, path: str, name: str = "") -> bool:
-    """Whether a task pattern means the task with this path (and, if it has one of its own, this name).
+def task_matches(pattern: str, path: str, name: str = "", home: str = "") -> bool:
+    """Whether a task pattern means the task with this path (and, if it has them, this name and this node as its home).
 
     A pattern without `/` means the last part of the path, or what stands behind its last dot (anyio names a task by
     its dotted function). One with `/` means the whole path or its end.
@@ -92,6 +110,8 @@ def task_matches(pattern: str, path: str, name: str = "") -> bool:
     candidates = {path, last, last.rpartition(".")[2]}
     if name:
         candidates |= {name, name.rpartition(".")[2]}
+    if home:
+        candidates.add(home)
     if any(pattern == c or glob_matches(pattern, c) for c in candidates):
         return True
     return "/" in pattern and glob_matches("*/" + pattern, path)
@@ -164,13 +184,16 @@ class _Reader:
             if not _ERROR.fullmatch(argument):
                 self.fail("fail needs an exception's name, such as fail:OSError or fail:mypkg.errors.Refused", start)
             return Fail(argument)
-        return Delay(self.duration(argument, start))
+        if kind == "crash":
+            return Crash(self.duration(kind, argument, start) if argument else 0)
+        nanoseconds = self.duration(kind, argument, start)
+        return Delay(nanoseconds) if kind == "delay" else Pause(nanoseconds)
 
-    def duration(self, argument: str, start: int) -> int:
+    def duration(self, kind: str, argument: str, start: int) -> int:
         found = _DURATION.fullmatch(argument) if len(argument) <= 20 else None
         nanoseconds = round(float(found[1]) * _UNITS[found[2]]) if found else 0
         if not 0 < nanoseconds <= DELAY_NS_MAX:
-            self.fail("delay needs a duration of more than nothing, such as delay:250ms or delay:2s", start)
+            self.fail(f"{kind} needs a duration of more than nothing, such as {kind}:250ms or {kind}:2s", start)
         return nanoseconds
 
     def name(self, what: str, *, after: str, stop: tuple[str, ...] = ()) -> str:

@@ -54,7 +54,22 @@ class Delay(msgspec.Struct, frozen=True, tag_field="kind", tag="delay", omit_def
     nanoseconds: int
 
 
-Fault = Cancel | Expire | Fail | Delay
+class Crash(msgspec.Struct, frozen=True, tag_field="kind", tag="crash", omit_defaults=True):
+    """The node of the task dies: all its tasks are gone, with no code of theirs run, and so are its connections.
+
+    restart: after how many virtual nanoseconds it starts again; 0 is never, unless the program sees to it.
+    """
+
+    restart: int = 0
+
+
+class Pause(msgspec.Struct, frozen=True, tag_field="kind", tag="pause", omit_defaults=True):
+    """The node of the task stands still, and then goes on as if nothing had been. nanoseconds: virtual, > 0."""
+
+    nanoseconds: int
+
+
+Fault = Cancel | Expire | Fail | Delay | Crash | Pause
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):

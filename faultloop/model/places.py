@@ -16,10 +16,12 @@ from faultloop.model.faults import (
     NANOSECONDS,
     Address,
     Cancel,
+    Crash,
     Delay,
     Expire,
     Fail,
     Fault,
+    Pause,
     PlannedFault,
     Step,
 )
@@ -51,6 +53,17 @@ class Place:
         if nanoseconds <= 0:
             raise AddressError(f"delay needs more than 0 seconds, got {seconds}")
         return self._of_wake_up(Delay(nanoseconds))
+
+    def crash(self, *, restart_after: float = 0) -> PlannedFault:
+        """Let the task's node die there. restart_after: virtual seconds until it starts again; 0 is never."""
+        return PlannedFault(Crash(round(restart_after * NANOSECONDS)), self.address)
+
+    def pause(self, seconds: float) -> PlannedFault:
+        """Let the task's node stand still. seconds: virtual, > 0."""
+        nanoseconds = round(seconds * NANOSECONDS)
+        if nanoseconds <= 0:
+            raise AddressError(f"pause needs more than 0 seconds, got {seconds}")
+        return PlannedFault(Pause(nanoseconds), self.address)
 
     def _of_wake_up(self, fault: Fault) -> PlannedFault:
         if self.address.phase is Phase.RACING:

@@ -23,6 +23,10 @@ Order = Literal["fifo", "batch", "any"]
 """How freely ready tasks may overtake each other; `fifo` is asyncio's own promise."""
 
 
+Threads = Literal["inline", "real", "paced"]
+"""Where work for threads is done: on the loop's thread, in threads, in threads that virtual time does not outrun."""
+
+
 class Environment(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the run was recorded. packages: versions of what the program had imported and the run depends on."""
 
@@ -154,7 +158,7 @@ class Trace(msgspec.Struct, frozen=True):
     seed: int | None = None
     order: Order = "fifo"
     hold: Annotated[int, msgspec.Meta(ge=1)] | None = 2
-    threads: Literal["inline", "real"] = "inline"
+    threads: Threads = "inline"
     world: World = World()
     checks: dict[str, Literal["violation", "note", "off"]] = {}
     faults: tuple[PlannedFault, ...] = ()

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from faultloop.model.entropy import Entropy
+
 Io = Literal["auto", "simulated", "loopback", "real"]
 """Which network a run has.
 
@@ -16,7 +18,8 @@ processes; best effort, for nobody can replay them.
 
 
 class World(msgspec.Struct, frozen=True, omit_defaults=True):
-    """io: which network.   faults: the kinds of network fault that may be drawn, sorted."""
+    """io: which network.   faults: the kinds of network fault that may be drawn, sorted.   entropy: chance and time."""
 
     io: Io = "auto"
     faults: tuple[str, ...] = ()
+    entropy: Entropy = Entropy()

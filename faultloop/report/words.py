@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from faultloop.model.address import format_duration
-from faultloop.model.faults import NANOSECONDS, Cancel, Delay, Expire, Fail, Fault, PlannedFault, Step
+from faultloop.model.faults import NANOSECONDS, Cancel, Crash, Delay, Expire, Fail, Fault, Pause, PlannedFault, Step
 from faultloop.model.outcome import Outcome, Status
 from faultloop.model.points import Phase
 from faultloop.model.trace import Choices
@@ -101,6 +101,10 @@ def fault_words(fault: Fault, task: str) -> str:
             return f"{clean(error, 80)} raised in {task} at one await"
         case Delay(nanoseconds):
             return f"Delaying {task} by {format_duration(nanoseconds)} at one await"
+        case Crash():
+            return f"A crash of the node of {task} at one await"
+        case Pause(nanoseconds):
+            return f"A pause of {format_duration(nanoseconds)} of the node of {task} at one await"
 
 
 def verb_words(fault: Fault, task: str) -> str:
@@ -114,6 +118,10 @@ def verb_words(fault: Fault, task: str) -> str:
             return f"raise {clean(error, 80)} in {task}"
         case Delay(nanoseconds):
             return f"delay {task} by {format_duration(nanoseconds)}"
+        case Crash(restart):
+            return f"crash the node of {task}" + (f", up again {format_duration(restart)} later" if restart else "")
+        case Pause(nanoseconds):
+            return f"pause the node of {task} for {format_duration(nanoseconds)}"
 
 
 def subject(faults: tuple[PlannedFault, ...], choices: Choices, names: dict[str, str]) -> str:

@@ -6,23 +6,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from faultloop.checks.standard import Checks, read_checks
 from faultloop.drivers.asyncio_run import Settings
 from faultloop.drivers.ready import Choose
+from faultloop.errors import UsageError
+from faultloop.model.entropy import Entropy
 from faultloop.model.limits import Limits
-from faultloop.model.trace import Order, Trace
+from faultloop.model.trace import Order, Threads, Trace
 from faultloop.model.world import Io, World
+from faultloop.world.entropy import around
 from faultloop.world.faults import network_faults_in
 from faultloop.world.modes import network_of, world_of
 
-Threads = Literal["inline", "real"]
+AnyEntropy = Entropy | Literal["seeded", "real"]
+"""Where chance and clocks come from, as a user says it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What is the same for all runs of one exploration.
 
-    threads: as for Loop.   hold: for order `any`, None for no bound.   world: which network there is.
+    threads: as for Loop.   hold: for order `any`, None for no bound.   world: its network, chance and time.
     """
 
     limits: Limits
@@ -40,15 +46,19 @@ class Conditions:
         checks: Checks | None = None,
         hold: int | None = 2,
         io: Io = "auto",
+        entropy: AnyEntropy = "seeded",
+        seed: int | None = None,
         faults: Iterable[object] = (),
     ) -> Conditions:
         """Conditions from what a user gives; None is the usual. faults: of these, those of the network are the world's.
 
-        Raises UsageError: FL516 for an unknown io, FL514 for an unknown network fault.
+        seed: of all that is drawn, chance too unless `entropy` has its own.
+        Raises UsageError: FL516 for an unknown io, FL530 for an unknown entropy, FL514 for an unknown network fault.
         """
         usual = limits if limits is not None else Limits()
         judged = checks if checks is not None else Checks()
-        return cls(usual, threads, judged, hold, world_of(io, network_faults_in(faults)))
+        world = msgspec.structs.replace(world_of(io, network_faults_in(faults)), entropy=read_entropy(entropy, seed))
+        return cls(usual, threads, judged, hold, world)
 
     @classmethod
     def of_trace(cls, trace: Trace, checks: Checks | None = None) -> Conditions:
@@ -58,4 +68,14 @@ class Conditions:
 
     def settings(self, order: Order, choose: Choose | None = None) -> Settings:
         """What the driver has to know."""
-        return Settings(order, choose, self.hold, self.threads, self.limits, network_of(self.world))
+        network, within = network_of(self.world), around(self.world.entropy)
+        return Settings(order, choose, self.hold, self.threads, self.limits, network, within)
+
+
+def read_entropy(entropy: AnyEntropy, seed: int | None) -> Entropy:
+    """What a run draws from. seed: of whatever else is drawn; None is calm."""
+    if isinstance(entropy, Entropy):
+        return entropy
+    if entropy not in ("seeded", "real"):
+        raise UsageError(f'entropy is "seeded", "real" or an Entropy, not "{entropy}"', code="FL530")
+    return Entropy(entropy, (seed or 0) if entropy == "seeded" else 0)

@@ -8,18 +8,24 @@ from faultloop.deciders.calm import Calm
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.model.limits import Limits
+from faultloop.model.trace import Threads
 from faultloop.model.world import Io
-from faultloop.search.conditions import Conditions, Threads
+from faultloop.search.conditions import AnyEntropy, Conditions
 from faultloop.search.run import Run, describe_target, run_with
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What two calm runs had in common. difference: the first one, or None. run: the first of them."""
+    """What two calm runs had in common.
+
+    difference: the first one, or None.   run: the first of them.   threads: those of the program's own that posted to
+    the loop, by name.
+    """
 
     deterministic: bool
     difference: Divergence | None
     run: Run
+    threads: tuple[str, ...] = ()
 
 
 def diagnose(
@@ -27,15 +33,18 @@ def diagnose(
     *,
     limits: Limits | None = None,
     threads: Threads = "inline",
+    entropy: AnyEntropy = "seeded",
     io: Io = "auto",
     target: str = "",
 ) -> Diagnosis:
     """Run a scenario twice without any fault and compare the runs event by event."""
-    under = Conditions.of(limits=limits, threads=threads, io=io)
+    under = Conditions.of(limits=limits, threads=threads, io=io, entropy=entropy)
     named = target or describe_target(scenario)
-    first, second = (run_with(scenario, Calm(), under, target=named).run for _ in range(2))
-    difference = divergence(first.trace, second.trace)
-    same = first.trace.digest == second.trace.digest
+    first, second = (run_with(scenario, Calm(), under, target=named) for _ in range(2))
+    once, again = first.run.trace, second.run.trace
+    difference = divergence(once, again)
+    same = once.digest == again.digest
     if not same and difference is None:
-        difference = Divergence(0, first.trace.digest, second.trace.digest)
-    return Diagnosis(same, difference, first)
+        difference = Divergence(0, once.digest, again.digest)
+    heard_from = tuple(dict.fromkeys((*first.facts.heard_from, *second.facts.heard_from)))
+    return Diagnosis(same, difference, first.run, heard_from)

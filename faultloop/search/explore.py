@@ -26,16 +26,16 @@ from faultloop.errors import UsageError
 from faultloop.model.address import format_kind, parse_kind
 from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
-from faultloop.model.trace import Choices, Order
+from faultloop.model.trace import Choices, Order, Threads
 from faultloop.model.world import Io
-from faultloop.search.conditions import Conditions, Threads
+from faultloop.search.conditions import AnyEntropy, Conditions
 from faultloop.search.dispatch import Dispatch, crew_for
 from faultloop.search.findings import Cause, Exploration, Failure, NotTried, causes_of
 from faultloop.search.journal import open_journal
 from faultloop.search.ledger import Ledger, OnProgress
 from faultloop.search.memory import recall, remember
 from faultloop.search.program import Program, forget, make_program
-from faultloop.search.run import Observed, Run
+from faultloop.search.run import Observed, threads_in_words
 from faultloop.search.runner import Brief, observing
 from faultloop.search.shrink import BUDGET
 from faultloop.search.smallest import smallest
@@ -89,6 +89,7 @@ def explore(
     executor: Executor | None = None,
     limits: Limits | None = None,
     threads: Threads = "inline",
+    entropy: AnyEntropy = "seeded",
     io: Io = "auto",
     checks: Checks | None = None,
     target: str = "",
@@ -108,14 +109,16 @@ def explore(
     first: stop at the first failure.   observe: modules, by name or pattern, whose state tells strategies what touches
     it; runs are slower (benchmarks/observing.py).
     jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
-    limits, threads, io, checks, target: as for `run`.   on_progress: told how far it is, several times a second.
+    limits, threads, io, entropy, checks, target: as for `run`.   on_progress: told how far it is, often.
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
     Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
     _require(strategy, runs, depth, order, hold)
     mine = (kind for kind in faults if not is_network_fault(kind))
     kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in mine)
-    under = Conditions.of(limits=limits, threads=threads, checks=checks, hold=hold, io=io, faults=faults)
+    under = Conditions.of(
+        limits=limits, threads=threads, checks=checks, hold=hold, io=io, entropy=entropy, seed=seed, faults=faults
+    )
     program = make_program(scenario, under, target=target, scope=Scope(kinds, tasks, where), observe=observe)
     asked = _Asked(strategy, seed, order, depth, jobs, executor, files if files is not None else Files())
     return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
@@ -147,6 +150,7 @@ class _Asked:
             "faults": ", ".join((*map(format_kind, program.scope.kinds), *program.under.world.faults)),
             "tasks": program.scope.tasks,
             "at": program.scope.where,
+            "entropy": str(program.under.world.entropy),
             "jobs": self.jobs if self.executor is None else "an executor",
         }
 
@@ -167,7 +171,7 @@ def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
 def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     calm, again = program.calm(), program.traced()
     ledger.runs = 2
-    if (objection := _objection(calm.run, again.run)) is not None:
+    if (objection := _objection(calm, again)) is not None:
         return _refused(program, calm, objection, ledger)
     digest = calm.run.trace.digest
     reason = ""
@@ -234,13 +238,14 @@ def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int 
 # Before and after
 
 
-def _objection(calm: Run, again: Run) -> str | None:
+def _objection(first: Observed, second: Observed) -> str | None:
     """Why a search would say nothing: the calm run fails, or is not the same twice."""
+    calm, again = first.run, second.run
     if calm.status.is_failure:
         return "the scenario fails without any fault, so nothing was explored"
     if calm.trace.digest != again.trace.digest:
         difference = divergence(calm.trace, again.trace) or Divergence(0, calm.trace.digest, again.trace.digest)
-        return f"not deterministic: {difference}"
+        return f"not deterministic: {difference}{threads_in_words(first, second)}"
     if calm.status.value != "passed":
         return f"the calm run ended as «{calm.status.value}»: {calm.trace.outcome.message}"
     return None

@@ -33,9 +33,9 @@ from faultloop.model.address import parse_fault
 from faultloop.model.faults import NANOSECONDS, Fail, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Status
-from faultloop.model.trace import Environment, Order, Stats, Target, Trace, digest_of
+from faultloop.model.trace import Environment, Order, Stats, Target, Threads, Trace, digest_of
 from faultloop.model.world import Io
-from faultloop.search.conditions import Conditions, Threads
+from faultloop.search.conditions import AnyEntropy, Conditions
 from faultloop.search.place import find_root
 from faultloop.search.target import fingerprint
 from faultloop.world.faults import is_network_fault
@@ -91,6 +91,7 @@ def run(
     limits: Limits | None = None,
     driver: str = "asyncio",
     threads: Threads = "inline",
+    entropy: AnyEntropy = "seeded",
     io: Io = "auto",
     checks: Checks | None = None,
     target: str = "",
@@ -100,6 +101,7 @@ def run(
     seed: draws the order of what is ready, as far as `order` allows; None is plain asyncio's order.
     faults: planned faults, as text or from `faultloop.at`; and kinds of network fault (`net:reset`, `net` for all), of
     which the seed draws where they strike.   io: which network the run has (see faultloop.model.world).
+    entropy: what chance and clocks are: `seeded` by the same seed and virtual, or the machine's.
     target: how the trace names the scenario; found out for a function at the top of a file.
     Never raises for the program's own errors: see `Run.status` and `Run.raise_if_failed()`.
     Raises UsageError and its kind for what is asked wrongly.
@@ -112,7 +114,7 @@ def run(
     return run_with(
         scenario,
         decider,
-        Conditions.of(limits=limits, threads=threads, checks=checks, io=io, faults=faults),
+        Conditions.of(limits=limits, threads=threads, checks=checks, io=io, entropy=entropy, seed=seed, faults=faults),
         faults=read_faults(faults),
         seed=seed,
         order=order,
@@ -211,6 +213,12 @@ def _with_history(trace: Trace, facts: Facts, recorder: Recorder, sites: SiteTab
         stats=Stats(facts.steps, facts.now, facts.wall_ns, recorder.dropped),
         digest=digest_of(trace.choices, trace.faults, tasks, all_sites, events, trace.outcome.status.value),
     )
+
+
+def threads_in_words(*runs: Observed) -> str:
+    """Which threads of the program's own a difference between runs may come from; nothing if there were none."""
+    names = dict.fromkeys(name for observed in runs for name in observed.facts.heard_from)
+    return f"; threads of its own posted to the loop: {', '.join(names)}" if names else ""
 
 
 def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...]:

@@ -50,6 +50,7 @@ from faultloop.search.units import (
     Singles,
     Unit,
 )
+from faultloop.world.entropy import kept
 
 TRIALS_PER_ORDER = 6
 """How many faults are tried on each order drawn: the order is traced once for all of them."""
@@ -119,8 +120,11 @@ def prepare(brief: Brief) -> Callable[[Commission], Report]:
 
 @contextmanager
 def observing(program: Program) -> Generator[Observation]:
-    """Observe what the program wants observed, here and in processes that are forked meanwhile."""
-    with observed(program.observe) as observation:
+    """Observe what the program wants observed, here and in processes that are forked meanwhile.
+
+    Chance and clocks of the runs are kept in place as well, for as long.
+    """
+    with kept(program.under.world.entropy), observed(program.observe) as observation:
         _observing.add(program.number)
         try:
             yield observation

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from faultloop.drivers.asyncio_faults import NO_NODE
 from faultloop.drivers.asyncio_sweep import Strike
 from faultloop.drivers.asyncio_trace import Wait
 from faultloop.model.address import format_kind, task_matches, where_matches
-from faultloop.model.faults import Address, Cancel, Delay, Expire, Fail, Fault, PlannedFault, Step
+from faultloop.model.faults import Address, Cancel, Crash, Delay, Expire, Fail, Fault, Pause, PlannedFault, Step
 from faultloop.model.points import Phase, Site
 from faultloop.search.run import Observed
 
@@ -42,7 +43,7 @@ class Scope:
     def covers(self, parent: Observed, wait: Wait) -> bool:
         """Whether this wait is to be hit."""
         site = parent.sites.sites[wait.site]
-        is_mine = task_matches(self.tasks, wait.node.path, wait.name)
+        is_mine = task_matches(self.tasks, wait.node.path, wait.name, wait.home)
         return is_mine and where_matches(self.where, site.function, site.awaited)
 
     def spares(self, site: Site, kind: Fault) -> bool:
@@ -88,6 +89,8 @@ def identity(parent: Observed, wait: Wait) -> tuple[str, str, int]:
 def _trials_at(parent: Observed, wait: Wait, kind: Fault, phase: Phase) -> Iterator[Trial]:
     if isinstance(kind, Expire | Delay) and phase is not Phase.WOKEN:
         return  # both act on the wake-up: one phase says it all
+    if isinstance(kind, Crash | Pause) and phase is Phase.RACING:
+        return  # a node is told nothing of steps elsewhere until it runs again: that is `woken`
     path, where, nth = identity(parent, wait)
     match phase:
         case Phase.PARKED:
@@ -95,7 +98,7 @@ def _trials_at(parent: Observed, wait: Wait, kind: Fault, phase: Phase) -> Itera
             yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase)))
         case Phase.WOKEN:
             # After a bare yield the task is ready at once: parked and woken are the same moment.
-            if wait.woken and not (wait.is_bare and isinstance(kind, Cancel)):
+            if wait.woken and not (wait.is_bare and isinstance(kind, Cancel | Crash | Pause)):
                 strike = Strike(kind, phase, wait.parked, wait.woken, wait.ordinal)
                 yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase)))
         case Phase.RACING:
@@ -110,6 +113,8 @@ def _obstacle(parent: Observed, scope: Scope, wait: Wait, kind: Fault) -> str:
         return f"{format_kind(kind)}: a task of asyncio's own; name it in the pattern of tasks to have it hit"
     if isinstance(kind, Expire) and not wait.has_deadline:
         return "expire: no deadline covers the await"
+    if isinstance(kind, Crash | Pause) and not wait.home:
+        return f"{format_kind(kind).partition(':')[0]}: {NO_NODE}"
     if isinstance(kind, Fail) and wait.is_bare:
         return "fail: a bare yield (sleep(0)) cannot fail"
     return ""

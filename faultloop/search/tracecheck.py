@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
-from faultloop.model.faults import NANOSECONDS, Address, Delay, Step
+from faultloop.model.faults import NANOSECONDS, Address, Crash, Delay, Pause, Step
 from faultloop.model.points import Phase
 from faultloop.model.trace import Trace
 
@@ -37,8 +37,10 @@ def complaints(trace: Trace) -> Iterator[str]:
     yield from _limit_complaints(trace)
     for number, planned in enumerate(trace.faults):
         yield from _address_complaints(f"faults[{number}].at", planned.at)
-        if isinstance(planned.fault, Delay) and not 0 < planned.fault.nanoseconds <= INT_MAX:
+        if isinstance(planned.fault, Delay | Pause) and not 0 < planned.fault.nanoseconds <= INT_MAX:
             yield f"faults[{number}].fault.nanoseconds: expected 1 to {INT_MAX}"
+        if isinstance(planned.fault, Crash) and not 0 <= planned.fault.restart <= INT_MAX:
+            yield f"faults[{number}].fault.restart: expected 0 to {INT_MAX}"
     for number, landed in enumerate(trace.delivered):
         yield from _range_complaints(f"delivered[{number}].plan", landed.plan, 0, len(trace.faults) - 1)
         yield from _range_complaints(f"delivered[{number}].step", landed.step, 0, INT_MAX)

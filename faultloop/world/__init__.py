@@ -1,8 +1,10 @@
-"""What surrounds the program: for now, its network. Call these inside a scenario; they act on the run it is in.
+"""What surrounds the program: network, machines, disks, time. Call these in a scenario: they act on its run.
 
 world.host("db", "10.0.0.5")                  a host and its address
 world.link("localhost", "db", latency=0.05)   how far away it is
 world.partition("localhost", "db")            … until world.heal()
+world.node("worker-1").start(work, queue)     tasks that crash, pause and start again together
+world.disk("worker-1").open("log")            what is synced outlives a crash
 """
 
 from __future__ import annotations
@@ -10,10 +12,26 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from faultloop.model.faults import NANOSECONDS
+from faultloop.world.disk import Disk, File, disk
 from faultloop.world.hosts import Host
 from faultloop.world.network import current_network
+from faultloop.world.nodes import Node, node
 
-__all__ = ["Host", "fell", "heal", "host", "link", "on", "partition", "rise"]
+__all__ = [
+    "Disk",
+    "File",
+    "Host",
+    "Node",
+    "disk",
+    "fell",
+    "heal",
+    "host",
+    "link",
+    "node",
+    "on",
+    "partition",
+    "rise",
+]
 
 
 def host(name: str, *addresses: str) -> Host:

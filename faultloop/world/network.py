@@ -149,18 +149,24 @@ class Network:
 
     def poll(self) -> None:
         """Queue the handles of what is ready, by descriptor."""
-        candidates, push = self.candidates, self._loop.queue.push_callback
+        candidates, push, nodes = self.candidates, self._loop.queue.push_callback, self._loop.nodes
         for fd in sorted(candidates) if len(candidates) > 1 else tuple(candidates):
             end = candidates[fd]
             is_hit = False
-            if (reader := end.reader) is not None and end.can_read():
+            if (reader := end.reader) is not None and end.can_read() and (nodes is None or nodes.listens(reader[0])):
                 push(reader)
                 is_hit = True
-            if (writer := end.writer) is not None and end.can_write():
+            if (writer := end.writer) is not None and end.can_write() and (nodes is None or nodes.listens(writer[0])):
                 push(writer)
                 is_hit = True
             if not is_hit:
                 del candidates[fd]
+
+    def look_again(self) -> None:
+        """Who did not listen listens again: whatever is watched may be ready."""
+        for fd, end in self._descriptions.items():
+            if end.reader is not None or end.writer is not None:
+                self.candidates[fd] = end
 
     @property
     def handles(self) -> list[Any]:

@@ -47,6 +47,9 @@ class Outside:
         """Nothing is simulated."""
         return False
 
+    def look_again(self) -> None:
+        """Nothing is simulated."""
+
     def simulates(self, host: Any) -> bool:
         """Nothing is simulated."""
         return False

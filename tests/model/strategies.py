@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from faultloop.model.faults import Address, Cancel, Delay, Expire, Fail, PlannedFault, Step
+from faultloop.model.faults import Address, Cancel, Crash, Delay, Expire, Fail, Fault, Pause, PlannedFault, Step
 from faultloop.model.outcome import Finding, Outcome, Raised, Status, Waiting
 from faultloop.model.points import AwaitPoint, Phase, Site
 from faultloop.model.trace import Choices, Delivered, Departure, Environment, Event, Stats, Target, TaskEntry, Trace
@@ -35,7 +35,10 @@ def addresses(*, racing: bool = True) -> st.SearchStrategy[Address]:
 
 
 def planned_faults() -> st.SearchStrategy[PlannedFault]:
-    anywhere = st.builds(Cancel, via=st.sampled_from(["auto", "task", "scope"])) | st.builds(Fail, error=ERROR)
+    anywhere: st.SearchStrategy[Fault] = st.builds(Cancel, via=st.sampled_from(["auto", "task", "scope"])) | st.builds(
+        Fail, error=ERROR
+    )
+    anywhere |= st.builds(Crash, restart=st.integers(0, 2**53)) | st.builds(Pause, nanoseconds=st.integers(1, 2**53))
     # A double holds every duration up to 2**53 units exactly, which is how the text of one is read.
     at_wakeup = st.just(Expire()) | st.builds(Delay, nanoseconds=st.integers(1, 2**53))
     return st.builds(PlannedFault, anywhere, addresses()) | st.builds(PlannedFault, at_wakeup, addresses(racing=False))

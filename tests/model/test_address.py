@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from faultloop.errors import AddressError
 from faultloop.model.address import format_duration, format_fault, parse_fault, parse_kind, task_matches, where_matches
-from faultloop.model.faults import Address, Cancel, Delay, Expire, Fail, PlannedFault, Step
+from faultloop.model.faults import Address, Cancel, Crash, Delay, Expire, Fail, Pause, PlannedFault, Step
 from faultloop.model.points import Phase
 from tests.model.strategies import PROPERTY, planned_faults
 
@@ -55,6 +55,9 @@ def test_a_damaged_address_is_read_or_pointed_into(planned: PlannedFault, data: 
         ("cancel:scope w @ f #2 woken", PlannedFault(Cancel(via="scope"), Address("w", "f", 2, Phase.WOKEN))),
         ("  expire   w@f  ", PlannedFault(Expire(), Address("w", "f"))),
         ("fail:OSError w @ A.b>recv", PlannedFault(Fail("OSError"), Address("w", "A.b>recv"))),
+        ("crash w @ f", PlannedFault(Crash(), Address("w", "f"))),
+        ("crash:5s w @ f woken", PlannedFault(Crash(5_000_000_000), Address("w", "f", 1, Phase.WOKEN))),
+        ("pause:30s w @ f #2", PlannedFault(Pause(30_000_000_000), Address("w", "f", 2))),
         ("delay:1.5s w @ f woken", PlannedFault(Delay(1_500_000_000), Address("w", "f", 1, Phase.WOKEN))),
         ('cancel "my task" @ f', PlannedFault(Cancel(), Address("my task", "f"))),
         (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from faultloop.model.faults import NANOSECONDS, Delay, Expire, PlannedFault
+from faultloop.model.faults import NANOSECONDS, Delay, Expire, Pause, PlannedFault
 from faultloop.model.points import Phase
 from faultloop.search.shrink.attempts import Attempts, Faults
 from faultloop.search.shrink.edits import chunks
@@ -34,7 +34,7 @@ def simplify_faults(attempts: Attempts) -> None:
 def plainer_faults(planned: PlannedFault) -> Iterator[PlannedFault]:
     """What to try instead of a fault, the plainest first; all of less weight."""
     durations: list[int | None] = [None]
-    if isinstance(planned.fault, Delay):
+    if isinstance(planned.fault, Delay | Pause):
         durations = [n for n in _ROUND_DELAYS if n < planned.fault.nanoseconds] + [None]
     phases: tuple[Phase, ...] = (Phase.PARKED, Phase.WOKEN, Phase.RACING)
     if isinstance(planned.fault, Delay | Expire):
@@ -44,7 +44,9 @@ def plainer_faults(planned: PlannedFault) -> Iterator[PlannedFault]:
             racing = planned.at.racing if phase is Phase.RACING else None
             if phase is Phase.RACING and racing is None:
                 continue
-            fault = planned.fault if nanoseconds is None else Delay(nanoseconds)
+            fault = planned.fault
+            if nanoseconds is not None:
+                fault = msgspec.structs.replace(fault, nanoseconds=nanoseconds)
             candidate = PlannedFault(fault, msgspec.structs.replace(planned.at, phase=phase, racing=racing))
             if weight_of(candidate) < weight_of(planned):
                 yield candidate

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from faultloop.model.faults import Delay, PlannedFault
+from faultloop.model.faults import Delay, Pause, PlannedFault
 from faultloop.model.points import Phase
 
 Base = Literal["run-on", "oldest"]
@@ -156,9 +156,9 @@ _PHASES = {Phase.PARKED: 0, Phase.WOKEN: 1, Phase.RACING: 2}
 
 
 def weight_of(planned: PlannedFault) -> int:
-    """How hard a fault is to picture: the phase first, then how long a delay lasts."""
+    """How hard a fault is to picture: the phase first, then how long a delay or a pause lasts."""
     phase = _PHASES[planned.at.phase] << 64
-    return phase + planned.fault.nanoseconds if isinstance(planned.fault, Delay) else phase
+    return phase + planned.fault.nanoseconds if isinstance(planned.fault, Delay | Pause) else phase
 
 
 def blocks_of(schedule: Iterable[int]) -> tuple[Block, ...]:

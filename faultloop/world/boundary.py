@@ -1,0 +1,23 @@
+"""The whole boundary of a run: every row that the code declares, once all of that code is loaded."""
+
+from __future__ import annotations
+
+import importlib
+
+from faultloop.drivers.boundary import Row, declared
+
+_DECLARING = (
+    "faultloop.drivers.asyncio_loop",
+    "faultloop.world.entropy",
+)
+"""The modules that declare, or that load those that do."""
+
+
+def boundary() -> tuple[Row, ...]:
+    """All rows, what is controlled first."""
+    for name in _DECLARING:
+        importlib.import_module(name)
+    from faultloop.world.entropy import patches
+
+    patches()  # each patch is declared when it is made
+    return declared()

@@ -1,0 +1,138 @@
+"""Machines of a scenario: what runs on one dies, stands still and starts again together, and has one clock.
+
+worker = world.node("worker-1")
+worker.start(work, queue)          a task of the node, made again at each restart
+worker.crash(); worker.restart()   or planned: `crash:5s worker-1 @ Store.finish #1 woken`
+worker.jump(-3600)                 its wall clock is set back by an hour
+"""
+
+from __future__ import annotations
+
+from asyncio import events
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any
+
+from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio_nodes import LIFE, Nodes
+from faultloop.drivers.asyncio_nodes import Node as Machine
+from faultloop.errors import UsageError
+from faultloop.model.faults import NANOSECONDS
+
+
+class Node:
+    """A machine by its name. As a context manager it takes in the tasks that are made inside.
+
+    Do not wait inside: what wakes the waiter would be the node's as well.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._tokens: list[Any] = []
+
+    @property
+    def name(self) -> str:
+        """What it is called, in fault addresses too."""
+        return self._machine.name
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has not crashed since it was last started."""
+        return self._machine.life is not None
+
+    @property
+    def crashes(self) -> int:
+        """How often it has crashed."""
+        return self._machine.crashes
+
+    def start(self, function: Callable[..., Coroutine[Any, Any, object]], *args: Any, name: str = "") -> None:
+        """Run an async function on it, now and at each restart.
+
+        name: of its task; by default the node's for the first, and `node.function` for others.
+        Raises UsageError (FL531) when the node is down.
+        """
+        if not self.is_up:
+            raise UsageError(f"node {self.name} is down: restart it before something is started on it", code="FL531")
+        called = name or (f"{self.name}.{function.__name__}" if self._machine.boots else self.name)
+        self._machine.start((function, args, called))
+
+    async def finished(self) -> None:
+        """Wait until all that it was started with has ended, in this life or a later one. Raises what that raised.
+
+        A node that is down and is never restarted does not finish.
+        """
+        await self._machine.finished()
+
+    def crash(self) -> None:
+        """Let it die: its tasks are gone where they are, and none of their code runs any more.
+
+        Not for code of the node's own: that would go on until it waits.
+        """
+        self._machine.crash()
+
+    def restart(self, *, after: float = 0) -> None:
+        """Start it again with all that it was started with, if it is down. after: virtual seconds from now."""
+        if after:
+            self._machine.later(round(after * NANOSECONDS), self._machine.restart)
+        else:
+            self._machine.restart()
+
+    def pause(self) -> None:
+        """Let it stand still until `resume`: a process that is stopped, a machine that is moved, a long collection."""
+        self._machine.pause()
+
+    def resume(self) -> None:
+        """Let it go on, as if nothing had been."""
+        self._machine.resume()
+
+    def jump(self, seconds: float) -> None:
+        """Set its wall clock forward, or back if negative. `monotonic` and timers do not notice."""
+        self._machine.wall_offset += round(seconds * NANOSECONDS)
+
+    def drift(self, fraction: float) -> None:
+        """Let its wall clock go faster than time by a fraction from now on: 0.001 gains a second in a thousand."""
+        machine = self._machine
+        ahead = machine.wall_ahead
+        machine.wall_drift = fraction
+        machine.wall_offset += ahead - machine.wall_ahead
+
+    def at_crash(self, hook: Callable[[], None]) -> None:
+        """Have something done whenever it crashes: what that does to its surroundings.
+
+        By default its connections are closed, as those of a process that dies. With
+        `node.at_crash(lambda: world.fell(host))` its machine falls silent instead.
+        """
+        self._machine.at_crash.append(hook)
+
+    def __enter__(self) -> Node:
+        if self._machine.life is None:
+            raise UsageError(f"node {self.name} is down: restart it before something is started on it", code="FL531")
+        self._tokens.append(LIFE.set(self._machine.life))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        LIFE.reset(self._tokens.pop())
+
+
+def machine_of(name: str) -> Machine:
+    """The node of this name in the run that this is called in, made if need be. Raises UsageError (FL532)."""
+    loop = events._get_running_loop()
+    if not isinstance(loop, Loop):
+        raise UsageError("world.node is for scenarios: call it inside a run", code="FL532")
+    if loop.nodes is None:
+        loop.nodes = Nodes(loop)
+        loop.next_stop = 0
+    return loop.nodes.node(name)
+
+
+def node(name: str, *, clock: float = 0.0) -> Node:
+    """The node of this name in the run that this is called in.
+
+    clock: how far its wall clock is ahead, in seconds.   Raises UsageError (FL532) outside a run.
+    """
+    machine = machine_of(name)
+    if clock:
+        machine.wall_offset = round(clock * NANOSECONDS)
+    return Node(machine)
