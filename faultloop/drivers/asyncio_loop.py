@@ -160,7 +160,7 @@ class Loop(NetworkLoop):
         """Let time pass within a step, as a call that blocks does; a thread's job blocks only itself."""
         if self.inline_job:
             self.slept_inline += nanoseconds
-        else:
+        elif nanoseconds:
             asyncio_turns.move(self, nanoseconds)
 
     def set_debug(self, enabled: bool) -> None:

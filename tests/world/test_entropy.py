@@ -274,6 +274,15 @@ def test_time_machine_is_refused_within_a_run_and_works_around_one(tmp_path: Pat
     assert sys.modules.pop("time_machine").travel().start() == "travelling"
 
 
+def test_a_spin_that_sleeps_for_no_time_is_a_livelock_all_the_same():
+    async def scenario() -> None:
+        while True:
+            time.sleep(0)  # noqa: ASYNC251
+            await asyncio.sleep(0)
+
+    assert faultloop.run(scenario).status is Status.LIVELOCKED
+
+
 # Opting out
 
 
