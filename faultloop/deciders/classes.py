@@ -193,7 +193,7 @@ class Position:
         """The run is over: close its end, and what is closed by that, taking steps back until something is open."""
         closed = self._closed
         self._classes.add_end(self.state, has_met=self._has_met)
-        while self._taken:
+        while self._taken and not self._classes.is_full:
             task, asked, self.state, past, before = self._taken.pop()
             self._of_task[task] = past
             for number, old in reversed(before):

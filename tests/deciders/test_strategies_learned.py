@@ -88,6 +88,7 @@ def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch):
     assert sum(nodes(one.order) for one in learned.accesses.of.values() if one.order) < 40 + 8 + 3
     assert 0 < len(learned.reads.tried) < 50 + 20
     assert search.classes.is_full
+    assert not search.classes.closed
     assert not search.is_exhausted
 
 
