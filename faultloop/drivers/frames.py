@@ -24,6 +24,8 @@ _STDLIB = tuple(
 )
 _SITE_MARKS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _AWAITED_TYPES = {"BareFuture": "Future", "NoneType": "yield", "_GatheringFuture": "gather"}
+_AWAITED_NAMES = {"_LockImpl.acquire": "Lock.acquire", "Nursery._nested_child_finished": "Nursery.__aexit__"}
+"""Functions inside trio, by what the program has written there."""
 _WRAPPERS = ("coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable")
 _DRIVEN: tuple[type[object], ...] = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 _OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
@@ -103,6 +105,7 @@ class SiteTable:
         function = bare_function(frame.f_code.co_qualname) if frame is not None else type(owner).__name__
         if isinstance(below, types.CodeType):
             awaited = bare_function(below.co_qualname)
+            awaited = _AWAITED_NAMES.get(awaited, awaited)
         elif isinstance(below, type):
             awaited = _AWAITED_TYPES.get(below.__name__, below.__name__)
         else:

@@ -16,12 +16,16 @@ Threads = Literal["inline", "real"]
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """limits, checks: None for the usual ones.   threads: as for Loop.   hold: for order `any`, None for no bound."""
+    """limits, checks: None for the usual ones.   threads: as for Loop.   hold: for order `any`, None for no bound.
+
+    driver: the name of the one that makes the runs.
+    """
 
     limits: Limits
     threads: Threads
     checks: Checks
     hold: int | None
+    driver: str = "asyncio"
 
     @classmethod
     def of(
@@ -31,16 +35,22 @@ class Conditions:
         threads: Threads = "inline",
         checks: Checks | None = None,
         hold: int | None = 2,
+        driver: str = "asyncio",
     ) -> Conditions:
         """Conditions from what a user gives; None is the usual."""
         return cls(
-            limits if limits is not None else Limits(), threads, checks if checks is not None else Checks(), hold
+            limits if limits is not None else Limits(),
+            threads,
+            checks if checks is not None else Checks(),
+            hold,
+            driver,
         )
 
     @classmethod
     def of_trace(cls, trace: Trace, checks: Checks | None = None) -> Conditions:
         """Those that a trace was recorded under. checks: instead of the recorded ones."""
-        return cls(trace.limits, trace.threads, checks if checks is not None else read_checks(trace.checks), trace.hold)
+        weights = checks if checks is not None else read_checks(trace.checks)
+        return cls(trace.limits, trace.threads, weights, trace.hold, trace.env.driver)
 
     def settings(self, order: Order, choose: Choose | None = None) -> Settings:
         """What the driver has to know."""

@@ -22,10 +22,15 @@ class Diagnosis:
 
 
 def diagnose(
-    scenario: Scenario, *, limits: Limits | None = None, threads: Threads = "inline", target: str = ""
+    scenario: Scenario,
+    *,
+    limits: Limits | None = None,
+    threads: Threads = "inline",
+    driver: str = "asyncio",
+    target: str = "",
 ) -> Diagnosis:
     """Run a scenario twice without any fault and compare the runs event by event."""
-    under = Conditions.of(limits=limits, threads=threads)
+    under = Conditions.of(limits=limits, threads=threads, driver=driver)
     named = target or describe_target(scenario)
     first, second = (run_with(scenario, Calm(), under, target=named).run for _ in range(2))
     difference = divergence(first.trace, second.trace)

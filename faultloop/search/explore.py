@@ -73,6 +73,7 @@ def explore(
     executor: Executor | None = None,
     limits: Limits | None = None,
     threads: Threads = "inline",
+    driver: str = "asyncio",
     checks: Checks | None = None,
     target: str = "",
     journal: str | os.PathLike[str] | None = None,
@@ -93,6 +94,7 @@ def explore(
     first: stop at the first failure.
     observe: modules, by name or pattern, whose attributes, items, globals and closure variables report what touches
     them, to strategies that make use of it. It makes runs slower (benchmarks/observing.py).
+    driver: "asyncio" or "trio".
     jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
     journal: a file that results are added to as they come.   resume: go on with what it holds.
     memory: a file in which what strategies learn is kept from one exploration to the next.
@@ -102,7 +104,7 @@ def explore(
     """
     _require(strategy, runs, depth, order, hold)
     kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in faults)
-    under = Conditions.of(limits=limits, threads=threads, checks=checks, hold=hold)
+    under = Conditions.of(limits=limits, threads=threads, checks=checks, hold=hold, driver=driver)
     program = make_program(scenario, under, target=target, scope=Scope(kinds, tasks, where), observe=observe)
     asked = _Asked(strategy, seed, order, depth, jobs, executor, journal, resume, memory)
     return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
@@ -128,6 +130,7 @@ class _Asked:
             "target": program.target,
             "calm run": digest,
             "python": platform.python_version(),
+            "driver": program.under.driver,
             "strategy": self.strategy,
             "seed": self.seed,
             "order": self.order or "",

@@ -1,0 +1,55 @@
+"""A bounded end for every run on trio, whatever the program does with its cancellation."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any
+
+from faultloop.drivers import trio_private as private
+from faultloop.drivers.asyncio_teardown import VIRTUAL_SECONDS, WALL_SECONDS, OutOfTime
+from faultloop.drivers.trio_faults import cancel
+from faultloop.drivers.trio_host import Host
+from faultloop.errors import Deadlock, Livelock, OverLimit
+from faultloop.model.faults import NANOSECONDS
+
+
+def tear_down(host: Host) -> str:
+    """Cancel what is left, and let trio shut down; leave behind what will not end. Returns what that was, or nothing."""
+    limits = host.limits
+    host.end_calmly()
+    host.wall_end = time.perf_counter() + WALL_SECONDS
+    host.virtual_end = host.now + round(VIRTUAL_SECONDS * NANOSECONDS)
+    step_end = host.step + limits.teardown_steps
+    untidy = ""
+    try:
+        if host.runner.main_task_outcome is None and host.runner.main_task is not None and not host.has_ended:
+            cancel(host.runner.main_task.parent_nursery.cancel_scope)
+        turns = 0
+        while not host.has_ended:
+            host.turn()
+            turns += 1
+            if host.step >= step_end or turns > limits.teardown_steps or time.perf_counter() > host.wall_end:
+                raise OverLimit("the end of the run takes too long")
+    except (Deadlock, Livelock, OverLimit, OutOfTime) as halted:
+        untidy = type(halted).__name__.lower()
+    except BaseException:  # what trio makes of a task of its own that failed: the run's outcome is known by now
+        untidy = ""
+    left = sorted(set(host.runner.tasks) - host.plumbing, key=private.counter)
+    _leave_behind(host)
+    return f"{len(left)} task{'s' * (len(left) > 1)} would not end" if left else untidy
+
+
+def _leave_behind(host: Host) -> None:
+    """Close the loop under whatever is left, and then the coroutines themselves."""
+    left: list[Any] = sorted(host.runner.tasks, key=private.counter, reverse=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        host.close()
+        for task in left:
+            for _ in range(8):  # one that awaits again where it should end is closed again
+                try:
+                    task.coro.close()
+                    break
+                except BaseException:
+                    continue
