@@ -147,7 +147,7 @@ def doctor_verb(options: Options, console: Console) -> int:
     limits = parse_limits(options.limit)
     ref, _, scenario = the_scenario(options, console)
     with console.program_output():
-        diagnosis = diagnose(scenario, limits=limits, threads=the_threads(options), target=ref)
+        diagnosis = diagnose(scenario, limits=limits, threads=the_threads(options), driver=options.driver, target=ref)
     env = diagnosis.run.trace.env
     versions = ", ".join(f"{name} {version}" for name, version in sorted(env.packages.items()))
     lines = [

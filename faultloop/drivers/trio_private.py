@@ -6,6 +6,8 @@ costs one kind of fault or some speed, and whoever asks for that is told so in a
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import random
 import threading
 from collections import deque
@@ -22,6 +24,7 @@ from faultloop.errors import UsageError
 
 _run: Any = getattr(getattr(trio, "_core", None), "_run", None)
 _threads: Any = getattr(trio, "_threads", None)
+_SLEEP = trio.sleep_until.__code__
 _RUNNER = (
     "runq",
     "tasks",
@@ -50,7 +53,7 @@ def missing() -> tuple[str, ...]:
     wanted = [(_run, name) for name in ("setup_runner", "unrolled_run", "GLOBAL_RUN_CONTEXT", "Runner", "Task")]
     wanted += [(getattr(_run, "Runner", None), name) for name in _RUNNER]
     wanted += [(getattr(_run, "Task", None), name) for name in _TASK]
-    wanted += [(getattr(_run, "Deadlines", None), name) for name in ("expire", "next_deadline")]
+    wanted += [(getattr(_run, "Deadlines", None), name) for name in ("expire", "next_deadline", "_heap", "_active")]
     return tuple(name for owner, name in wanted if not _has(owner, name))
 
 
@@ -87,7 +90,16 @@ def _host_driven(kind: Any) -> Any:
     """Deadlines that pass when the host says so, and not in the middle of a turn that is run step by step."""
 
     class Deadlines(kind):  # type: ignore[misc]
-        __slots__ = ()
+        __slots__ = ("_added",)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._added = itertools.count()
+
+        def add(self, deadline: float, cancel_scope: Any) -> None:
+            """Deadlines of one instant pass in the order they were set; trio's own order is that of addresses."""
+            heapq.heappush(self._heap, (deadline, next(self._added), cancel_scope))
+            self._active += 1
 
         def expire(self, now: float) -> bool:
             """The loop's own question, between any two of its batches."""
@@ -160,9 +172,14 @@ def innermost_scope(task: Any) -> Any:
 
 
 def scopes_around(task: Any) -> list[Any]:
-    """The cancel scopes whose cancellation reaches a task, innermost first: up to the first shield."""
+    """The cancel scopes whose cancellation reaches a task, innermost first: up to the first shield.
+
+    That in which trio itself sleeps is not among them.
+    """
     found: list[Any] = []
     status = getattr(task, "_cancel_status", None)
+    if status is not None and any(frame.f_code is _SLEEP for frame, _ in task.iter_await_frames()):
+        status = getattr(status, "_parent", None)
     while status is not None:
         scope = getattr(status, "_scope", None)
         if scope is None:
@@ -229,6 +246,23 @@ def error_of(runner: Any, task: Any, before: int) -> BaseException | None:
         return error
     errors: list[BaseException] = getattr(task.parent_nursery, "_pending_excs", [])
     return errors[-1] if len(errors) > before else None
+
+
+def close_coroutine(task: Any) -> None:
+    """End the coroutine of a task that is left behind, as if it were running. It may not.
+
+    Its nursery would complain of children that are left when it is collected.
+    """
+    children: set[Any] = getattr(task.parent_nursery, "_children", set())
+    children.discard(task)
+    # Without a current task every await of trio fails at once, and a loop that swallows errors would never end.
+    _run.GLOBAL_RUN_CONTEXT.task = task
+    try:
+        task.coro.close()
+    except BaseException:
+        return
+    finally:
+        del _run.GLOBAL_RUN_CONTEXT.task
 
 
 class _NeverReversed(random.Random):

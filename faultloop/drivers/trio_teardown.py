@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 import warnings
 from typing import Any
 
 from faultloop.drivers import trio_private as private
 from faultloop.drivers.asyncio_teardown import VIRTUAL_SECONDS, WALL_SECONDS, OutOfTime
+from faultloop.drivers.frames import MAX_DEPTH
 from faultloop.drivers.trio_faults import cancel
 from faultloop.drivers.trio_host import Host
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
+
 
 
 def tear_down(host: Host) -> str:
@@ -45,11 +48,28 @@ def _leave_behind(host: Host) -> None:
     left: list[Any] = sorted(host.runner.tasks, key=private.counter, reverse=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        host.close()
         for task in left:
-            for _ in range(8):  # one that awaits again where it should end is closed again
-                try:
-                    task.coro.close()
-                    break
-                except BaseException:
-                    continue
+            chain = _awaited_from(task.coro)
+            private.close_coroutine(task)
+            for each in chain:
+                if getattr(each, "cr_frame", None) is not None:
+                    _never_collect(each)
+        host.close()
+
+
+def _never_collect(coroutine: Any) -> None:
+    """Keep what does not end when it is closed for ever, even when the interpreter ends.
+
+    To collect it is to close it once more, with no loop around: each await would fail at once, and a loop that swallows
+    errors would spin.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))
+
+
+def _awaited_from(coroutine: Any) -> list[Any]:
+    """A coroutine and those that it waits in, one in another."""
+    chain: list[Any] = []
+    while coroutine is not None and len(chain) < MAX_DEPTH:
+        chain.append(coroutine)
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    return chain

@@ -103,6 +103,7 @@ class Tracer:
         self._running: Any = None
         self._states: dict[Any, _State] = {}
         self._racing: dict[int, Any] = {}
+        self._woken: list[TaskNode] = []
         self._errors_before = 0
         host.watcher = self
 
@@ -134,14 +135,20 @@ class Tracer:
         state = self._states.get(task)
         if state is None or not state.is_started or task is self._running:
             return
-        by = self._states.get(self._running)
-        self._event("wake", state.node, by=by.node.index if by is not None else -1)
+        self._woken.append(state.node)
 
     def ended(self, task: Any) -> None:
         """A task has ended, in the middle of what is still its step."""
         state = self._states.get(task)
         if state is not None:
             state.has_ended = True
+
+    def _settle_woken(self) -> None:
+        """Record the wake-ups of a step by order of creation: trio keeps who waits in sets, whose order is none."""
+        by = self._states.get(self._running)
+        for node in sorted(self._woken, key=lambda node: node.index):
+            self._event("wake", node, by=by.node.index if by is not None else -1)
+        self._woken.clear()
 
     def _event(
         self, kind: str, node: TaskNode | None, *, by: int = -1, site: int = -1, nth: int = 0, text: str = ""
@@ -153,6 +160,7 @@ class Tracer:
 
     def before_step(self, task: Any) -> None:
         """Deliver what is due right before this step to a task that it races."""
+        self._settle_woken()
         state = self._states[task]
         for kept in self.injector.newly_kept:
             self._event("hold", self._states[kept].node, site=self._states[kept].site)
@@ -176,6 +184,7 @@ class Tracer:
 
     def after_step(self, task: Any) -> None:
         """Record where the task waits now, and deliver what is due there."""
+        self._settle_woken()
         self._running = None
         self._settled(task, self._states[task])
         if self._guide is not None:
@@ -219,6 +228,7 @@ class Tracer:
 
     def time_moved(self) -> None:
         """Record the new time."""
+        self._settle_woken()
         self._event("time", None)
 
     def checkpoint(self) -> None:
