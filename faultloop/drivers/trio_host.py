@@ -19,16 +19,7 @@ from typing import Any, Protocol
 
 from faultloop.drivers import trio_private as private
 from faultloop.drivers.asyncio_run import Settings
-from faultloop.drivers.ready import (
-    ABSENT,
-    AnyOrder,
-    BatchOrder,
-    Entry,
-    FifoOrder,
-    Ordering,
-    ReadyQueue,
-    ordering_for,
-)
+from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Ordering, ReadyQueue
 from faultloop.drivers.trio_clock import VirtualClock
 from faultloop.drivers.trio_threads import Jobs
 from faultloop.errors import Deadlock, Livelock, OverLimit
@@ -37,6 +28,8 @@ from faultloop.model.faults import NANOSECONDS
 NO_STOP = 1 << 62
 CHECK_STEPS = 4_096
 COLLECT_STEPS = 1 << 17
+OLDEST = 3
+"""The run's own plumbing is among so many oldest tasks: only the scenario's task was made before the last of it."""
 LAST_POLL_SECONDS = 0.02
 """For how long descriptors are watched before a deadlock is told."""
 
@@ -93,7 +86,13 @@ class Host:
         self.clock = VirtualClock()
         self.jobs = Jobs(settings.threads)
         self.queue = ReadyQueue()
-        self.ordering: Ordering = ordering_for(settings.order, self.queue, settings.choose, settings.hold)
+        self.ordering: Ordering | None = (
+            AnyOrder(self.queue, settings.choose, hold=settings.hold)
+            if settings.order == "any" and settings.choose is not None
+            else None
+        )
+        """What draws step by step, if the order is of that kind."""
+        self._choose = settings.choose if settings.order == "batch" else None
         self.watcher: Watcher | None = None
         self.keeper: Keeper | None = None
         self.step = 0
@@ -108,8 +107,8 @@ class Host:
         self._root: Any = None
         self.runner: Any = None
         self.plumbing: frozenset[Any] = frozenset()
-        self._takes_newcomers = False
-        self._draws_at_once = False
+        self._turn: Iterator[Any] = iter(())
+        self._runs_batches = private.keeps_batches()
 
     @property
     def now(self) -> int:
@@ -133,28 +132,17 @@ class Host:
 
     def run(self) -> None:
         """Run until the scenario has ended. Raises Deadlock, Livelock or OverLimit where it would not."""
-        self._takes_newcomers = isinstance(self.ordering, AnyOrder)
-        self._draws_at_once = type(self.ordering) in (FifoOrder, BatchOrder) and private.keeps_batches()
         while self.runner.main_task_outcome is None and not self.has_ended:
             self.turn()
 
-    def put_back(self) -> None:
-        """Give trio back what the host took off its hands and has not let run."""
-        ready = private.runq(self.runner)
-        taken = [task for _, _, task in self.ordering.queued()]
-        self.queue.take()
-        ready.extendleft(reversed([task for task in taken if private.is_scheduled(task)]))
-
     def end_calmly(self) -> None:
         """From here on nothing is drawn, seen or kept back."""
-        self.put_back()
+        taken = [*self._turn, *((task for _, _, task in self.ordering.queued()) if self.ordering is not None else ())]
         if self.keeper is not None:
-            private.runq(self.runner).extend(self.keeper.release(NO_STOP))
-        self.broken = self.keeper = self.watcher = None
-        self.queue = ReadyQueue()
-        self.ordering = FifoOrder(self.queue)
-        self._takes_newcomers = False
-        self._draws_at_once = private.keeps_batches()
+            taken += self.keeper.release(NO_STOP)
+        private.runq(self.runner).extend(task for task in taken if private.is_scheduled(task))
+        self._turn = iter(())
+        self.broken = self.keeper = self.watcher = self.ordering = self._choose = None
 
     def close(self) -> None:
         """End trio's loop, wherever it is."""
@@ -166,8 +154,11 @@ class Host:
         if private.reaches_out(runner):
             private.poll(runner, 0)
         self._pass_deadlines()
-        self._absorb()
-        count = self.ordering.pending()
+        tasks = self._take_ready()
+        ordering = self.ordering
+        if ordering is not None:
+            self._queue(tasks)
+        count = len(tasks) if ordering is None else ordering.pending()
         if not count:
             self._idle()
             return
@@ -176,37 +167,47 @@ class Host:
             self._check_limits()
         watcher = self.watcher
         is_seen = watcher is not None and watcher.next_stop <= end
-        if is_seen or not self._draws_at_once:
-            self._step_by_step(self.ordering.turn(), watcher if is_seen else None)
+        if ordering is not None:
+            self._step_by_step((task for _, _, task in ordering.turn()), watcher if is_seen else None)
+        elif is_seen or not self._runs_batches:
+            self._step_by_step(iter(self._drawn(tasks)), watcher if is_seen else None)
         else:
-            self._at_once(self.ordering.turn(), end)
+            self._at_once(self._drawn(tasks), end)
         if self.broken is not None:
             raise self.broken
         self.turns_at_instant += 1
         if self.turns_at_instant > self.limits.spin_turns:
             self._leave_instant()
 
-    def _at_once(self, turn: Iterator[Entry], end: int) -> None:
-        later = private.runq(self.runner)
-        later.extend(task for _, _, task in turn)
-        later.reverse()  # trio takes from the end
+    def _drawn(self, tasks: list[Any]) -> list[Any]:
+        """The tasks of one turn in their order, drawn at once as BatchOrder draws it."""
+        choose, count = self._choose, len(tasks)
+        if choose is None or count < 2:
+            return tasks
+        tasks.reverse()  # the oldest last: taking it costs nothing
+        pop = tasks.pop
+        drawn = [pop(~choose(left if left < WINDOW else WINDOW)) for left in range(count, 1, -1)]
+        drawn += tasks
+        return drawn
+
+    def _at_once(self, tasks: list[Any], end: int) -> None:
+        tasks.reverse()  # trio takes from the end
+        private.runq(self.runner).extend(tasks)
         self._resume()
         self.step = end
 
-    def _step_by_step(self, turn: Iterator[Entry], watcher: Watcher | None) -> None:
-        try:
-            for _, _, task in turn:
-                self.step += 1
-                if watcher is not None:
-                    watcher.before_step(task)
-                self._resume_with(task)
-                if watcher is not None:
-                    watcher.after_step(task)
-                if self._takes_newcomers:
-                    self._absorb()
-        except BaseException:
-            self.ordering.put_back(turn)
-            raise
+    def _step_by_step(self, tasks: Iterator[Any], watcher: Watcher | None) -> None:
+        takes_newcomers = isinstance(self.ordering, AnyOrder)
+        self._turn = tasks
+        for task in tasks:
+            self.step += 1
+            if watcher is not None:
+                watcher.before_step(task)
+            self._resume_with(task)
+            if watcher is not None:
+                watcher.after_step(task)
+            if takes_newcomers:
+                self._queue(self._take_ready())
 
     def _resume_with(self, task: Any) -> None:
         """One step of one task; what else is ready stays where it is."""
@@ -229,29 +230,27 @@ class Host:
 
     # What is ready
 
-    def _absorb(self) -> None:
+    def _take_ready(self) -> list[Any]:
         """Take what is ready off trio's hands, by order of creation; the run's own plumbing goes first, and at once."""
-        runner = self.runner
-        ready = private.runq(runner)
-        plumbing = self.plumbing
-        while ready and not plumbing.isdisjoint(ready):
-            tasks = list(ready)
-            ready.clear()
-            ready.extend(task for task in tasks if task in plumbing)
-            self._resume()
-            ready.extend(task for task in tasks if task not in plumbing)
-            if self.has_ended:
-                return
+        ready = private.runq(self.runner)
         if not ready:
-            return
-        tasks = sorted(ready, key=private.counter) if len(ready) > 1 else list(ready)
+            return []
+        tasks = sorted(ready, key=private.counter)
         ready.clear()
+        if not self.plumbing.isdisjoint(tasks[:OLDEST]):
+            ready.extend(task for task in tasks if task in self.plumbing)
+            self._resume()
+            ready.extend(task for task in tasks if task not in self.plumbing)
+            return self._take_ready() if not self.has_ended else []
         keeper = self.keeper
         if keeper is not None and keeper.is_busy:
             tasks = [task for task in tasks if not keeper.keeps(task)]
-        push = self.queue.push
+        return tasks
+
+    def _queue(self, tasks: list[Any]) -> None:
+        """Make tasks known to an ordering that draws step by step."""
         for task in tasks:
-            push((task.context, _run_by_trio, task))
+            self.queue.push((task.context, _run_by_trio, task))
 
     def _pass_deadlines(self) -> None:
         """Every deadline of this instant: what rounds to the same nanosecond passes together."""

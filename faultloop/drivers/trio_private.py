@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import trio
@@ -127,9 +128,8 @@ def expire(runner: Any, now: float) -> None:
     runner.deadlines.expire_now(now)
 
 
-def counter(task: Any) -> int:
-    """Grows from task to task in order of creation, through the whole process."""
-    return task._counter  # type: ignore[no-any-return]
+counter: Callable[[Any], int] = attrgetter("_counter")
+"""Grows from task to task in order of creation, through the whole process."""
 
 
 def is_scheduled(task: Any) -> bool:
@@ -248,7 +248,7 @@ def error_of(runner: Any, task: Any, before: int) -> BaseException | None:
     return errors[-1] if len(errors) > before else None
 
 
-def close_coroutine(task: Any) -> None:
+def close_coroutine(runner: Any, task: Any) -> None:
     """End the coroutine of a task that is left behind, as if it were running. It may not.
 
     Its nursery would complain of children that are left when it is collected.
@@ -256,13 +256,16 @@ def close_coroutine(task: Any) -> None:
     children: set[Any] = getattr(task.parent_nursery, "_children", set())
     children.discard(task)
     # Without a current task every await of trio fails at once, and a loop that swallows errors would never end.
-    _run.GLOBAL_RUN_CONTEXT.task = task
+    context: dict[str, Any] = _run.GLOBAL_RUN_CONTEXT.__dict__
+    before = dict(context)
+    context.update(runner=runner, task=task)
     try:
         task.coro.close()
     except BaseException:
         return
     finally:
-        del _run.GLOBAL_RUN_CONTEXT.task
+        context.clear()
+        context.update(before)
 
 
 class _NeverReversed(random.Random):

@@ -50,7 +50,7 @@ def _leave_behind(host: Host) -> None:
         warnings.simplefilter("ignore")
         for task in left:
             chain = _awaited_from(task.coro)
-            private.close_coroutine(task)
+            private.close_coroutine(host.runner, task)
             for each in chain:
                 if getattr(each, "cr_frame", None) is not None:
                     _never_collect(each)
