@@ -6,6 +6,9 @@ import trio.abc
 
 from faultloop.model.faults import NANOSECONDS
 
+HALF = 1 / NANOSECONDS
+"""More than the half nanosecond by which a deadline may lie behind the instant it is rounded to."""
+
 
 class VirtualClock(trio.abc.Clock):
     """Stands still until its host moves it. now: nanoseconds from 0."""
@@ -13,6 +16,8 @@ class VirtualClock(trio.abc.Clock):
     def __init__(self) -> None:
         self.now = 0
         self._seconds = 0.0
+        self.end_of_instant = HALF
+        """Seconds: no deadline behind this one belongs to this instant."""
 
     def start_clock(self) -> None:
         """Nothing to start."""
@@ -37,6 +42,7 @@ class VirtualClock(trio.abc.Clock):
         """Move to a later instant, or stay."""
         self.now = instant
         self._seconds = max(self._seconds, instant / NANOSECONDS)
+        self.end_of_instant = self._seconds + HALF
 
     def reach(self, deadline: float) -> float:
         """Be no earlier than a deadline of this instant, for whoever slept until then asks what time it is."""

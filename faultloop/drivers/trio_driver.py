@@ -109,6 +109,8 @@ def _run(
                 tracer.stop()
             if host.runner is not None:
                 facts.untidy = tear_down(host)
+    if host.failure is not None and facts.halted is None:
+        facts.error, facts.error_place = host.failure, ""
     facts.wall_ns = time.perf_counter_ns() - began
     return facts
 

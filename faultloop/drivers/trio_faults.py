@@ -29,6 +29,8 @@ class Injector:
         self._host = host
         self._delays: dict[Any, int] = {}
         self._kept: list[tuple[int, int, Any]] = []
+        self.is_busy = False
+        """Whether some wake-up is kept back, or is to be."""
         self.injected: list[BaseException] = []
         """Errors raised by Fail, to be recognised when they come out at the top."""
         self.newly_kept: list[Any] = []
@@ -44,6 +46,7 @@ class Injector:
                 return self._fail(fault, task)
             case Delay(nanoseconds):
                 self._delays[task] = nanoseconds
+                self.is_busy = True
                 return ""
             case Expire():
                 return self._expire(task)
@@ -51,11 +54,6 @@ class Injector:
                 assert_never(fault)
 
     # Keeping wake-ups back
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether some wake-up is kept back, or is to be."""
-        return bool(self._delays or self._kept)
 
     def keeps(self, task: Any) -> bool:
         """A task is ready: is it kept back?"""
@@ -75,12 +73,8 @@ class Injector:
         """Those that come free now."""
         free = [task for instant, _, task in self._kept if instant <= now]
         self._kept = [row for row in self._kept if row[0] > now]
+        self.is_busy = bool(self._delays or self._kept)
         return free
-
-    def release_all(self) -> None:
-        """Let everything go on: the run is over."""
-        private.runq(self._host.runner).extend(self.release(1 << 63))
-        self._delays.clear()
 
     # The faults
 

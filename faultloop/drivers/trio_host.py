@@ -14,7 +14,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from faultloop.drivers import trio_private as private
@@ -59,10 +59,7 @@ class Watcher(Protocol):
 class Keeper(Protocol):
     """Who keeps wake-ups back. is_busy: whether it wants to see what is ready."""
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether it wants to see what is ready."""
-        ...
+    is_busy: bool
 
     def keeps(self, task: Any) -> bool:
         """A task is ready: is it kept back?"""
@@ -99,12 +96,15 @@ class Host:
         self.turns_at_instant = 0
         self.broken: BaseException | None = None
         """An error that a watcher met inside trio, where it would be swallowed."""
+        self.failure: BaseException | None = None
+        """What trio itself ended with, if it did: a system task has failed."""
         self.wall_end = time.perf_counter() + limits.wall_seconds
         self.virtual_end = round(min(limits.virtual_seconds, 1e9) * NANOSECONDS)
         self.has_ended = False
         self._next_check = min(CHECK_STEPS, limits.steps)
         self._loop: Any = None
         self._root: Any = None
+        self._reaches_out: Callable[[], bool] = bool
         self.runner: Any = None
         self.plumbing: frozenset[Any] = frozenset()
         self._turn: Iterator[Any] = iter(())
@@ -121,6 +121,7 @@ class Host:
         """Set up trio, and go as far as the scenario's task being made. coroutine: the scenario's."""
         self._root = coroutine
         self.runner, self._loop = private.start(coroutine, self.clock, instruments)
+        self._reaches_out = private.reaches_out(self.runner)
         self._loop.send(None)
         while self.runner.main_task is None and self.runner.main_task_outcome is None and not self.has_ended:
             self._resume()
@@ -151,10 +152,14 @@ class Host:
     def turn(self) -> None:
         """Look outside, let deadlines pass, and run what is ready; or let time move."""
         runner = self.runner
-        if private.reaches_out(runner):
+        if self._reaches_out():
             private.poll(runner, 0)
-        self._pass_deadlines()
+        keeper = self.keeper
+        if (keeper is not None and keeper.is_busy) or private.has_deadline_until(runner, self.clock.end_of_instant):
+            self._pass_deadlines()
         tasks = self._take_ready()
+        if self.has_ended:
+            return
         ordering = self.ordering
         if ordering is not None:
             self._queue(tasks)
@@ -235,7 +240,7 @@ class Host:
         ready = private.runq(self.runner)
         if not ready:
             return []
-        tasks = sorted(ready, key=private.counter)
+        tasks = sorted(ready, key=private.counter) if len(ready) > 1 else [ready[0]]
         ready.clear()
         if not self.plumbing.isdisjoint(tasks[:OLDEST]):
             ready.extend(task for task in tasks if task in self.plumbing)
@@ -269,14 +274,14 @@ class Host:
             for task in rested:
                 runner.reschedule(task)
             return
-        if private.reaches_out(runner) and private.poll(runner, 0):
+        if self._reaches_out() and private.poll(runner, 0):
             return
         if self.jobs.running:
             self._wait_for_work()
             return
         if self._advance():
             return
-        if private.poll(runner, LAST_POLL_SECONDS if private.reaches_out(runner) else 0):
+        if private.poll(runner, LAST_POLL_SECONDS if self._reaches_out() else 0):
             return
         raise Deadlock(f"deadlock at {self.now / NANOSECONDS:.3f} s: no task can run and no timer is pending")
 

@@ -123,6 +123,12 @@ def next_deadline(runner: Any) -> float:
     return float(runner.deadlines.next_deadline())
 
 
+def has_deadline_until(runner: Any, seconds: float) -> bool:
+    """Whether some deadline may have passed by then."""
+    heap = runner.deadlines._heap
+    return bool(heap) and heap[0][0] <= seconds
+
+
 def expire(runner: Any, now: float) -> None:
     """Let every deadline up to now pass."""
     runner.deadlines.expire_now(now)
@@ -160,10 +166,16 @@ def poll(runner: Any, seconds: float) -> bool:
     return True
 
 
-def reaches_out(runner: Any) -> bool:
-    """Whether anything from outside may be on its way: a descriptor that is waited for, or a callback from a thread."""
+def reaches_out(runner: Any) -> Callable[[], bool]:
+    """What tells whether anything from outside may be on its way: a descriptor waited for, a callback from a thread.
+
+    One descriptor is always waited for: trio's own, through which such callbacks wake it.
+    """
     registered = getattr(runner.io_manager, "_registered", None)
-    return registered is None or len(registered) > 1 or runner.entry_queue.size() > 0
+    callbacks, once_each = getattr(runner.entry_queue, "queue", None), getattr(runner.entry_queue, "idempotent_queue", None)
+    if registered is None or callbacks is None or once_each is None:
+        return lambda: True
+    return lambda: len(registered) > 1 or bool(callbacks or once_each)
 
 
 def innermost_scope(task: Any) -> Any:
@@ -203,7 +215,7 @@ def raise_at(task: Any, error: BaseException) -> str:
     """
     attempt = getattr(task, "_attempt_abort", None)
     if attempt is None:
-        return f"trio {trio.__version__} has no Task._attempt_abort, so no error can be raised at an await [FL702]"
+        return no_errors()
     abort = task._abort_func
 
     def fail() -> Any:
@@ -214,6 +226,11 @@ def raise_at(task: Any, error: BaseException) -> str:
         return ""
     task._abort_func = abort  # trio asks only once for each wait: a cancellation may still come
     return "the wait cannot be broken off where it is"
+
+
+def no_errors() -> str:
+    """Why no error can be raised at an await of this trio."""
+    return f"trio {trio.__version__} has no Task._attempt_abort, so no error can be raised at an await [FL702]"
 
 
 def is_parent_waiting(nursery: Any) -> bool:

@@ -40,9 +40,6 @@ def coroutine_label(task: Any) -> str:
 
 def given_name(task: Any) -> str:
     """What the program, or anyio, called a task; empty if trio took the name from the function."""
-    coroutine = task.coro
-    frame = getattr(coroutine, "cr_frame", None)
-    module = frame.f_globals.get("__name__", "") if frame is not None else ""
-    qualname = getattr(coroutine, "__qualname__", "")
-    is_made_up = task.name in (f"{module}.{qualname}", qualname) or _ADDRESS.search(task.name) is not None
+    qualname = getattr(task.coro, "__qualname__", "")
+    is_made_up = f".{task.name}".endswith(f".{qualname}") or _ADDRESS.search(task.name) is not None
     return "" if is_made_up else str(task.name)

@@ -36,8 +36,8 @@ def tear_down(host: Host) -> str:
                 raise OverLimit("the end of the run takes too long")
     except (Deadlock, Livelock, OverLimit, OutOfTime) as halted:
         untidy = type(halted).__name__.lower()
-    except BaseException:  # what trio makes of a task of its own that failed: the run's outcome is known by now
-        untidy = ""
+    except BaseException as error:  # what trio makes of a system task that failed
+        host.failure = error
     left = sorted(set(host.runner.tasks) - host.plumbing, key=private.counter)
     _leave_behind(host)
     return f"{len(left)} task{'s' * (len(left) > 1)} would not end" if left else untidy
