@@ -115,7 +115,9 @@ def _explored(
             target=ref,
             journal=journal,
             resume=options.resume,
-            memory=None if options.forget else journal.with_name(journal.name.replace(".journal.jsonl", ".learned.json")),
+            memory=None
+            if options.forget
+            else journal.with_name(journal.name.replace(".journal.jsonl", ".learned.json")),
             on_progress=show,
         )
 

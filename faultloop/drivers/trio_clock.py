@@ -1,4 +1,4 @@
-"""The virtual clock of a trio run: integer nanoseconds inside, and the very floats that trio computed at its surface."""
+"""The virtual clock of a trio run: integer nanoseconds inside, the very floats that trio computed at its surface."""
 
 from __future__ import annotations
 

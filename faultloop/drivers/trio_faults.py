@@ -82,7 +82,7 @@ class Injector:
         if via == "task":
             return "trio cancels scopes, not tasks: ask for cancel, or for cancel:scope"
         if via == "scope":
-            scope = private.innermost_scope(task)
+            scope = next(iter(private.scopes_around(task)), None)
             if scope is None:
                 return "no cancel scope covers the task"
         else:

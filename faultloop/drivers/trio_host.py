@@ -2,8 +2,8 @@
 
 Rule 1: trio's loop is a generator that yields where it would wait. Between two of its batches everything is the host's:
 what is ready, what time it is, which deadlines have passed.
-Rule 2: a turn is what was ready when it began, which is what trio calls a batch. Calm, a turn goes by order of creation,
-as in trio's own deterministic mode: trio promises no order, and the order of waking hangs on addresses (sets of tasks).
+Rule 2: a turn is what was ready when it began, which is what trio calls a batch. Calm, a turn goes by order of
+creation, as in trio's own deterministic mode: trio promises none, and that of waking hangs on addresses, through sets.
 Rule 3: a turn that nobody watches is one batch; one that is watched, or drawn step by step, is a batch a step. It comes
 to the same: deadlines pass and descriptors are looked at between turns only.
 Rule 4: time is integer nanoseconds, and moves when nothing is ready, or after `spin_turns` turns at one instant.

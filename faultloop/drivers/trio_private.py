@@ -12,14 +12,13 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import trio
 import trio.abc
-import trio.lowlevel
 
 from faultloop.errors import UsageError
 
@@ -82,25 +81,28 @@ def start(
     scenario.__qualname__ = coroutine.__qualname__  # what trio names the task after
     scenario.__module__ = coroutine.cr_frame.f_globals.get("__name__", "")
     runner = _run.setup_runner(clock, instruments, False, True)
-    runner.deadlines = _host_driven(type(runner.deadlines))()
+    runner.deadlines = _host_driven()()
     return runner, _run.unrolled_run(runner, scenario, (), host_uses_signal_set_wakeup_fd=True)
 
 
 @cache
-def _host_driven(kind: Any) -> Any:
+def _host_driven() -> Any:
     """Deadlines that pass when the host says so, and not in the middle of a turn that is run step by step."""
+
+    kind: Any = _run.Deadlines
 
     class Deadlines(kind):  # type: ignore[misc]
         __slots__ = ("_added",)
 
         def __init__(self) -> None:
-            super().__init__()
+            cast(Any, super()).__init__()
             self._added = itertools.count()
 
         def add(self, deadline: float, cancel_scope: Any) -> None:
             """Deadlines of one instant pass in the order they were set; trio's own order is that of addresses."""
-            heapq.heappush(self._heap, (deadline, next(self._added), cancel_scope))
-            self._active += 1
+            known: Any = self
+            heapq.heappush(known._heap, (deadline, next(self._added), cancel_scope))
+            known._active += 1
 
         def expire(self, now: float) -> bool:
             """The loop's own question, between any two of its batches."""
@@ -158,10 +160,8 @@ def poll(runner: Any, seconds: float) -> bool:
     events = runner.io_manager.get_events(seconds)
     if not events:
         return False
-    try:
+    with suppress(TypeError):  # kqueue's events cannot be compared; they come in order of registration
         events = sorted(events)
-    except TypeError:  # kqueue's events cannot be compared; they come in order of registration
-        pass
     runner.io_manager.process_events(events)
     return True
 
@@ -172,15 +172,13 @@ def reaches_out(runner: Any) -> Callable[[], bool]:
     One descriptor is always waited for: trio's own, through which such callbacks wake it.
     """
     registered = getattr(runner.io_manager, "_registered", None)
-    callbacks, once_each = getattr(runner.entry_queue, "queue", None), getattr(runner.entry_queue, "idempotent_queue", None)
+    callbacks, once_each = (
+        getattr(runner.entry_queue, "queue", None),
+        getattr(runner.entry_queue, "idempotent_queue", None),
+    )
     if registered is None or callbacks is None or once_each is None:
         return lambda: True
     return lambda: len(registered) > 1 or bool(callbacks or once_each)
-
-
-def innermost_scope(task: Any) -> Any:
-    """The innermost cancel scope that a task is in, or None."""
-    return getattr(getattr(task, "_cancel_status", None), "_scope", None)
 
 
 def scopes_around(task: Any) -> list[Any]:

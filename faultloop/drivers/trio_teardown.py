@@ -16,9 +16,8 @@ from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
 
 
-
 def tear_down(host: Host) -> str:
-    """Cancel what is left, and let trio shut down; leave behind what will not end. Returns what that was, or nothing."""
+    """Cancel what is left, and let trio shut down; leave behind what will not end. Returns what that was, if any."""
     limits = host.limits
     host.end_calmly()
     host.wall_end = time.perf_counter() + WALL_SECONDS

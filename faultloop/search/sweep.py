@@ -87,9 +87,7 @@ def identity(parent: Observed, wait: Wait) -> tuple[str, str, int]:
     return (wait.node.path, f"{site.function}>{site.awaited}", wait.nth)
 
 
-def _trials_at(
-    parent: Observed, wait: Wait, kind: Fault, phase: Phase, phases: tuple[Phase, ...]
-) -> Iterator[Trial]:
+def _trials_at(parent: Observed, wait: Wait, kind: Fault, phase: Phase, phases: tuple[Phase, ...]) -> Iterator[Trial]:
     of_wake_up = Phase.WOKEN if Phase.WOKEN in phases else Phase.PARKED
     if isinstance(kind, Expire | Delay) and phase is not of_wake_up:
         return  # both act on the wake-up: one phase says it all

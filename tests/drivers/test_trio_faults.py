@@ -58,12 +58,11 @@ def test_cancelling_a_task_cancels_its_nursery_once_the_host_waits_for_the_child
 
 def test_a_nursery_whose_host_is_in_its_block_is_cancelled_by_name_only():
     async def scenario() -> str:
-        reached = "nothing"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.sleep, 2)
             await trio.sleep(1)
-            reached = "the end of the block"
-        return reached
+            return "the end of the block"
+        return "nothing"
 
     run = on_trio(scenario, "cancel scenario/sleep @ * #1")
     assert run.value == "the end of the block"
@@ -170,7 +169,7 @@ def test_a_task_of_the_system_that_fails_is_told():
 
 
 def test_what_hypothesis_and_pytest_trio_set_is_put_back():
-    from trio._core import _run  # type: ignore[attr-defined]
+    from trio._core import _run
 
     async def scenario() -> None:
         await trio.sleep(1)

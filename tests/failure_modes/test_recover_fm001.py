@@ -58,9 +58,7 @@ def test_a_repair_stopped_at_any_await_is_finished_by_the_next(driver: str):
         assert_paid_once(bank)
 
     kinds = ["cancel", "fail:ConnectionError"]
-    found = faultloop.explore(
-        stopped_and_repaired, tasks="first repair", faults=kinds, strategy="sweep", driver=driver
-    )
+    found = faultloop.explore(stopped_and_repaired, tasks="first repair", faults=kinds, strategy="sweep", driver=driver)
     assert [failure.fault for failure in found.failures] == []
     assert found.tried >= 12
 

@@ -125,7 +125,8 @@ def test_a_cancel_races_the_very_step_that_it_names(driver: str):
 
     run = passed(scenario, driver, faults=["cancel victim @ Event.wait #1 racing setter @ sleep #3"])
     assert run.not_reached == ()
-    assert log == ["second 0", "second 1", "second 2", "cancelled"]
+    assert log[:2] == ["second 0", "second 1"]
+    assert log[-1] == "cancelled"  # before it could be woken; where only a whole group can be cancelled, the setter too
     assert run.trace.delivered[0].t == 3_000_000_000
 
 
@@ -291,7 +292,7 @@ def test_steps_that_go_on_at_one_instant_are_a_livelock(driver: str):
 
 def test_too_many_steps_are_over_the_limit(driver: str):
     async def scenario() -> None:
-        while True:
+        for _ in range(1_000_000):
             await anyio.sleep(0.001)
 
     run = faultloop.run(scenario, driver=driver, limits=Limits(steps=500))
@@ -338,7 +339,7 @@ def _cleaning_up_for_ever() -> Any:
             await anyio.sleep_forever()
         finally:
             with anyio.CancelScope(shield=True):
-                while True:
+                for _ in range(1_000_000):
                     await anyio.sleep(1)
 
     return scenario
@@ -404,9 +405,9 @@ def test_time_stands_still_while_a_real_thread_works(driver: str):
 @pytest.mark.parametrize("around", ["asyncio", "trio"])
 def test_a_run_within_a_running_loop_leaves_that_loop_alone(driver: str, around: str):
     async def outer() -> list[str]:
-        await anyio.sleep(0)
+        await pause()
         inner = passed(busy, driver).value
-        await anyio.sleep(0)
+        await pause()
         async with anyio.create_task_group() as group:
             group.start_soon(pause)
         return list(inner)
