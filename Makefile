@@ -54,8 +54,10 @@ test-fm1-fix: $(STAMP)  ## prove that the guardrail of FM_001 holds and that rec
 docs: $(STAMP)  ## write the generated docs again
 	$(PY) docs/generate.py
 
-bench: $(STAMP)  ## compare the loop with stock asyncio
+bench: $(STAMP)  ## compare the loop with stock asyncio, step by step and run by run
 	$(PY) benchmarks/loop.py
+	$(PY) benchmarks/exploring.py
+	$(PY) benchmarks/network.py
 
 clean:  ## remove all that the other targets made
 	rm -rf $(VENV) .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

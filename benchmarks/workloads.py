@@ -45,15 +45,15 @@ def queues(pairs: int = 25, each: int = 2_000) -> tuple[Workload, int]:
     return main, pairs * each * 2
 
 
-async def small() -> None:
-    """A producer, a bounded queue and three workers: the size of an ordinary test."""
+async def small(scale: float = 1) -> None:
+    """A producer, a bounded queue and three workers: the size of an ordinary test. scale: how long its sleeps are."""
     queue: asyncio.Queue[int | None] = asyncio.Queue(maxsize=5)
     done: list[int] = []
 
     async def producer() -> None:
         for i in range(20):
             await queue.put(i)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01 * scale)
         for _ in range(3):
             await queue.put(None)
 
@@ -62,9 +62,9 @@ async def small() -> None:
             job = await queue.get()
             if job is None:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02 * scale)
             done.append(job)
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005 * scale)
 
     await asyncio.gather(producer(), *(worker() for _ in range(3)))
     assert sorted(done) == list(range(20))

@@ -14,8 +14,8 @@ from faultloop.model.outcome import Outcome, Status
 from faultloop.model.places import Place, at, step
 from faultloop.model.trace import Trace
 from faultloop.search.doctor import Diagnosis, diagnose
-from faultloop.search.explore import explore
-from faultloop.search.findings import Exploration, Failure
+from faultloop.search.explore import Files, explore
+from faultloop.search.findings import Exploration, Failure, Progress
 from faultloop.search.replay import Replay, replay
 from faultloop.search.run import Run, new_event_loop, run
 from faultloop.search.tracefile import load_trace, save_trace
@@ -27,11 +27,13 @@ __all__ = [
     "Exploration",
     "Failure",
     "FaultloopError",
+    "Files",
     "Limits",
     "NotReached",
     "Outcome",
     "Place",
     "PlannedFault",
+    "Progress",
     "Replay",
     "Run",
     "Status",

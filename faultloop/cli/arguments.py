@@ -34,6 +34,7 @@ class Options(argparse.Namespace):
     order: str = "fifo"
     driver: str = "asyncio"
     threads: str = "inline"
+    io: str = "auto"
     limit: list[str]
     check: list[str]
     out: str = ""
@@ -160,6 +161,9 @@ def _scenario(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", default="", metavar="DIR", help="the project's root (found from here upwards)")
     parser.add_argument("--threads", choices=("inline", "real"), default="inline", help="how to_thread is run")
     parser.add_argument(
+        "--io", choices=("auto", "simulated", "loopback", "real"), default="auto", help="which network there is"
+    )
+    parser.add_argument(
         "--limit", action="append", default=[], metavar="NAME=N", help=", ".join(Limits.__struct_fields__)
     )
     parser.add_argument(
@@ -186,7 +190,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _add_explore(parser: argparse.ArgumentParser) -> None:
     _scenario(parser)
     parser.add_argument("--tasks", default="*", metavar="GLOB", help="only at awaits of these tasks")
-    parser.add_argument("--faults", default="cancel,expire", metavar="LIST", help="cancel,expire,fail:OSError,delay:2s")
+    parser.add_argument(
+        "--faults", default="cancel,expire", metavar="LIST", help="cancel,expire,fail:OSError,delay:2s,net:reset"
+    )
     parser.add_argument(
         "--at", dest="where", default="*", metavar="GLOB", help="only at these awaits, by function or awaited"
     )

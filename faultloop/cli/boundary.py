@@ -1,8 +1,4 @@
-"""The edge of the program: whatever happens inside, a person gets a sentence and a shell gets an exit code.
-
-0 nothing found, or the replay agrees and the run passed · 1 a failure was found, or reproduced · 2 bad usage, or a file
-that cannot be read · 3 diverged, not deterministic, or cannot tell · 70 a bug of faultloop · 130 interrupted.
-"""
+"""The edge of the program: whatever happens inside, a person gets a sentence and a shell gets an exit code."""
 
 from __future__ import annotations
 
@@ -12,15 +8,8 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
+from faultloop.cli.codes import BAD_USAGE, BUG, CANNOT_TELL, FOUND_NOTHING, INTERRUPTED, PIPE_CLOSED
 from faultloop.errors import FaultloopError, FaultNotReached, NotDeterministic, OverLimit, ReplayDiverged, UsageError
-
-FOUND_NOTHING = 0
-FOUND_FAILURE = 1
-BAD_USAGE = 2
-CANNOT_TELL = 3
-BUG = 70
-INTERRUPTED = 130
-PIPE_CLOSED = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from faultloop.cli.arguments import DRIVERS, Options, parse_checks, parse_limits
-from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
-from faultloop.cli.boundary import INTERRUPTED as STOPPED
+from faultloop.cli.codes import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
+from faultloop.cli.codes import INTERRUPTED as STOPPED
 from faultloop.cli.console import Console
 from faultloop.cli.executors import executor_by_name
 from faultloop.cli.progress import progress
@@ -27,8 +27,10 @@ from faultloop.search.tracefile import save_trace
 
 if TYPE_CHECKING:
     from faultloop.model.trace import Order
+    from faultloop.model.world import Io
     from faultloop.search.findings import Exploration
 
+JOURNAL, LEARNED = ".journal.jsonl", ".learned.json"
 STORIES_SHOWN_MAX = 5
 _CODES = {"violated": FOUND_FAILURE, "passed": FOUND_NOTHING}
 
@@ -57,7 +59,7 @@ def _explore_on(driver: str, options: Options, console: Console) -> tuple[int, d
         console.say(f"On {driver}:")
     folder = traces_folder(root, options.out)
     label = "" if driver == DRIVERS[0] else driver  # no driver's files are another's
-    journal = traces_folder(root) / trace_name(ref, label, ".journal.jsonl")
+    journal = traces_folder(root) / trace_name(ref, label, JOURNAL)
     found = _explored(options, console, driver, ref, scenario, kinds, journal)
     if found.reason != INTERRUPTED:
         journal.unlink(missing_ok=True)
@@ -84,9 +86,10 @@ def _explored(
     kinds: tuple[str, ...],
     journal: Path,
 ) -> Exploration:
-    from faultloop.search.explore import explore
+    from faultloop.search.explore import Files, explore
 
     limits, checks = parse_limits(options.limit), parse_checks(options.check)
+    learned = journal.name.removesuffix(JOURNAL) + LEARNED
     with ExitStack() as open_until_told:
         executor = None
         if options.executor or options.address:
@@ -112,12 +115,9 @@ def _explored(
             checks=checks,
             threads=the_threads(options),
             driver=driver,
+            io=cast("Io", options.io),
             target=ref,
-            journal=journal,
-            resume=options.resume,
-            memory=None
-            if options.forget
-            else journal.with_name(journal.name.replace(".journal.jsonl", ".learned.json")),
+            files=Files(journal, options.resume, None if options.forget else journal.with_name(learned)),
             on_progress=show,
         )
 
@@ -146,13 +146,16 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def _kinds(text: str) -> tuple[str, ...]:
+    from faultloop.world.faults import is_network_fault
+
     kinds = _listed(text)
     if not kinds:
         raise UsageError("--faults: name at least one of cancel, expire, fail:ERROR, delay:TIME; or none.")
     if kinds == ("none",):
         return ()
     for kind in kinds:
-        parse_kind(kind)
+        if not is_network_fault(kind):
+            parse_kind(kind)
     return kinds
 
 

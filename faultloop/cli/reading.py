@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from faultloop.cli.arguments import Options
-from faultloop.cli.boundary import CANNOT_TELL, FOUND_NOTHING
+from faultloop.cli.codes import CANNOT_TELL, FOUND_NOTHING
 from faultloop.cli.console import Console
 from faultloop.cli.project import shown_path
 from faultloop.model.address import format_fault

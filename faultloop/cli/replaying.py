@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from faultloop.cli import restart
 from faultloop.cli.arguments import Options
-from faultloop.cli.boundary import CANNOT_TELL
+from faultloop.cli.codes import CANNOT_TELL
 from faultloop.cli.console import Console
 from faultloop.cli.project import TRACES, command, project_root, shown_path
 from faultloop.cli.running import run_code, run_result, short_digest, warn_not_reached

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from faultloop.cli import restart
 from faultloop.cli.arguments import Options, parse_checks, parse_limits
-from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
+from faultloop.cli.codes import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
 from faultloop.cli.console import Console
 from faultloop.cli.project import next_steps, project_root, shown_path, trace_name, traces_folder
 from faultloop.model.address import format_fault, parse_fault
@@ -23,14 +23,16 @@ from faultloop.search.tracefile import require_folder, save_trace
 
 if TYPE_CHECKING:
     from faultloop.model.trace import Order, Trace
+    from faultloop.model.world import Io
     from faultloop.search.run import Run
 
 
 def run_verb(options: Options, console: Console) -> int:
     """One run, its story, and its trace if it failed or one was asked for."""
     from faultloop.search.run import run
+    from faultloop.world.faults import is_network_fault
 
-    faults = [parse_fault(text) for text in options.fault]
+    faults = [text if is_network_fault(text) else parse_fault(text) for text in options.fault]
     limits, checks = parse_limits(options.limit), parse_checks(options.check)
     if options.out:
         require_folder(options.out)
@@ -44,6 +46,7 @@ def run_verb(options: Options, console: Console) -> int:
             limits=limits,
             driver=options.driver,
             threads=the_threads(options),
+            io=cast("Io", options.io),
             checks=checks,
             target=ref,
         )
@@ -147,7 +150,14 @@ def doctor_verb(options: Options, console: Console) -> int:
     limits = parse_limits(options.limit)
     ref, _, scenario = the_scenario(options, console)
     with console.program_output():
-        diagnosis = diagnose(scenario, limits=limits, threads=the_threads(options), driver=options.driver, target=ref)
+        diagnosis = diagnose(
+            scenario,
+            limits=limits,
+            threads=the_threads(options),
+            driver=options.driver,
+            io=cast("Io", options.io),
+            target=ref,
+        )
     env = diagnosis.run.trace.env
     versions = ", ".join(f"{name} {version}" for name, version in sorted(env.packages.items()))
     lines = [

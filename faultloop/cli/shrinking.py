@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from faultloop.cli.arguments import Options
-from faultloop.cli.boundary import CANNOT_TELL, FOUND_FAILURE
+from faultloop.cli.codes import CANNOT_TELL, FOUND_FAILURE
 from faultloop.cli.console import Console
 from faultloop.cli.project import TRACES, project_root, shown_path
 from faultloop.cli.replaying import check_environment, scenario_of

@@ -4,7 +4,8 @@ It follows the last run up to its last question that has an answer left, gives t
 With sleep sets a task that was tried at a question sleeps while only steps independent of its own follow: running it
 then would only swap two steps that do not touch the same thing.
 Guarantee: without sleep sets every schedule is run exactly once, and «exhausted» is a proof. With them every happens-
-before class is run at least once, provided that footprints are complete; a step that makes tasks depends on all others.
+before class is run at least once, provided that footprints are complete and that picks offer all that is ready, or
+turns; a step that makes tasks depends on all others.
 Nothing else bounds it: it ends only for programs with few questions.
 Source: P. Godefroid, «Partial-Order Methods for the Verification of Concurrent Systems», LNCS 1032, 1996, chapter 5.
 """

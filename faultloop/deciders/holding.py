@@ -6,7 +6,7 @@ places instead of tasks: that a hundred tasks stand at the same await is one dec
 hundred.
 Guarantee: with s sites, a bug that shows whenever k given sites are held, in a given order, is asked for with
 probability >= 1 / (2 * s^k) in a run, for k <= 2 and as long as sites are drawn evenly, however many tasks there are.
-Needs no footprints.
+Needs no footprints. Where picks offer only some of what is ready, all means all that is offered.
 Source: this project; sites as the unit of a schedule are from RFF (see rff.py), starving them from PCT (see pct.py).
 """
 
@@ -20,10 +20,11 @@ from faultloop.deciders.looking import LookingDecider, Record, study, watched
 from faultloop.deciders.urw import Remaining
 
 HELD_MAX = 2
+SITES_MAX = 1_000
 
 
 class Sites:
-    """The await points seen, and how often each was held."""
+    """The await points seen, the first SITES_MAX that runs came to, and how often each was held."""
 
     __slots__ = ("held",)
 
@@ -35,12 +36,12 @@ class Sites:
         """Learn from a run that is over."""
         held = self.held
         for _, site, _ in record.steps:
-            if site and site not in held:
+            if site and site not in held and len(held) < SITES_MAX:
                 held[site] = 0
 
     def save(self, name: Callable[[int], str]) -> dict[str, int]:
         """Plain data: per site, by its lasting name, how often it was held."""
-        return {name(site): count for site, count in self.held.items()}
+        return dict(sorted((name(site), count) for site, count in self.held.items()))
 
     def merge(self, saved: dict[str, int], number_of: Callable[[str], int]) -> None:
         """Take in what was saved, here or elsewhere."""
@@ -73,17 +74,20 @@ class Held:
         self.ran = base.ran
 
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
-        """Among those on the lowest level, as the base would."""
-        of = self._levels.get
-        levels = [of(site, 0) for site in sites]
+        """What the base picks, of all if that is not held, or else of those on the lowest level."""
+        index = self._base.pick(tasks, sites)
+        of = self._levels
+        if sites[index] not in of or self._patience < 0:
+            return index
+        levels = [of.get(site, 0) for site in sites]
         lowest = min(levels)
-        free = [index for index, level in enumerate(levels) if level == lowest]
-        if len(free) == len(tasks) or self._patience < 0:
-            return self._base.pick(tasks, sites)
+        if levels[index] == lowest:
+            return index
         self._patience -= 1
+        free = [place for place, level in enumerate(levels) if level == lowest]
         if len(free) == 1:
             return free[0]
-        return free[self._base.pick([tasks[index] for index in free], [sites[index] for index in free])]
+        return free[self._base.pick([tasks[place] for place in free], [sites[place] for place in free])]
 
 
 class Holding:

@@ -1,7 +1,9 @@
 """All that is learned from the runs of one program, to be kept and put together.
 
-Rule 1: what is saved is plain data, keyed by names of sites that last; numbers of sites are of one process.
-Rule 2: merging is in any order and as often as one likes: sets are united, of counts the larger stands.
+Rule 1: what is saved is plain data, keyed by names of sites and objects that last; numbers are of one process.
+Rule 2: merging is in any order, in any grouping and as often as one likes: sets are united, of counts the larger
+stands. What is saved is in an order of its own, so the same tables are the same bytes.
+Rule 3: bounded, however many runs are learned from.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ class Saved(TypedDict):
     """What a file of learned tables holds."""
 
     accesses: dict[str, dict[str, int]]
-    footprints: dict[str, list[tuple[int, bool]]]
+    footprints: dict[str, list[tuple[str, bool]]]
     lengths: dict[str, list[int]]
-    reads: list[tuple[int, str, str | None, int]]
+    reads: list[tuple[str, str, str | None, int]]
     sites: dict[str, int]
 
 
@@ -43,37 +45,46 @@ class Learned:
         """Learn from the run that this decider answered."""
         study(decider, self.accesses, self.footprints, self.lengths, self.reads, self.sites)
 
-    def save(self, name: Callable[[int], str]) -> Saved:
-        """Plain data. name: the lasting name of a site."""
+    def save(self, name: Callable[[int], str], object_name: Callable[[int], str] = str) -> Saved:
+        """Plain data. name, object_name: the lasting names of a site and of an object."""
         return {
-            "accesses": self.accesses.save(),
-            "footprints": self.footprints.save(name),
+            "accesses": self.accesses.save(object_name),
+            "footprints": self.footprints.save(name, object_name),
             "lengths": self.lengths.save(),
-            "reads": self.reads.save(name),
+            "reads": self.reads.save(name, object_name),
             "sites": self.sites.save(name),
         }
 
-    def merge(self, saved: Saved, number: Callable[[str], int]) -> None:
-        """Take in what was saved, here or elsewhere. number: the number of a site in this process."""
-        self.accesses.merge(saved["accesses"])
-        self.footprints.merge(saved["footprints"], number)
+    def merge(self, saved: Saved, number: Callable[[str], int], object_number: Callable[[str], int] = int) -> None:
+        """Take in what was saved, here or elsewhere. number, object_number: those of this process, by their names."""
+        self.accesses.merge(saved["accesses"], object_number)
+        self.footprints.merge(saved["footprints"], number, object_number)
         self.lengths.merge(saved["lengths"])
-        self.reads.merge(saved["reads"], number)
+        self.reads.merge(saved["reads"], number, object_number)
         self.sites.merge(saved["sites"], number)
 
 
 def put_together(tables: Iterable[Saved]) -> Saved:
     """What was learned in several places, as if in one."""
-    names = ["start"]  # number 0 is a first step everywhere
-    numbers = {"start": 0}
-
-    def number(name: str) -> int:
-        known = numbers.setdefault(name, len(names))
-        if known == len(names):
-            names.append(name)
-        return known
-
+    sites, objects = _Numbers("start"), _Numbers()  # number 0 is a first step everywhere
     learned = Learned()
     for saved in tables:
-        learned.merge(saved, number)
-    return learned.save(lambda site: names[site])
+        learned.merge(saved, sites.number, objects.number)
+    return learned.save(sites.name, objects.name)
+
+
+class _Numbers:
+    """A number for each name, as they come."""
+
+    def __init__(self, *first: str) -> None:
+        self._names = list(first)
+        self._numbers = {name: number for number, name in enumerate(first)}
+
+    def number(self, name: str) -> int:
+        known = self._numbers.setdefault(name, len(self._names))
+        if known == len(self._names):
+            self._names.append(name)
+        return known
+
+    def name(self, number: int) -> str:
+        return self._names[number]

@@ -11,13 +11,17 @@ Rule 2: answers never depend on addresses or on the order of a set.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 Touch = tuple[int, bool]
 """An object that a step touched, and whether it wrote to it."""
 
 Step = tuple[int, int, tuple[Touch, ...]]
 """One step that is over: its task, the site it started from, what it touched, in order."""
+
+Offers = Literal["all", "turn", "some"]
+"""Which of the ready tasks a pick offers: all of them · those of the present turn that have not run, while what becomes
+ready meanwhile waits for the next · some, by a rule that strategies know nothing of."""
 
 
 class LookingDecider(Protocol):
@@ -28,7 +32,7 @@ class LookingDecider(Protocol):
         ...
 
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
-        """Which of the ready tasks goes next. tasks: at least 2, oldest first; sites: where each waits.
+        """Which of these goes next. tasks: at least 2 that are ready, oldest first; sites: where each waits.
 
         Returns an index into them; 0 is the oldest.
         """
@@ -69,12 +73,19 @@ class Strategy(Protocol):
 class Record:
     """What happened in one run, step by step."""
 
-    __slots__ = ("births", "steps")
+    __slots__ = ("_touching", "births", "steps")
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
+        self._touching: list[Step] | None = None
         self.births: list[int] = []
         """Per task, in order of creation: the place in `steps` of the step that made it."""
+
+    def touching(self) -> list[Step]:
+        """The steps that touched something. Only to be asked for when the run is over."""
+        if self._touching is None:
+            self._touching = [step for step in self.steps if step[2]]
+        return self._touching
 
 
 class Watched:

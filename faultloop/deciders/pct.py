@@ -40,13 +40,8 @@ class Priorities:
 
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
         """The one with the highest priority."""
-        of = self._of
-        best, highest = 0, of[tasks[0]]
-        for index in range(1, len(tasks)):
-            priority = of[tasks[index]]
-            if priority > highest:
-                best, highest = index, priority
-        return best
+        priorities = [self._of[task] for task in tasks]
+        return priorities.index(max(priorities))
 
     def ran(self, task: int, site: int, touched: Sequence[Touch], /) -> None:
         """Drop it if this is a change point, or if the run has become so long that all must have their turn."""

@@ -40,12 +40,8 @@ class StepPriorities:
             for task, site in zip(tasks, sites, strict=True):
                 if stale >> site & 1:
                     of[task] = self._draw()
-        best, highest = 0, of[tasks[0]]
-        for index in range(1, len(tasks)):
-            priority = of[tasks[index]]
-            if priority > highest:
-                best, highest = index, priority
-        return best
+        priorities = [of[task] for task in tasks]
+        return priorities.index(max(priorities))
 
     def ran(self, task: int, site: int, touched: Sequence[Touch], /) -> None:
         """Draw for its next step; note which sites conflict."""

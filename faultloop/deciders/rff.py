@@ -3,7 +3,8 @@
 A run draws one to three reads-from pairs, those rarely seen or asked for first, and tries to bring them about: whoever
 is about to read waits until the wanted write was the last one, and then whoever would overwrite it waits for the read.
 Everything else goes by POS or by URW, in equal shares; if it is given sites, with one of them held (see holding.py).
-Guarantee: none; a pair is brought about whenever the footprints are right and the waiting does not itself prevent it.
+Guarantee: none; a pair is brought about whenever the footprints are right and neither the waiting itself nor what is
+offered prevents it.
 Source: D. Wolff, Z. Shi, G. Duck, U. Mathur, A. Roychoudhury, «Greybox Fuzzing for Concurrency Testing», ASPLOS 2024.
 """
 
@@ -41,16 +42,15 @@ class Wanted:
         self._judge()
 
     def pick(self, tasks: Sequence[int], sites: Sequence[int], /) -> int:
-        """One of those that do not spoil a wanted pair; of all, if all do."""
-        unwelcome = self._unwelcome
-        if unwelcome and self._patience >= 0:
-            self._patience -= 1
-            free = [index for index, site in enumerate(sites) if not unwelcome >> site & 1]
-            if len(free) == 1:
-                return free[0]
-            if 0 < len(free) < len(tasks):
-                return free[self._base.pick([tasks[index] for index in free], [sites[index] for index in free])]
-        return self._base.pick(tasks, sites)
+        """What the base picks, of all if that spoils no wanted pair, or else of those that spoil none, if any."""
+        index, unwelcome = self._base.pick(tasks, sites), self._unwelcome
+        if not unwelcome >> sites[index] & 1 or self._patience < 0:
+            return index
+        self._patience -= 1
+        free = [place for place, site in enumerate(sites) if not unwelcome >> site & 1]
+        if len(free) < 2:
+            return free[0] if free else index
+        return free[self._base.pick([tasks[place] for place in free], [sites[place] for place in free])]
 
     def ran(self, task: int, site: int, touched: Sequence[Touch], /) -> None:
         """Note who wrote last, and which pairs came about."""

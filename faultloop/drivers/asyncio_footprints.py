@@ -44,6 +44,9 @@ Recorder = Callable[[int, bool], None]
 
 _recorder: Recorder | None = None
 _numbers: dict[Hashable, int] = {}
+_named: dict[str, int] = {}
+_names: list[str] = []
+"""Of the objects with odd numbers, in order: how each is written down."""
 _followers: list[Callable[[Recorder | None], None]] = []
 _futures = 0
 """How many futures were touched in this run."""
@@ -71,7 +74,25 @@ def touch(key: Hashable, is_write: bool) -> None:
 
 def number_of(key: Hashable) -> int:
     """The number of what has this name."""
-    return _numbers.setdefault(key, 2 * len(_numbers) + 1)
+    number = _numbers.get(key)
+    if number is None:
+        number = _numbers[key] = object_number(f"={key!r}")
+    return number
+
+
+def object_name(number: int) -> str:
+    """What the object of this number is called in every process: a primitive's number is its name."""
+    return _names[number // 2] if number % 2 else str(number)
+
+
+def object_number(name: str) -> int:
+    """The number that an object of this name has in this process, whether or not it was touched here yet."""
+    if not name.startswith("="):
+        return int(name)
+    number = _named.setdefault(name, 2 * len(_names) + 1)
+    if number // 2 == len(_names):
+        _names.append(name)
+    return number
 
 
 def record_touches(recorder: Recorder | None) -> None:

@@ -5,8 +5,9 @@ Slower than a fast run, faster than a traced one: no names, no events.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from faultloop.deciders.calm import Calm
 from faultloop.drivers import anyio_footprints
@@ -43,9 +44,9 @@ class GuidedLoop(Loop):
 
     guide: Guide
 
-    def create_future(self) -> Any:
-        """A future of ours that reports its touches."""
-        return WatchedFuture(loop=self)
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        cast(Any, self).create_future = functools.partial(WatchedFuture, loop=self)  # reports its touches
 
     def create_task(self, coro: Any, *, name: object = None, context: Any = None, **extra: Any) -> Any:
         """A task of ours, made known to the guide."""
@@ -105,7 +106,7 @@ def execute_guided(
     """
     touched: list[tuple[int, bool]] = []
     kept = RecordedChoices(Calm() if settings.choose is None else Answering(settings.choose))
-    loop = GuidedLoop(choose=kept.choose, threads=settings.threads, limits=settings.limits)
+    loop = GuidedLoop(choose=kept.choose, threads=settings.threads, limits=settings.limits, network=settings.network)
     loop.guide = guide
     watcher = _Watcher(loop, guide, sites, touched)
     loop.ordering = looking_order(

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import sys
 import types
-from asyncio import events
+from asyncio import events, futures
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
+
+from faultloop.model.faults import NANOSECONDS
 
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_loop import Loop
@@ -95,6 +98,16 @@ class Future(asyncio.Future[Any]):
     __eq__ = object.__eq__
 
 
+class ForLibrary:
+    """What asyncio's locks and queues, and its sleep, see of the loop: their futures never reach the program."""
+
+    __slots__ = ("call_later", "create_future")
+
+    def __init__(self, loop: Loop) -> None:
+        self.call_later = loop.call_later
+        self.create_future: Callable[[], CFuture[Any]] = functools.partial(CFuture, loop=loop)
+
+
 class Callback(events.Handle):
     """A plain callback in the ready queue; runs itself, and reports an exception as asyncio does.
 
@@ -143,26 +156,13 @@ class Timer(events.TimerHandle):
     _args: Any
     _callback: Any
     _cancelled: bool
-    _context: contextvars.Context
+    _context: contextvars.Context | None
     _loop: Any
+    _repr: str | None
     _scheduled: bool
     """Whether it is on the agenda."""
-
-    def __init__(
-        self, when: float, callback: Any, args: tuple[Any, ...], loop: Loop, context: contextvars.Context | None = None
-    ) -> None:
-        if loop._debug:
-            super().__init__(when, callback, args, loop, context)
-            return
-        self._context = contextvars.copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
-        self._when = when
-        self._scheduled = False
+    _source_traceback: Any
+    _when: float
 
     run = Callback.run
 
@@ -178,6 +178,68 @@ class Timer(events.TimerHandle):
         self._cancelled = True
         self._callback = None
         self._args = None
+
+
+class SleepTimer(Timer):
+    """What `asyncio.sleep` sets: most timers of most programs. It runs no code of the program, so needs no context."""
+
+    __slots__ = ()
+
+    def run(self, callback: Callable[..., object], /) -> None:
+        """Wake the sleeper, unless it is gone. callback: unused; it would do the same."""
+        if self._cancelled:
+            return
+        future, result = self._args
+        try:
+            if not future.cancelled():
+                future.set_result(result)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            _complain(self, error)
+
+
+_WAKE_SLEEPER: Any = getattr(futures, "_set_result_unless_cancelled", None)
+_new: Any = object.__new__
+
+
+def set_timer(
+    loop: Loop, instant: int, callback: Any, args: tuple[Any, ...], context: contextvars.Context | None
+) -> Timer:
+    """A timer for this instant, on the agenda. Made without the detours of its class, as Callback is."""
+    if loop._closed:
+        loop._check_closed()
+    if loop._debug:
+        timer = _debugged_timer(loop, instant, callback, args, context)
+    else:
+        if callback is _WAKE_SLEEPER:
+            timer = _new(SleepTimer)
+            timer._context = context
+        else:
+            timer = _new(Timer)
+            timer._context = contextvars.copy_context() if context is None else context
+        timer._loop = loop
+        timer._callback = callback
+        timer._args = args
+        timer._cancelled = False
+        timer._repr = None
+        timer._source_traceback = None
+        timer._when = instant / NANOSECONDS
+    if instant <= loop.now:
+        timer._scheduled = False
+        loop.due.append(timer)  # as in asyncio: at the next turn, behind the callbacks and I/O of this one
+    else:
+        timer._scheduled = True
+        loop.agenda.add(instant, timer)
+    return timer
+
+
+def _debugged_timer(
+    loop: Any, instant: int, callback: Any, args: tuple[Any, ...], context: contextvars.Context | None
+) -> Timer:
+    loop._check_thread()
+    loop._check_callback(callback, "call_at")
+    return Timer(instant / NANOSECONDS, callback, args, loop, context)
 
 
 def _complain(handle: Any, error: BaseException) -> None:

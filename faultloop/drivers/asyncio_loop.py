@@ -12,31 +12,31 @@ import asyncio
 import concurrent.futures
 import functools
 import selectors
-import socket
 import sys
 import threading
 import time
 import weakref
 from asyncio import events
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextvars import Context
-from typing import Any, Literal, TypeVarTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVarTuple, cast
 
 from faultloop.drivers import asyncio_ordering, asyncio_threads, asyncio_turns
-from faultloop.drivers.asyncio_boundary import refuse_foreign_host
 from faultloop.drivers.asyncio_handles import (
     WAKERS,
     BuiltinMethod,
     Callback,
-    CFuture,
     ForeignCallback,
+    ForLibrary,
     Future,
     StepCallback,
     Task,
     Timer,
     is_wakeup,
     make_task,
+    set_timer,
 )
+from faultloop.drivers.asyncio_network import Network, NetworkLoop
 from faultloop.drivers.ready import ABSENT, Choose, Ordering, ReadyQueue, ordering_for
 from faultloop.drivers.timers import FOREVER_SECONDS, NEVER, Agenda, instant_of
 from faultloop.errors import EscapeRefused
@@ -44,26 +44,37 @@ from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Order
 
-_IO_ATTRIBUTES = frozenset(("_selector", "_ssock", "_csock", "_transports"))
 _Ts = TypeVarTuple("_Ts")
 
 
-class _ForPrimitives:
-    """What asyncio's locks and queues see of the loop: they only ever make futures."""
+class _OpensIo:
+    """An attribute that comes into being, with the others of its kind, when it is first asked for.
 
-    __slots__ = ("create_future",)
+    Not `__getattr__`: a class that has it loses the interpreter's fast attributes, all of them (a tenth of a run).
+    """
 
-    def __init__(self, loop: Loop) -> None:
-        self.create_future: Callable[[], CFuture[Any]] = functools.partial(CFuture, loop=loop)
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, loop: Any, owner: type) -> Any:
+        loop._open_io()
+        return loop.__dict__[self._name]
 
 
-class Loop(asyncio.SelectorEventLoop):
+class Loop(NetworkLoop):
     """An event loop whose order and time are answers, not circumstances.
 
     order: how freely ready tasks may overtake each other.   choose: answers order questions; None is always calm.
     hold: for order `any`, for how many turns a ready task may be held back; None lifts the bound.
     threads: whether a job for a thread runs `inline` at a scheduled step, or in a `real` thread.
     """
+
+    _selector: Any = _OpensIo()
+    _ssock: Any = _OpensIo()
+    _csock: Any = _OpensIo()
+    if TYPE_CHECKING:  # asyncio's own attributes, which its stubs leave out
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(
         self,
@@ -73,13 +84,15 @@ class Loop(asyncio.SelectorEventLoop):
         limits: Limits | None = None,
         threads: Literal["inline", "real"] = "inline",
         hold: int | None = 2,
+        network: Callable[[Loop], Network] | None = None,
     ) -> None:
         # The selector and its socket pair are made when a descriptor is first needed: a tenth of a small run otherwise.
         asyncio.BaseEventLoop.__init__(self)
         self._signal_handlers: dict[int, Any] = {}
         self._unix_server_sockets: dict[Any, Any] = {}
         self._clock_resolution = 1e-9
-        self._for_primitives = _ForPrimitives(self)
+        self._for_library = ForLibrary(self)
+        cast(Any, self).create_future = functools.partial(Future, loop=self)  # as the method does, without Python code
         self._task_ordinal = 0
         self._hashes = 0
         self._eager = False
@@ -102,7 +115,8 @@ class Loop(asyncio.SelectorEventLoop):
         self.inline_job = ""
         self.jobs_running = 0
         self.subprocesses: list[Any] = []
-        self.threads_known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        self.threads_known: Set[threading.Thread] = frozenset()
+        """Those that lived when the run began, besides its own."""
         self.threads_at_start = -1
         self.watcher: asyncio_turns.Watcher | None = None
         self.next_stop = 0
@@ -113,17 +127,11 @@ class Loop(asyncio.SelectorEventLoop):
         self.open_generators: list[str] = []
         self.failed_at_once: list[Task] = []
         """Eager tasks that ended in an error within their first step: asyncio keeps them in none of its sets."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _IO_ATTRIBUTES:
-            self._open_io()
-            return self.__dict__[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self.network = network(self) if network is not None else None
 
     def _open_io(self) -> None:
         self.reaches_out = True
         self._selector = selectors.DefaultSelector()
-        self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         cast(Any, self)._make_self_pipe()
 
     @property
@@ -142,6 +150,11 @@ class Loop(asyncio.SelectorEventLoop):
 
     # Time and queueing
 
+    def set_debug(self, enabled: bool) -> None:
+        """Turn asyncio's debug mode on or off. Every future asks for it when it is made, so the answer is in C."""
+        super().set_debug(enabled)
+        cast(Any, self).get_debug = functools.partial(bool, enabled)
+
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
         return self.now / NANOSECONDS
@@ -158,7 +171,8 @@ class Loop(asyncio.SelectorEventLoop):
         return self._call_soon_plain(callback, () if arg is ABSENT else (arg, *more), context)
 
     def _call_soon_plain(self, callback: Any, args: tuple[Any, ...], context: Any) -> Any:
-        self._check_closed()
+        if self._closed:
+            self._check_closed()
         if len(args) == 1 and is_wakeup(callback, args[0]):
             self._push((context, callback, args[0]))
             return None
@@ -195,34 +209,21 @@ class Loop(asyncio.SelectorEventLoop):
         self, delay: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
     ) -> Any:
         """Queue a callback for a later virtual time. delay: seconds."""
-        if cast(object, delay) is None:
+        if delay is None:  # pyright: ignore[reportUnnecessaryComparison]
             raise TypeError("delay must not be None")
         if delay >= FOREVER_SECONDS:
-            return self._at(NEVER, callback, args, context)
+            return set_timer(self, NEVER, callback, args, context)
         # However short, it is not nothing: who naps until a float deadline would else never get past the last rounding.
         nanoseconds = round(delay * NANOSECONDS) or (delay > 0)
-        return self._at(self.now + nanoseconds, callback, args, context)
+        return set_timer(self, self.now + nanoseconds, callback, args, context)
 
     def call_at(
         self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
     ) -> Any:
         """Queue a callback for an absolute virtual time. when: seconds on the loop's clock."""
-        if cast(object, when) is None:
+        if when is None:  # pyright: ignore[reportUnnecessaryComparison]
             raise TypeError("when cannot be None")
-        return self._at(instant_of(when), callback, args, context)
-
-    def _at(self, instant: int, callback: Any, args: tuple[Any, ...], context: Any) -> Timer:
-        self._check_closed()
-        if self._debug:
-            cast(Any, self)._check_thread()
-            cast(Any, self)._check_callback(callback, "call_at")
-        timer = Timer(instant / NANOSECONDS, callback, args, self, context)
-        if instant <= self.now:
-            self.due.append(timer)  # as in asyncio: at the next turn, behind the callbacks and I/O of this one
-        else:
-            timer._scheduled = True
-            self.agenda.add(instant, timer)
-        return timer
+        return set_timer(self, instant_of(when), callback, args, context)
 
     def _timer_handle_cancelled(self, handle: Any) -> None:
         pass  # Timer.cancel tells the agenda itself
@@ -235,7 +236,8 @@ class Loop(asyncio.SelectorEventLoop):
 
     def create_task(self, coro: Any, *, name: object = None, context: Context | None = None, **extra: Any) -> Any:
         """A task of ours, also under asyncio's eager factory. Another factory's tasks run, but bear no ordinal."""
-        self._check_closed()
+        if self._closed:
+            self._check_closed()
         factory = self._task_factory
         if factory is None:
             return make_task(self, coro, name=name, context=context, **extra)
@@ -284,17 +286,6 @@ class Loop(asyncio.SelectorEventLoop):
     def _job_done(self, _: Any) -> None:
         self.jobs_running -= 1
 
-    async def getaddrinfo(self, host: Any, port: Any, **kwargs: Any) -> Any:
-        """Resolve a name of this machine; any other is refused."""
-        refuse_foreign_host(host)
-        return await super().getaddrinfo(host, port, **kwargs)
-
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """Connect to this machine; any other is refused."""
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            refuse_foreign_host(address[0])
-        await super().sock_connect(sock, address)
-
     async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
         transport = await cast(Any, super())._make_subprocess_transport(*args, **kwargs)
         self.reaches_out = True
@@ -307,9 +298,11 @@ class Loop(asyncio.SelectorEventLoop):
             if seconds > 0:
                 time.sleep(seconds)
             return False
-        ready = self._selector.select(seconds)
+        ready: list[tuple[selectors.SelectorKey, int]] = self._selector.select(seconds)
         if not ready:
             return False
+        if self.network is not None:
+            self.network.answered()
         ready.sort(key=lambda event: event[0].fd)
         before = len(self.queue.entries)
         cast(Any, self)._process_events(ready)
@@ -334,32 +327,36 @@ class Loop(asyncio.SelectorEventLoop):
 
     def run_forever(self) -> None:
         """Run until stop() is called. Raises Deadlock, Livelock or OverLimit where asyncio's own loop would hang."""
-        self._check_closed()
-        cast(Any, self)._check_running()
+        me: Any = self
+        me._check_closed()
+        me._check_running()
         asyncio_ordering.install()
         asyncio_threads_inline()
         hooks = sys.get_asyncgen_hooks()
-        cast(Any, self)._set_coroutine_origin_tracking(self._debug)
+        me._set_coroutine_origin_tracking(self._debug)
         self._thread_id = threading.get_ident()
         if self.threads_at_start < 0:
-            self.threads_known.update(threading.enumerate())
+            if threading.active_count() > 1:
+                self.threads_known = weakref.WeakSet(threading.enumerate())
             self.threads_at_start = _thread._count()
             self.reaches_out |= asyncio_threads.has_posters()
         if self.wall_end == float("inf"):
             self.wall_end = time.perf_counter() + self.limits.wall_seconds
-        sys.set_asyncgen_hooks(
-            firstiter=cast(Any, self)._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
-        )
+        sys.set_asyncgen_hooks(firstiter=me._asyncgen_firstiter_hook, finalizer=me._asyncgen_finalizer_hook)
         events._set_running_loop(self)
         asyncio_ordering.lend_future_name()
+        if self.network is not None:
+            self.network.enter()
         try:
             asyncio_turns.spin(self)
         finally:
+            if self.network is not None:
+                self.network.leave()
             asyncio_ordering.return_future_name()
             self._stopping = False
-            cast(Any, self)._thread_id = None
+            me._thread_id = None
             events._set_running_loop(None)
-            cast(Any, self)._set_coroutine_origin_tracking(False)
+            me._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*hooks)
 
     def stop_after(self, _: object) -> None:
@@ -377,10 +374,13 @@ class Loop(asyncio.SelectorEventLoop):
         self.queue.entries.clear()
         self.agenda.clear()
         self.due.clear()
-        self._push = self._refuse_push
+        self._push = _refuse_push
+        # Nothing that refers to the loop is left in it: it goes as soon as it is let go, and not to the collector.
+        del self._for_library, cast(Any, self).create_future
 
-    def _refuse_push(self, entry: object) -> None:
-        self._check_closed()
+
+def _refuse_push(entry: object) -> None:
+    raise RuntimeError("Event loop is closed")
 
 
 @functools.cache

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import gc
 import inspect
-import signal
 import sys
-import threading
 import time
 from asyncio import events
-from asyncio import tasks as asyncio_tasks
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, Literal
 
+from faultloop.drivers.alarm import OutOfTime, clear_alarm, set_alarm
 from faultloop.drivers.asyncio_faults import Injector
 from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio_network import Network
 from faultloop.drivers.asyncio_sweep import Strike, Sweeper
-from faultloop.drivers.asyncio_teardown import OutOfTime, tear_down
+from faultloop.drivers.asyncio_teardown import tasks_of, tear_down
 from faultloop.drivers.asyncio_trace import TracedLoop, Tracer
 from faultloop.drivers.asyncio_waits import waiting_tasks
 from faultloop.drivers.frames import SiteTable, raised_at
@@ -38,13 +35,14 @@ Scenario = Callable[[], Awaitable[object]]
 
 @dataclass(slots=True)
 class Settings:
-    """What a run is made under. order, choose, hold, threads: as for Loop."""
+    """What a run is made under. order, choose, hold, threads, network: as for Loop."""
 
     order: Order = "fifo"
     choose: Choose | None = None
     hold: int | None = 2
     threads: Literal["inline", "real"] = "inline"
     limits: Limits = field(default_factory=Limits)
+    network: Callable[[Loop], Network] | None = None
 
 
 @dataclass(slots=True)
@@ -141,6 +139,7 @@ def _make(kind: type[Any], settings: Settings) -> Any:
         hold=settings.hold,
         threads=settings.threads,
         limits=settings.limits,
+        network=settings.network,
     )
 
 
@@ -156,7 +155,8 @@ def _run(
     loop.complaints = []
     began = time.perf_counter_ns()
     is_clean = False
-    with _surroundings(loop):
+    surroundings = _Surroundings(loop)
+    try:
         try:
             root = loop.create_task(_call(scenario))
             root.add_done_callback(loop.stop_after)
@@ -171,6 +171,8 @@ def _run(
             if injector is not None:
                 injector.release_all()
             facts.untidy = tear_down(loop, is_clean=is_clean)
+    finally:
+        surroundings.put_back()
     facts.wall_ns = time.perf_counter_ns() - began
     return facts
 
@@ -184,31 +186,31 @@ def _call(scenario: Scenario) -> Coroutine[Any, Any, Any]:
     return coroutine
 
 
-@contextmanager
-def _surroundings(loop: Loop) -> Generator[None, None, None]:
-    """No running loop, no automatic garbage collection, and a limit on real time; put back afterwards."""
-    outer = events._get_running_loop()
-    events._set_running_loop(None)
-    library = _forget_library()
-    collects = gc.isenabled()
-    gc.disable()
-    loop.wall_end = time.perf_counter() + loop.limits.wall_seconds
-    has_alarm = (
-        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
-    )
-    if has_alarm:
-        signal.signal(signal.SIGALRM, _on_alarm)
-        signal.setitimer(signal.ITIMER_REAL, loop.limits.wall_seconds, 0.5)
-    try:
-        yield
-    finally:
-        if has_alarm:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        if collects:
+class _Surroundings:
+    """No running loop, no automatic garbage collection, and a limit on real time, from now until they are put back.
+
+    Not a context manager made of a generator: that alone costs a hundredth of a small run.
+    """
+
+    __slots__ = ("_alarm", "_collects", "_library", "_loop")
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = events._get_running_loop()
+        events._set_running_loop(None)
+        self._library = _forget_library()
+        self._collects = gc.isenabled()
+        gc.disable()
+        seconds = loop.limits.wall_seconds
+        loop.wall_end = time.perf_counter() + seconds
+        self._alarm = set_alarm(seconds)
+
+    def put_back(self) -> None:
+        """Leave the process as it was."""
+        clear_alarm(*self._alarm)
+        if self._collects:
             gc.enable()
-        _remember_library(*library)
-        events._set_running_loop(outer)
+        _remember_library(*self._library)
+        events._set_running_loop(self._loop)
 
 
 def _forget_library() -> tuple[str | None, str | None]:
@@ -230,10 +232,6 @@ def _remember_library(in_thread: str | None, in_context: str | None) -> None:
     ):
         sniffio.thread_local.name = in_thread
         sniffio.current_async_library_cvar.set(in_context)
-
-
-def _on_alarm(number: int, frame: FrameType | None) -> None:
-    raise OutOfTime
 
 
 def _drive(loop: Loop, root: Any, facts: Facts, sites: SiteTable | None) -> None:
@@ -258,7 +256,8 @@ def _drive(loop: Loop, root: Any, facts: Facts, sites: SiteTable | None) -> None
     try:
         facts.value = root.result()
     except BaseException as error:
-        facts.error = error
+        # Without this very frame: it holds the facts, which would hold it, and the loop with all its tasks.
+        facts.error = error.with_traceback(getattr(error.__traceback__, "tb_next", None))
         facts.error_place = raised_at(error, sites) if sites is not None else ""
 
 
@@ -273,7 +272,7 @@ def _out_of_time(loop: Loop) -> OverLimit:
 
 def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sites: SiteTable | None) -> None:
     """Collect what the standard checks judge, before anything is torn down."""
-    known = _tasks_of(loop)
+    known = tasks_of(loop)
     left = [task for task in known if not task.done() and task is not root and not _is_asyncios(task)]
     if tracer is not None:
         facts.alive = tuple(tracer.node_of(task).path for task in left)
@@ -287,9 +286,10 @@ def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sit
         if id(task) not in looked_at:
             complaints.append(Complaint("Task exception was never retrieved", task._exception))
     facts.complaints = tuple(complaints)
-    # One that has ended may still be there: the traceback of what ended it keeps it alive.
-    open_now = sorted(g.__qualname__ for g in list(loop._asyncgens) if g.ag_frame is not None)
-    facts.open_generators = tuple(bare_function(name) for name in (*loop.open_generators, *open_now))
+    if loop.open_generators or loop._asyncgens:
+        # One that has ended may still be there: the traceback of what ended it keeps it alive.
+        open_now = sorted(g.__qualname__ for g in list(loop._asyncgens) if g.ag_frame is not None)
+        facts.open_generators = tuple(bare_function(name) for name in (*loop.open_generators, *open_now))
     if facts.halted is not None and tracer is not None and sites is not None:
         facts.waiting = waiting_tasks([task for task in known if not task.done()], tracer, sites)
 
@@ -310,18 +310,3 @@ def _is_asyncios(task: Any) -> bool:
     coroutine = task.get_coro()
     is_accepting = getattr(coroutine, "__qualname__", "") == "BaseSelectorEventLoop._accept_connection2"
     return is_accepting or type(coroutine).__name__ == "async_generator_athrow"
-
-
-def _tasks_of(loop: Loop) -> list[Any]:
-    """Every task of this loop that still exists, ended or not, by order of creation."""
-    known: list[Any] = [
-        task
-        for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks")  # 3.11 has the first, 3.12 the others
-        for task in list(getattr(asyncio_tasks, name, ()))
-        if task.get_loop() is loop
-    ]
-    if len(known) != loop._task_ordinal:  # some are gone, or are kept in another place by this version of asyncio
-        known += asyncio_tasks.all_tasks(loop) - set(known)
-    known += loop.failed_at_once
-    known.sort(key=lambda task: getattr(task, "ordinal", 0))
-    return known

@@ -69,6 +69,10 @@ class TracedLoop(Loop):
         self.tracer.made(task, coro)
         return task
 
+    def note(self, text: str) -> None:
+        """Something befell the run that no task did."""
+        self.tracer.note(text)
+
     def call_soon(  # type: ignore[override]  # as Loop.call_soon
         self, callback: Any, arg: Any = ABSENT, /, *more: Any, context: Any = None
     ) -> Any:
@@ -163,6 +167,10 @@ class Tracer:
         state = node.scratch
         assert isinstance(state, _State)
         return state
+
+    def note(self, text: str) -> None:
+        """Keep a note, beside the task that is running."""
+        self._log((self._loop.step, self._loop.now, "note", -1, -1, -1, 0, text))
 
     def woken(self, task: Any) -> None:
         """A task's wait is over: somebody set its result."""

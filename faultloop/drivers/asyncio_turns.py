@@ -12,10 +12,10 @@ import time
 from _thread import _count as thread_count
 from collections.abc import Iterator
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from faultloop.drivers import asyncio_threads
-from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Entry
+from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Choose, Entry
 from faultloop.drivers.timers import NEVER
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
@@ -23,6 +23,7 @@ from faultloop.model.faults import NANOSECONDS
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_handles import Timer
     from faultloop.drivers.asyncio_loop import Loop
+    from faultloop.drivers.asyncio_network import Network
 
 CHECK_STEPS = 4_096
 """How many steps between two looks at the limits."""
@@ -77,11 +78,15 @@ def spin(loop: Loop) -> None:
     popleft = queue.entries.popleft
     next_turn = ordering.turn
     spin_turns = loop.limits.spin_turns
+    network = loop.network
+    candidates = network.candidates if network is not None else ()
     _set_next_stop(loop)
     try:
         while True:
             if loop.reaches_out and loop.has_io:
                 loop.poll()
+            if candidates:
+                cast("Network", network).poll()
             if loop.due:
                 _queue_due(loop)
             count = pending()
@@ -94,7 +99,7 @@ def spin(loop: Loop) -> None:
                 turn = next_turn()
                 _watched_turn(loop, turn)
             elif count == 1 and is_turn_bound:
-                queue.barrier = -1
+                queue.barrier, queue.callbacks = -1, 0
                 runner, callback, argument = popleft()
                 if argument is ABSENT:
                     runner.run(callback)
@@ -191,6 +196,8 @@ def idle(loop: Loop) -> None:
             return
         if (loop.jobs_running or loop.subprocesses) and _wait_for_work(loop):
             return
+    if has_io and loop.network is not None and loop.network.waited():
+        return
     if _advance(loop):
         return
     if has_io and loop.poll(LAST_POLL_SECONDS):
@@ -223,42 +230,44 @@ def _leave_instant(loop: Loop) -> None:
 
 def _advance(loop: Loop) -> bool:
     """Move to the next instant at which a timer is due, and queue its callbacks. Returns whether there was one."""
-    instant = loop.agenda.next_instant()
-    if instant >= NEVER:
-        return False
-    if instant > loop.virtual_end:
+    instant, due = loop.agenda.take_next(loop.virtual_end)
+    if not due:
+        if instant >= NEVER:
+            return False
         raise OverLimit(
             f"over limit: the next timer is due at {instant / NANOSECONDS:.3f} s of virtual time, "
             f"and {loop.limits.virtual_seconds:g} s are allowed (limits.virtual_seconds)"
         )
-    due = loop.agenda.take(instant)
     loop.now = instant
     loop.turns_at_instant = 0
-    push = loop.queue.push_callback
-    for timer in due if len(due) == 1 or loop.choose is None else _in_any_order(loop, due, loop.choose):
-        push((timer, timer._callback, ABSENT))
+    if len(due) == 1:
+        (timer,) = due
+        loop.queue.push_callback((timer, timer._callback, ABSENT))
+    else:
+        entries: list[Entry] = [(timer, timer._callback, ABSENT) for timer in due]
+        loop.queue.push_callbacks(entries if loop.choose is None else _in_any_order(loop, entries, loop.choose))
     if loop.watcher is not None:
         loop.watcher.time_moved()
     return True
 
 
-def _in_any_order(loop: Loop, due: list[Timer], choose: Any) -> Iterator[Timer]:
+def _in_any_order(loop: Loop, due: list[Entry], choose: Choose) -> list[Entry]:
     """Timers of one instant, in an order that is drawn, and perhaps not all of them in this turn.
 
     asyncio's heap promises no order among them; and two that are equal here are microseconds apart on a real clock,
     where steps may well run in between. The last option is that the rest comes one turn later.
     """
     due.reverse()
-    yield due.pop(~choose(min(len(due), WINDOW)))
+    drawn = [due.pop(~choose(min(len(due), WINDOW)))]
     while due:
-        options = min(len(due), WINDOW)
+        options = len(due) if len(due) < WINDOW else WINDOW
         answer = choose(options + 1)
         if answer == options:
-            due.reverse()
-            later = _Later(loop, due)
-            loop.queue.push_callback((later, later.run, ABSENT))
-            return
-        yield due.pop(~answer)
+            later = _Later(loop, [cast("Timer", entry[0]) for entry in reversed(due)])
+            drawn.append((later, later.run, ABSENT))
+            break
+        drawn.append(due.pop(~answer))
+    return drawn
 
 
 class _Later:

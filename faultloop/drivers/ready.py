@@ -55,31 +55,43 @@ def is_callback(entry: Entry) -> bool:
 class ReadyQueue:
     """What is ready, oldest first. Steps go in by `push`, plain callbacks by `push_callback`."""
 
-    __slots__ = ("barrier", "entries", "push")
+    __slots__ = ("barrier", "callbacks", "entries", "push")
 
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque()
         self.push = self.entries.append
         self.barrier = -1
         """Place of the first plain callback since the turn began, -1 for none: turns of steps alone are common."""
+        self.callbacks = 0
+        """How many plain callbacks came since then: turns of these alone are common too, and ask nothing."""
 
     def push_callback(self, entry: Entry) -> None:
         """Queue a plain callback."""
         if self.barrier < 0:
             self.barrier = len(self.entries)
+        self.callbacks += 1
         self.entries.append(entry)
+
+    def push_callbacks(self, entries: list[Entry]) -> None:
+        """Queue plain callbacks."""
+        if self.barrier < 0:
+            self.barrier = len(self.entries)
+        self.callbacks += len(entries)
+        self.entries += entries
 
     def take(self) -> list[Entry]:
         """Remove and return everything, oldest first."""
         taken = list(self.entries)
         self.entries.clear()
         self.barrier = -1
+        self.callbacks = 0
         return taken
 
     def put_back(self, entries: list[Entry]) -> None:
         """Put entries that were taken to the front again."""
         self.entries.extendleft(reversed(entries))
         self.barrier = next((i for i, entry in enumerate(self.entries) if is_callback(entry)), -1)
+        self.callbacks = sum(map(is_callback, self.entries))
 
 
 class FifoOrder:
@@ -117,10 +129,17 @@ class BatchOrder(FifoOrder):
 
     def turn(self) -> Iterator[Entry]:
         """Take the entries of one turn, in the order drawn."""
-        choose, barrier = self._choose, self._queue.barrier
-        front = self._queue.take()
+        queue, choose = self._queue, self._choose
+        barrier, callbacks = queue.barrier, queue.callbacks
+        front = queue.take()
+        if callbacks == len(front):
+            return iter(front)
+        if len(front) == 2 and not callbacks:  # most of the turns that ask anything
+            if choose(2):
+                front.reverse()
+            return iter(front)
         drawn: list[Entry] = []
-        if barrier >= 0:
+        if callbacks:
             front = self._draw_around_callbacks(front, barrier, drawn)
         else:
             front.reverse()  # the oldest last: taking it costs nothing
@@ -138,12 +157,15 @@ class BatchOrder(FifoOrder):
         rest.reverse()
         front.reverse()
         while rest:
-            options = min(len(front), WINDOW)
-            answer = choose(options + 1) if options else 0
-            if answer < options:
-                drawn.append(front.pop(~answer))
-                continue
+            if front:
+                options = len(front) if len(front) < WINDOW else WINDOW
+                answer = choose(options + 1)
+                if answer < options:
+                    drawn.append(front.pop(~answer))
+                    continue
             drawn.append(rest.pop())
+            if not rest:
+                break
             joining: list[Entry] = []
             while rest and not is_callback(rest[-1]):
                 joining.append(rest.pop())

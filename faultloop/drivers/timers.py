@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
 from typing import Generic, Protocol, TypeVar
 
 from faultloop.model.faults import NANOSECONDS
@@ -39,40 +39,42 @@ class Agenda(Generic[T]):
     def add(self, nanoseconds: int, handle: T) -> None:
         """Note a handle that is due at this instant."""
         self._added = added = self._added + 1
-        heapq.heappush(self._heap, (nanoseconds, added, handle))
+        heappush(self._heap, (nanoseconds, added, handle))
 
     def note_cancelled(self) -> None:
         """One of the handles was cancelled. Once most are, they are thrown out, as asyncio does with its own heap."""
         self._cancelled += 1
         if self._cancelled > 100 and self._cancelled * 2 > len(self._heap):
             self._heap[:] = [row for row in self._heap if not row[2]._cancelled]
-            heapq.heapify(self._heap)
+            heapify(self._heap)
             self._cancelled = 0
 
-    def next_instant(self) -> int:
-        """When the next live handle is due; NEVER if there is none, or if only infinite ones are left."""
+    def take_next(self, end: int) -> tuple[int, list[T]]:
+        """The next instant at which a live handle is due, and all that are due then, the first added first.
+
+        They are removed, unless the instant is after `end`: then none are given. NEVER if there is none, or if only
+        infinite ones are left.
+        """
         heap = self._heap
         while heap:
             instant, _, handle = heap[0]
-            if not handle._cancelled:
-                return instant
-            heapq.heappop(heap)
-            handle._scheduled = False
-            self._cancelled -= 1
-        return NEVER
-
-    def take(self, instant: int) -> list[T]:
-        """Remove and return the live handles due at exactly this instant, the first added first."""
-        heap = self._heap
-        due: list[T] = []
-        while heap and heap[0][0] == instant:
-            handle = heapq.heappop(heap)[2]
+            if instant > end and not handle._cancelled:
+                return instant, []
+            heappop(heap)
             handle._scheduled = False
             if handle._cancelled:
                 self._cancelled -= 1
-            else:
-                due.append(handle)
-        return due
+                continue
+            due = [handle]
+            while heap and heap[0][0] == instant:
+                handle = heappop(heap)[2]
+                handle._scheduled = False
+                if handle._cancelled:
+                    self._cancelled -= 1
+                else:
+                    due.append(handle)
+            return instant, due
+        return NEVER, []
 
     def live(self) -> Iterator[tuple[int, T]]:
         """All live handles with their instants, the earliest first."""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import gc
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 from faultloop.drivers import trio_private as private
+from faultloop.drivers.alarm import clear_alarm, set_alarm
 from faultloop.drivers.asyncio_guided import Guided
 from faultloop.drivers.asyncio_run import Facts, Scenario, Settings
 from faultloop.drivers.asyncio_run import _call as call_scenario
 from faultloop.drivers.asyncio_sweep import Strike
-from faultloop.drivers.asyncio_teardown import OutOfTime
 from faultloop.drivers.frames import ChainTable, SiteTable, raised_at
 from faultloop.drivers.looking import Guide, Keep
 from faultloop.drivers.trio_guided import Follower, looking_at
@@ -33,6 +30,7 @@ from faultloop.engine.recorder import Recorder
 from faultloop.errors import Deadlock, Livelock, OverLimit, UsageError
 from faultloop.model.points import Phase
 
+HAS_NETWORK = False
 PHASES = (Phase.PARKED, Phase.RACING)
 """There is no `woken`: a task that trio has made ready can no longer be reached, until it waits again."""
 
@@ -168,29 +166,17 @@ def _look_around(host: Host, facts: Facts, tracer: Tracer | None, sites: SiteTab
 def _surroundings(host: Host) -> Generator[Callable[[], bool], None, None]:
     """Nothing of the loop around, no automatic garbage collection, and a limit on real time; put back afterwards.
 
-    Yields what tells whether that limit was passed in the middle of a step.
+    Yields what tells whether that limit was passed.
     """
-    late: list[bool] = []
-
-    def on_alarm(number: int, frame: FrameType | None) -> None:
-        late.append(True)
-        raise OutOfTime
-
+    end = time.perf_counter() + host.limits.wall_seconds
     collects = gc.isenabled()
     gc.disable()
-    has_alarm = (
-        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
-    )
     with private.own_context(), _on_trio(), private.batches_as_given(), private.thread_starter(host.jobs.start):
-        if has_alarm:
-            signal.signal(signal.SIGALRM, on_alarm)
-            signal.setitimer(signal.ITIMER_REAL, host.limits.wall_seconds, 0.5)
+        alarm = set_alarm(host.limits.wall_seconds)
         try:
-            yield lambda: bool(late)
+            yield lambda: time.perf_counter() >= end
         finally:
-            if has_alarm:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            clear_alarm(*alarm)
             if collects:
                 gc.enable()
 

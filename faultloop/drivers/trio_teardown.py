@@ -8,7 +8,8 @@ import warnings
 from typing import Any
 
 from faultloop.drivers import trio_private as private
-from faultloop.drivers.asyncio_teardown import VIRTUAL_SECONDS, WALL_SECONDS, OutOfTime
+from faultloop.drivers.alarm import OutOfTime
+from faultloop.drivers.asyncio_teardown import VIRTUAL_SECONDS, WALL_SECONDS
 from faultloop.drivers.frames import MAX_DEPTH
 from faultloop.drivers.trio_faults import cancel
 from faultloop.drivers.trio_host import Host

@@ -19,23 +19,30 @@ class RecordedChoices:
     """Puts each order question to a decider and keeps the answers that are not 0."""
 
     def __init__(self, decider: Decider) -> None:
-        self._choose = decider.choose
-        self._picks: list[tuple[int, int, int]] = []
-        self._count = 0
+        ask = decider.choose
+        picks: list[tuple[int, int, int]] = []
+        count = 0
 
-    def choose(self, options: int, /) -> int:
+        def choose(options: int, /) -> int:
+            nonlocal count
+            answer = ask(options)
+            if answer:
+                assert 0 < answer < options, (answer, options)
+                picks.append((count, answer, options))
+            count += 1
+            return answer
+
+        def keep(answer: int, options: int, /) -> None:
+            nonlocal count
+            assert 0 <= answer < options, (answer, options)
+            if answer:
+                picks.append((count, answer, options))
+            count += 1
+
+        # Closures, not methods: the first is asked at every turn of every exploration.
+        self.choose: Callable[[int], int] = choose
         """The decider's answer, kept."""
-        answer = self._choose(options)
-        self.keep(answer, options)
-        return answer
-
-    def keep(self, answer: int, options: int, /) -> None:
-        """Record an answer that was given elsewhere."""
-        assert 0 <= answer < options, (answer, options)
-        if answer:
-            self._picks.append((self._count, answer, options))
-        self._count += 1
-
-    def recorded(self) -> Choices:
+        self.keep: Callable[[int, int], None] = keep
+        """Records an answer that was given elsewhere."""
+        self.recorded: Callable[[], Choices] = lambda: Choices(count=count, picks=tuple(picks))
         """What was asked and answered so far."""
-        return Choices(count=self._count, picks=tuple(self._picks))

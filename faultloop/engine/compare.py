@@ -102,5 +102,5 @@ def event_in_words(trace: Trace, event: Event | None) -> str:
         case "hold":
             what = f"{task} is held back"
         case "note":
-            what = f"{task} notes: {event.text}"
+            what = f"{task} notes: {event.text}" if task else event.text
     return f"step {event.step}, {clock}: {what}"

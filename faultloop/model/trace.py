@@ -15,6 +15,7 @@ from faultloop.model.faults import PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Outcome
 from faultloop.model.points import AwaitPoint, Site
+from faultloop.model.world import World
 
 VERSION = 1
 FORMAT: Literal["faultloop-trace"] = "faultloop-trace"
@@ -154,6 +155,7 @@ class Trace(msgspec.Struct, frozen=True):
     order: Order = "fifo"
     hold: Annotated[int, msgspec.Meta(ge=1)] | None = 2
     threads: Literal["inline", "real"] = "inline"
+    world: World = World()
     checks: dict[str, Literal["violation", "note", "off"]] = {}
     faults: tuple[PlannedFault, ...] = ()
     choices: Choices = Choices()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from faultloop.model.address import format_fault
-from faultloop.model.faults import PlannedFault
+from faultloop.model.faults import NANOSECONDS, PlannedFault
 from faultloop.model.outcome import Finding, Outcome, Status, Waiting
 from faultloop.model.trace import Delivered, Trace
 from faultloop.report.orders import departure_lines, level_words
@@ -50,6 +50,7 @@ def story(
     names = task_names(task.path for task in trace.tasks)
     lines = [fit(sentence(trace, names), width), ""]
     lines += _labelled("fault", _fault_lines(trace, names), width)
+    lines += _labelled("network", network_lines(trace), width)
     lines += _labelled("order", _order_lines(trace, names), width)
     lines += _labelled("broke", _broke_lines(trace.outcome, names), width)
     lines += _labelled("passes", [passes] if passes else [], width)
@@ -68,8 +69,19 @@ def story(
 def sentence(trace: Trace, names: dict[str, str]) -> str:
     """The headline of a trace."""
     landed = {delivered.plan for delivered in trace.delivered}
-    what = subject(trace.faults, trace.choices, names)
+    struck = network_lines(trace) if not trace.faults else []
+    what = (
+        f"{'A network fault' if len(struck) == 1 else f'{len(struck)} network faults'} ({struck[0].partition(' ')[0]})"
+        if struck
+        else subject(trace.faults, trace.choices, names)
+    )
     return headline(trace.outcome, what, scenario_name(trace), missed=len(trace.faults) - len(landed))
+
+
+def network_lines(trace: Trace) -> list[str]:
+    """The faults of the network that struck, a line each."""
+    notes = (event for event in trace.events if event.ev == "note" and event.text.startswith("net:"))
+    return [f"{clean(event.text, 80)} at {event.t / NANOSECONDS:.3f} s" for event in notes]
 
 
 def scenario_name(trace: Trace) -> str:
@@ -100,6 +112,8 @@ def _order_lines(trace: Trace, names: dict[str, str]) -> list[str]:
         lines[_ORDERS_SHOWN:] = [f"… and {len(lines) - _ORDERS_SHOWN} more"]
     if not lines and trace.choices.picks:
         lines = [f"{len(trace.choices.picks)} of {trace.choices.count} choices are not the calm one"]
+        if trace.world.faults:  # which of them are about the order, nobody can tell any more
+            return [f"{lines[0]}, those of the network among them"]
     level = level_words(trace)
     return [*lines, level] if lines and level else lines
 

@@ -8,6 +8,7 @@ from faultloop.deciders.calm import Calm
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.model.limits import Limits
+from faultloop.model.world import Io
 from faultloop.search.conditions import Conditions, Threads
 from faultloop.search.run import Run, describe_target, run_with
 
@@ -27,10 +28,11 @@ def diagnose(
     limits: Limits | None = None,
     threads: Threads = "inline",
     driver: str = "asyncio",
+    io: Io = "auto",
     target: str = "",
 ) -> Diagnosis:
     """Run a scenario twice without any fault and compare the runs event by event."""
-    under = Conditions.of(limits=limits, threads=threads, driver=driver)
+    under = Conditions.of(limits=limits, threads=threads, io=io, driver=driver)
     named = target or describe_target(scenario)
     first, second = (run_with(scenario, Calm(), under, target=named).run for _ in range(2))
     difference = divergence(first.trace, second.trace)

@@ -19,6 +19,7 @@ from typing import Literal
 
 from faultloop.checks.standard import Checks
 from faultloop.deciders.strategies import STRATEGIES
+from faultloop.drivers.alarm import many_runs
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import UsageError
@@ -26,6 +27,7 @@ from faultloop.model.address import format_kind, parse_kind
 from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order
+from faultloop.model.world import Io
 from faultloop.search.conditions import Conditions, Threads
 from faultloop.search.dispatch import Dispatch, crew_for
 from faultloop.search.findings import Cause, Exploration, Failure, NotTried, causes_of
@@ -40,6 +42,7 @@ from faultloop.search.smallest import smallest
 from faultloop.search.stages import Stages
 from faultloop.search.sweep import Scope, trials
 from faultloop.search.units import Found, Report
+from faultloop.world.faults import is_network_fault
 
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
@@ -52,6 +55,19 @@ INTERRUPTED = "interrupted"
 """The reason an exploration gives when it was stopped from the keyboard."""
 OF_ITS_OWN = ("auto", "sweep", "schedules")
 """What a strategy may be besides the deciders' own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where an exploration keeps what it comes to.
+
+    journal: results are added to it as they come.   resume: go on with what it holds.
+    memory: what strategies learn, from one exploration to the next.
+    """
+
+    journal: str | os.PathLike[str] | None = None
+    resume: bool = False
+    memory: str | os.PathLike[str] | None = None
 
 
 def explore(
@@ -74,11 +90,10 @@ def explore(
     limits: Limits | None = None,
     threads: Threads = "inline",
     driver: str = "asyncio",
+    io: Io = "auto",
     checks: Checks | None = None,
     target: str = "",
-    journal: str | os.PathLike[str] | None = None,
-    resume: bool = False,
-    memory: str | os.PathLike[str] | None = None,
+    files: Files | None = None,
     on_progress: OnProgress | None = None,
 ) -> Exploration:
     """Search a scenario for failures.
@@ -87,26 +102,24 @@ def explore(
     is that of one strategy for orders (see faultloop.deciders.strategies), which then draws alone.
     runs, time_limit: the budget, in runs and in seconds of real time.   seed: of whatever is drawn.
     order: the highest level of reordering: `fifo` draws none; `batch`; `any` goes on to its bound. None is `batch`, and
-    then `any` if that is saturated and nothing was found.
-    hold: that bound, in turns; None lifts it, and then `any` draws alone.
-    faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone.
+    then `any` if that is saturated and nothing was found.   hold: that bound, in turns; None lifts it.
+    faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone. Those of
+    the network (`net:reset`, `net` for all) are drawn along with the orders.
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
-    first: stop at the first failure.
-    observe: modules, by name or pattern, whose attributes, items, globals and closure variables report what touches
-    them, to strategies that make use of it. It makes runs slower (benchmarks/observing.py).
+    first: stop at the first failure.   observe: modules, by name or pattern, whose state tells strategies what touches
+    it; runs are slower (benchmarks/observing.py).
     driver: "asyncio" or "trio".
     jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
-    journal: a file that results are added to as they come.   resume: go on with what it holds.
-    memory: a file in which what strategies learn is kept from one exploration to the next.
-    on_progress: told how far it is, several times a second.
+    limits, threads, io, checks, target: as for `run`.   on_progress: told how far it is, several times a second.
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
     Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
     _require(strategy, runs, depth, order, hold)
-    kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in faults)
-    under = Conditions.of(limits=limits, threads=threads, checks=checks, hold=hold, driver=driver)
+    mine = (kind for kind in faults if not is_network_fault(kind))
+    kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in mine)
+    under = Conditions.of(limits=limits, threads=threads, checks=checks, hold=hold, io=io, faults=faults, driver=driver)
     program = make_program(scenario, under, target=target, scope=Scope(kinds, tasks, where), observe=observe)
-    asked = _Asked(strategy, seed, order, depth, jobs, executor, journal, resume, memory)
+    asked = _Asked(strategy, seed, order, depth, jobs, executor, files if files is not None else Files())
     return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
 
 
@@ -120,9 +133,7 @@ class _Asked:
     depth: int
     jobs: int
     executor: Executor | None
-    journal: str | os.PathLike[str] | None
-    resume: bool
-    memory: str | os.PathLike[str] | None
+    files: Files
 
     def identity(self, program: Program, digest: str) -> dict[str, str | int | float | bool | None]:
         """What must be the same for results in a journal to be of use."""
@@ -136,7 +147,7 @@ class _Asked:
             "order": self.order or "",
             "hold": program.under.hold,
             "depth": self.depth,
-            "faults": ", ".join(map(format_kind, program.scope.kinds)),
+            "faults": ", ".join((*map(format_kind, program.scope.kinds), *program.under.world.faults)),
             "tasks": program.scope.tasks,
             "at": program.scope.where,
             "jobs": self.jobs if self.executor is None else "an executor",
@@ -145,7 +156,11 @@ class _Asked:
 
 def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     try:
-        with observing(program) as observation, _collector_at_rest():
+        with (
+            observing(program) as observation,
+            _collector_at_rest(),
+            many_runs(program.under.limits.wall_seconds),
+        ):
             found = _searched(program, ledger, asked)
     finally:
         forget(program.number)
@@ -162,10 +177,10 @@ def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     lanes = asked.jobs if asked.executor is None else EXECUTOR_LANES
     with ExitStack() as open_until_the_end:
         journal = None
-        if asked.journal is not None:
+        if asked.files.journal is not None:
             identity = asked.identity(program, digest)
             journal = open_until_the_end.enter_context(
-                open_journal(asked.journal, identity, Report, resume=asked.resume)
+                open_journal(asked.files.journal, identity, Report, resume=asked.files.resume)
             )
         brief = Brief(program, digest)
         crew = open_until_the_end.enter_context(crew_for(brief, jobs=asked.jobs, executor=asked.executor))
@@ -174,15 +189,15 @@ def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
             Dispatch(crew, ledger, journal).carry_out,
             seed=asked.seed,
             lanes=lanes,
-            learned=recall(asked.memory) if asked.memory is not None else None,
-            keeps=asked.memory is not None,
+            learned=recall(asked.files.memory) if asked.files.memory is not None else None,
+            keeps=asked.files.memory is not None,
         )
         try:
             _stages(stages, program, asked)
         except KeyboardInterrupt:
             reason = INTERRUPTED  # what was found until then is kept
-    if asked.memory is not None and stages.learned is not None:
-        remember(asked.memory, stages.learned)
+    if asked.files.memory is not None and stages.learned is not None:
+        remember(asked.files.memory, stages.learned)
     return _told(program, calm, ledger, reason)
 
 
@@ -200,7 +215,9 @@ def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
         levels = ("any",) if program.under.hold is None else ("batch", "any")
     extra: Order | None = "any" if order is None and program.under.hold is not None else None
     by = "auto" if strategy == "schedules" else strategy
-    stages.orders(levels, extra, by, with_faults=strategy == "auto" and bool(program.scope.kinds))
+    draws_evenly = by == "auto" and not (order == "any" and program.under.hold is None)
+    with_faults = strategy == "auto" and bool(program.scope.kinds)
+    stages.orders(levels, extra, by, with_faults=with_faults, draws_evenly=draws_evenly)
 
 
 def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int | None) -> None:

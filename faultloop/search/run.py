@@ -22,7 +22,7 @@ from faultloop.deciders.uniform import Uniform
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_run import Facts, Scenario
 from faultloop.drivers.asyncio_trace import Wait
-from faultloop.drivers.driver import driver_named, require_phases
+from faultloop.drivers.driver import driver_named, require_abilities
 from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
 from faultloop.engine.choices import RecordedChoices
@@ -35,9 +35,11 @@ from faultloop.model.faults import NANOSECONDS, Fail, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Environment, Order, Stats, Target, Trace, digest_of
+from faultloop.model.world import Io
 from faultloop.search.conditions import Conditions, Threads
 from faultloop.search.place import find_root
 from faultloop.search.target import fingerprint
+from faultloop.world.faults import is_network_fault
 
 _RECORDED_PACKAGES = ("anyio", "trio", "aiohttp", "httpx", "aqueue", "structlog")
 
@@ -90,15 +92,17 @@ def run(
     limits: Limits | None = None,
     driver: str = "asyncio",
     threads: Threads = "inline",
+    io: Io = "auto",
     checks: Checks | None = None,
     target: str = "",
 ) -> Run:
     """Run an async function once, deterministically and in virtual time, and record it.
 
     seed: draws the order of what is ready, as far as `order` allows; None is plain asyncio's order.
+    faults: planned faults, as text or from `faultloop.at`; and kinds of network fault (`net:reset`, `net` for all), of
+    which the seed draws where they strike.   io: which network the run has (see faultloop.model.world).
+    target: how the trace names the scenario; found out for a function at the top of a file.
     driver: "asyncio" or "trio".
-    faults: planned faults, as text or from `faultloop.at`.   target: how the trace names the scenario; found out for a
-    function at the top of a file.
     Never raises for the program's own errors: see `Run.status` and `Run.raise_if_failed()`.
     Raises UsageError and its kind for what is asked wrongly.
     """
@@ -108,7 +112,7 @@ def run(
     return run_with(
         scenario,
         decider,
-        Conditions.of(limits=limits, threads=threads, checks=checks, driver=driver),
+        Conditions.of(limits=limits, threads=threads, checks=checks, io=io, faults=faults, driver=driver),
         faults=read_faults(faults),
         seed=seed,
         order=order,
@@ -155,7 +159,7 @@ def run_with(
     steps; any other is the decider's. It is given what tells a task's path from its ordinal.
     """
     _require_coroutine_function(scenario)
-    require_phases(under.driver, faults)
+    require_abilities(under.driver, faults, under.world)
     root = find_root(os.getcwd())
     answers = RecordedChoices(decider)
     recorder = Recorder(under.limits.events)
@@ -177,6 +181,7 @@ def run_with(
         order=order,
         hold=under.hold,
         threads=under.threads,
+        world=under.world,
         checks=under.checks.changed(),
         faults=faults,
         choices=answers.recorded(),
@@ -213,7 +218,8 @@ def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...
     """Planned faults from text and values alike. Raises AddressError, or UsageError for an unknown error."""
     if isinstance(faults, str):
         raise UsageError(f'faults is a sequence: faults=["{faults}"]', code="FL508")
-    planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in faults)
+    mine = (fault for fault in faults if not is_network_fault(fault))
+    planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in mine)
     for fault in planned:
         if isinstance(fault.fault, Fail) and "." not in fault.fault.error:
             from faultloop.drivers.asyncio_faults import make_error

@@ -16,13 +16,15 @@ from random import Random
 
 from faultloop.checks.standard import clean, describe, judge
 from faultloop.deciders.learned import Learned, Saved
-from faultloop.deciders.looking import Strategy
+from faultloop.deciders.looking import Offers
 from faultloop.deciders.odometer import Odometer
-from faultloop.deciders.portfolio import Portfolio
 from faultloop.deciders.protocol import Decider
-from faultloop.deciders.strategies import STRATEGIES, SYSTEMATIC
+from faultloop.deciders.strategies import SYSTEMATIC
+from faultloop.deciders.strategies import strategy as make_strategy
 from faultloop.deciders.uniform import Uniform
 from faultloop.deciders.unseen import Fresh
+from faultloop.drivers.alarm import many_runs
+from faultloop.drivers.asyncio_footprints import object_name, object_number
 from faultloop.drivers.asyncio_guided import Guided
 from faultloop.drivers.asyncio_run import Facts
 from faultloop.drivers.driver import driver_named
@@ -47,6 +49,7 @@ from faultloop.search.units import (
     Report,
     Seconds,
     Singles,
+    Unit,
 )
 
 TRIALS_PER_ORDER = 6
@@ -142,22 +145,26 @@ class Runner:
         unit, seconds = commission.unit, commission.seconds
         tally = _Tally(commission.runs, time.perf_counter() + seconds if seconds is not None else float("inf"))
         try:
-            match unit:
-                case Singles():
-                    return self._try_singles(unit, tally)
-                case Reaching():
-                    return self._reach(unit, tally)
-                case Seconds():
-                    return self._try_seconds(unit, tally)
-                case Enumerating():
-                    return self._enumerate(unit, tally)
-                case Drawing():
-                    return self._draw(unit, tally)
-                case Guiding():
-                    return self._guide(unit, tally)
+            with many_runs(self._program.under.limits.wall_seconds):
+                return self._made(unit, tally)
         except KeyboardInterrupt:
             tally.is_cut = True
             return tally.report(is_interrupted=True)
+
+    def _made(self, unit: Unit, tally: _Tally) -> Report:
+        match unit:
+            case Singles():
+                return self._try_singles(unit, tally)
+            case Reaching():
+                return self._reach(unit, tally)
+            case Seconds():
+                return self._try_seconds(unit, tally)
+            case Enumerating():
+                return self._enumerate(unit, tally)
+            case Drawing():
+                return self._draw(unit, tally)
+            case Guiding():
+                return self._guide(unit, tally)
 
     # Faults on the calm run
 
@@ -296,7 +303,7 @@ class Runner:
         key = (unit.order, unit.strategy, unit.seed)
         lane = self._lanes.get(key)
         if lane is None or lane.part != unit.part:
-            lane = self._lanes[key] = _Lane(unit, unit.part)
+            lane = self._lanes[key] = _Lane(unit, unit.part, self._program.under.hold)
         lane.part += 1
         return lane
 
@@ -341,7 +348,7 @@ class Runner:
 class _Lane:
     """A strategy and what it learns from one part to the next."""
 
-    def __init__(self, unit: Guiding, part: int) -> None:
+    def __init__(self, unit: Guiding, part: int, hold: int | None) -> None:
         self.part = part
         self.sites = ChainTable()
         self._learned: Learned | None = None
@@ -349,10 +356,9 @@ class _Lane:
         if unit.strategy == "auto":
             self._learned = Learned()
             if unit.learned is not None:
-                self._learned.merge(unit.learned, self.sites.number_of)
-            self.strategy: Strategy = Portfolio(random, learned=self._learned)
-        else:
-            self.strategy = STRATEGIES[unit.strategy](random)
+                self._learned.merge(unit.learned, self.sites.number_of, object_number)
+        offers: Offers = "turn" if unit.order == "batch" else "all" if hold is None else "some"
+        self.strategy = make_strategy(unit.strategy, random, learned=self._learned, offers=offers)
         self._names: list[int] = []
 
     def pairs(self, guided: Guided) -> Iterator[int]:
@@ -368,7 +374,9 @@ class _Lane:
 
     def save(self) -> Saved | None:
         """The tables learned, for who goes on elsewhere."""
-        return self._learned.save(lambda site: self.sites.names[site]) if self._learned is not None else None
+        if self._learned is None:
+            return None
+        return self._learned.save(lambda site: self.sites.names[site], object_name)
 
 
 def _mark(order: Order, choices: Choices) -> int:

@@ -27,6 +27,8 @@ PART_MIN, PART_MAX = 4, 64
 """Runs of one part of a level: few at first, so that little is lost when a level is soon done; then more and more."""
 RUNS_PER_FAULTED = 8
 """Of how many orders drawn one is tried with faults as well: that is about as many runs again."""
+DRAWN_PER_GUIDED = 4
+"""How many orders are drawn evenly for each one that a strategy draws, once parts grow: they cost a fifth."""
 SAVED_EVERY = 8
 """After how many parts a lone strategy's tables come back, for the file that keeps them."""
 WATCHED_MIN = 12
@@ -106,6 +108,7 @@ class Stages:
         self._seed = seed
         self._lanes = lanes
         self._keeps = keeps
+        self._draws_evenly = False
         self.learned = learned
         """What strategies learned, as far as it came back."""
 
@@ -151,12 +154,22 @@ class Stages:
 
     # Orders
 
-    def orders(self, levels: tuple[Order, ...], extra: Order | None, strategy: str, *, with_faults: bool) -> None:
+    def orders(
+        self,
+        levels: tuple[Order, ...],
+        extra: Order | None,
+        strategy: str,
+        *,
+        with_faults: bool = False,
+        draws_evenly: bool = False,
+    ) -> None:
         """Orders of ready tasks at these levels, and then at an extra one if nothing was found.
 
-        strategy: one of the deciders' strategies.   with_faults: whether some orders have faults as well.
+        strategy: one of the deciders' strategies.   draws_evenly: whether some orders are drawn without any strategy,
+        or enumerated where there are few.   with_faults: whether some of those have faults as well.
         """
-        answers = () if strategy == "auto" else None
+        self._draws_evenly = draws_evenly
+        answers = () if draws_evenly else None
         states = [_Level(order, strategy, answers, self.learned) for order in levels]
         self._take_turns(states, with_faults)
         if extra is not None and not self._ledger.found:
@@ -190,10 +203,11 @@ class Stages:
             saves = lanes > 1 or (self._keeps and part % SAVED_EVERY == 0)
             for lane in range(lanes):
                 yield Guiding(state.order, state.strategy, self._seed + lane, part, size, learned, saves)
-        if state.strategy == "auto" and state.answers is None:
-            faulted = (size + part % 2 * RUNS_PER_FAULTED // 2) // RUNS_PER_FAULTED if with_faults else 0
+        if self._draws_evenly and state.answers is None:
+            drawn = size if size == PART_MIN else size * DRAWN_PER_GUIDED
+            faulted = (drawn + part % 2 * RUNS_PER_FAULTED // 2) // RUNS_PER_FAULTED if with_faults else 0
             for _ in range(lanes):
-                yield Drawing(state.order, self._random.getrandbits(32), size, faulted)
+                yield Drawing(state.order, self._random.getrandbits(32), drawn, faulted)
 
     def _put_together(self, state: _Level) -> Saved | None:
         tables = [*([state.learned] if state.learned is not None else []), *state.lessons]

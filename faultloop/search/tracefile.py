@@ -51,6 +51,7 @@ _KEYS: tuple[str, ...] = (
         "hold",
         "checks",
         "threads",
+        "world",
         "limits",
         "faults",
         "delivered",

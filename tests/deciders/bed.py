@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from faultloop.deciders.looking import LookingDecider, Strategy, Touch
+from faultloop.deciders.looking import LookingDecider, Offers, Strategy, Touch
 
 STEPS_MAX = 10_000
+HOLD = 2
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,12 @@ class Ran:
 Program = Sequence[Sequence[Do]]
 
 
-def run(program: Program, decider: LookingDecider) -> Ran:
-    """Run a program; checks that every answer is one of the options."""
+def run(program: Program, decider: LookingDecider, *, offers: Offers = "all") -> Ran:
+    """Run a program; checks that every answer is one of the options.
+
+    offers: all that is ready · what is left of a turn, which begins with all that is ready when the last is over · by a
+    rule of its own, that who was passed over HOLD times in a row goes next, without a question.
+    """
     ran, flags, locks = Ran(), set[str](), set[str]()
     decider.made(1)
     for task in range(2, len(program) + 2):
@@ -49,18 +54,27 @@ def run(program: Program, decider: LookingDecider) -> Ran:
     ran.schedule.append(1)
     left = {task: list(steps) for task, steps in enumerate(program, start=2) if steps}
     ready = list(left)
+    turn: list[int] = []
+    passed = dict.fromkeys(left, 0)
     while left:
         assert len(ran.schedule) < STEPS_MAX
         able = [task for task in ready if is_able(left[task][0], flags, locks)]
         if not able:
             ran.is_stuck = True
             return ran
+        if offers == "turn":
+            able = turn = [task for task in turn if task in able] or able
+        elif offers == "some":
+            able = [task for task in able if passed[task] >= HOLD][:1] or able
         index = 0
         if len(able) > 1:
             index = decider.pick(able, [left[task][0].site for task in able])
             assert 0 <= index < len(able), (index, able)
             ran.questions += 1
         task = able[index]
+        for other in able:
+            passed[other] = 0 if other == task else passed[other] + 1
+        turn = [other for other in turn if other != task]
         step = left[task].pop(0)
         flags |= {step.sets} - {""}
         locks = (locks | {step.takes} - {""}) - {step.gives}
@@ -80,11 +94,11 @@ def is_able(step: Do, flags: set[str], locks: set[str]) -> bool:
     return (not step.needs or step.needs in flags) and (not step.takes or step.takes not in locks)
 
 
-def runs(program: Program, strategy: Strategy, count: int) -> Iterator[Ran]:
+def runs(program: Program, strategy: Strategy, count: int, *, offers: Offers = "all") -> Iterator[Ran]:
     """At most `count` runs, fewer if the strategy is exhausted."""
     for _ in range(count):
         decider = strategy.decider()
-        ran = run(program, decider)
+        ran = run(program, decider, offers=offers)
         strategy.learn(decider, failed=ran.is_stuck)
         yield ran
         if strategy.is_exhausted:

@@ -63,7 +63,7 @@ def test_rare_pairs_are_drawn_more_often():
     random = Random(1)
     drawn = [pair for _ in range(10) for pair in table.draw(random, 1)]
     assert drawn.count((A, 5, 2)) > 6  # never seen, against fifty times «untouched»
-    assert set(table.possible()) == {(A, 5, NOBODY), (A, 5, 2)}
+    assert set(table.tried) == {(A, 5, NOBODY), (A, 5, 2)}
 
 
 def test_what_is_never_merely_read_is_read_by_every_touch():

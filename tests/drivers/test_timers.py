@@ -37,12 +37,13 @@ def cancel(agenda: Agenda[Handle], handle: Handle) -> None:
 def emptied(agenda: Agenda[Handle]) -> list[tuple[int, int]]:
     """(instant, number) of everything, in the order it comes."""
     out: list[tuple[int, int]] = []
-    while (instant := agenda.next_instant()) < NEVER:
-        taken = agenda.take(instant)
-        assert taken, "an instant that was announced has something due"
+    while True:
+        instant, taken = agenda.take_next(NEVER - 1)
+        if not taken:
+            assert instant == NEVER
+            return out
         assert not any(handle._scheduled for handle in taken)
         out += [(instant, handle.number) for handle in taken]
-    return out
 
 
 instants = st.lists(st.integers(0, 20), max_size=40)
@@ -72,13 +73,13 @@ def test_an_agenda_of_cancelled_handles_only_is_empty():
     agenda, handles = agenda_of([5, 5, 7])
     for handle in handles:
         cancel(agenda, handle)
-    assert agenda.next_instant() == NEVER
+    assert agenda.take_next(NEVER - 1) == (NEVER, [])
     assert list(agenda.live()) == []
 
 
 def test_an_infinite_timer_is_not_pending_work():
     agenda, _ = agenda_of([NEVER])
-    assert agenda.next_instant() >= NEVER
+    assert agenda.take_next(NEVER - 1) == (NEVER, [])
 
 
 def test_cancelled_handles_do_not_pile_up():
@@ -93,8 +94,10 @@ def test_cancelled_handles_do_not_pile_up():
 
 def test_taking_an_instant_leaves_the_others():
     agenda, _ = agenda_of([3, 1, 3])
-    assert [handle.number for handle in agenda.take(1)] == [1]
-    assert agenda.next_instant() == 3
-    assert agenda.take(2) == []
+    instant, due = agenda.take_next(10)
+    assert (instant, [handle.number for handle in due]) == (1, [1])
+    assert agenda.take_next(2) == (3, []), "an instant after the end is told, and nothing of it taken"
+    instant, due = agenda.take_next(3)
+    assert (instant, [handle.number for handle in due]) == (3, [0, 2])
     agenda.clear()
-    assert agenda.next_instant() == NEVER
+    assert agenda.take_next(10) == (NEVER, [])

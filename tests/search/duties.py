@@ -340,4 +340,6 @@ def in_a_process_of_its_own(name: str, *arguments: str) -> Any:
 
 
 if __name__ == "__main__":
+    # A shell that starts tests in the background has them ignore what they are to be interrupted with.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print(json.dumps(globals()[sys.argv[1]](sys.argv[2:])))

@@ -13,6 +13,7 @@ import pytest
 
 from faultloop import Exploration, explore
 from faultloop.errors import JournalError, UsageError
+from faultloop.search.explore import Files
 from faultloop.search.findings import Progress
 from faultloop.search.ledger import OnProgress
 
@@ -108,11 +109,11 @@ def interrupted_after(runs: int) -> OnProgress:
 def test_what_was_interrupted_goes_on_where_it_was(tmp_path: Path):
     global made
     journal = tmp_path / "journal.jsonl"
-    asked: dict[str, Any] = {"faults": ["cancel"], "order": "fifo", "journal": journal}
-    first = explore(leaky, on_progress=interrupted_after(20), **asked)
+    asked: dict[str, Any] = {"faults": ["cancel"], "order": "fifo"}
+    first = explore(leaky, on_progress=interrupted_after(20), files=Files(journal), **asked)
     assert (first.status, first.reason) == ("violated", "interrupted")
     made = 0
-    again = explore(leaky, resume=True, **asked)
+    again = explore(leaky, files=Files(journal, resume=True), **asked)
     assert essence(again) == essence(alone())
     in_parts = made
     made = 0
@@ -122,10 +123,10 @@ def test_what_was_interrupted_goes_on_where_it_was(tmp_path: Path):
 
 def test_a_journal_of_another_exploration_is_not_gone_on_with(tmp_path: Path):
     journal = tmp_path / "journal.jsonl"
-    explore(leaky, faults=["cancel"], order="fifo", depth=1, journal=journal)
+    explore(leaky, faults=["cancel"], order="fifo", depth=1, files=Files(journal))
     with pytest.raises(JournalError, match="faults"):
-        explore(leaky, faults=["expire"], order="fifo", depth=1, journal=journal, resume=True)
-    explore(leaky, faults=["expire"], order="fifo", depth=1, journal=journal)
+        explore(leaky, faults=["expire"], order="fifo", depth=1, files=Files(journal, resume=True))
+    explore(leaky, faults=["expire"], order="fifo", depth=1, files=Files(journal))
 
 
 async def crowd() -> None:
@@ -140,10 +141,10 @@ async def crowd() -> None:
 
 def test_what_strategies_learned_is_kept_and_taken_up_again(tmp_path: Path):
     memory = tmp_path / "memory.json"
-    explore(crowd, faults=(), runs=200, order="batch", memory=memory)
+    explore(crowd, faults=(), runs=200, order="batch", files=Files(memory=memory))
     before = json.loads(memory.read_bytes())["learned"]
     assert before["lengths"]["steps"][0] > 18
-    explore(crowd, faults=(), runs=200, order="batch", memory=memory, seed=1)
+    explore(crowd, faults=(), runs=200, order="batch", files=Files(memory=memory), seed=1)
     after = json.loads(memory.read_bytes())["learned"]
     assert set(before["sites"]) <= set(after["sites"])
 
@@ -152,5 +153,5 @@ def test_what_strategies_learned_is_kept_and_taken_up_again(tmp_path: Path):
 def test_a_memory_that_cannot_be_used_is_begun_anew(tmp_path: Path, data: bytes):
     memory = tmp_path / "memory.json"
     memory.write_bytes(data)
-    assert explore(crowd, faults=(), runs=100, order="batch", memory=memory).status == "passed"
+    assert explore(crowd, faults=(), runs=100, order="batch", files=Files(memory=memory)).status == "passed"
     assert json.loads(memory.read_bytes())["format"] == "faultloop-learned"

@@ -101,14 +101,14 @@ def test_few_orders_are_enumerated_and_nothing_is_drawn():
         return Report(1, schedules=(id(following),), ways=3, following=following or (), is_exhausted=following is None)
 
     elsewhere = Elsewhere(answer)
-    elsewhere.stages().orders(("batch",), None, "auto", with_faults=False)
+    elsewhere.stages().orders(("batch",), None, "auto", draws_evenly=True)
     assert elsewhere.kinds() == ["Enumerating batch"]
     assert elsewhere.ledger.exhausted == ["every order at level batch: all 3"]
 
 
 def test_many_orders_are_drawn_until_they_had_all_been_seen():
     elsewhere = Elsewhere(dull)
-    elsewhere.stages().orders(("batch",), None, "auto", with_faults=False)
+    elsewhere.stages().orders(("batch",), None, "auto", draws_evenly=True)
     assert elsewhere.kinds() == ["Enumerating batch", "Guiding batch", "Drawing batch"]
     assert elsewhere.ledger.exhausted == [
         f"orders at level batch, as far as drawing goes: the last {SATURATED_RUNS} had all been seen before"
@@ -118,7 +118,7 @@ def test_many_orders_are_drawn_until_they_had_all_been_seen():
 @pytest.mark.parametrize("extra", ["any", None])
 def test_level_any_comes_after_batch_has_nothing_new_and_only_if_nothing_was_found(extra: Order | None):
     elsewhere = Elsewhere(dull)
-    elsewhere.stages().orders(("batch",), extra, "auto", with_faults=True)
+    elsewhere.stages().orders(("batch",), extra, "auto", with_faults=True, draws_evenly=True)
     levels = [getattr(unit, "order", "") for unit in elsewhere.units]
     assert ("any" in levels) is (extra is not None)
     assert levels[:4] == ["batch"] * 4
@@ -127,7 +127,7 @@ def test_level_any_comes_after_batch_has_nothing_new_and_only_if_nothing_was_fou
         return Report(size(unit), found=(FOUND,), schedules=(1,), pairs=(1,), ways=10**6)
 
     elsewhere = Elsewhere(finds)
-    elsewhere.stages().orders(("batch",), extra, "auto", with_faults=True)
+    elsewhere.stages().orders(("batch",), extra, "auto", with_faults=True, draws_evenly=True)
     assert "any" not in [getattr(unit, "order", "") for unit in elsewhere.units]
 
 
@@ -136,7 +136,7 @@ def test_a_level_that_keeps_showing_something_new_is_not_left():
     elsewhere = Elsewhere(
         lambda unit: Report(size(unit), schedules=(next(fresh),), pairs=(next(fresh),), ways=10**6), runs=2_000
     )
-    elsewhere.stages().orders(("batch",), "any", "auto", with_faults=True)
+    elsewhere.stages().orders(("batch",), "any", "auto", with_faults=True, draws_evenly=True)
     assert {getattr(unit, "order", "") for unit in elsewhere.units} == {"batch"}
     assert elsewhere.ledger.runs >= 2_000
 
@@ -144,7 +144,7 @@ def test_a_level_that_keeps_showing_something_new_is_not_left():
 def test_one_strategy_alone_draws_alone_and_says_when_it_is_over():
     over = iter([False, False, True])
     elsewhere = Elsewhere(lambda unit: Report(size(unit), schedules=(1,), is_exhausted=next(over)))
-    elsewhere.stages().orders(("batch",), None, "dfs", with_faults=False)
+    elsewhere.stages().orders(("batch",), None, "dfs")
     assert [unit for unit in elsewhere.units if not isinstance(unit, Guiding)] == []
     assert elsewhere.ledger.exhausted == ["every order of steps that strategy dfs draws, at level batch"]
 
@@ -168,7 +168,7 @@ def test_what_the_lanes_learned_is_put_together_for_the_next_part_of_each():
         return dull(unit)
 
     elsewhere = Elsewhere(answer, runs=300)
-    elsewhere.stages(lanes=2).orders(("batch",), None, "auto", with_faults=False)
+    elsewhere.stages(lanes=2).orders(("batch",), None, "auto", draws_evenly=True)
     assert [(unit.seed, unit.part, unit.learned) for unit in asked[:2]] == [(0, 0, None), (1, 0, None)]
     for unit in asked[2:4]:
         assert unit.learned is not None
@@ -181,7 +181,7 @@ def test_parts_grow_as_a_level_goes_on():
     elsewhere = Elsewhere(
         lambda unit: Report(size(unit), schedules=(next(fresh),), pairs=(next(fresh),), ways=10**6), runs=3_000
     )
-    elsewhere.stages().orders(("batch",), None, "auto", with_faults=True)
+    elsewhere.stages().orders(("batch",), None, "auto", with_faults=True, draws_evenly=True)
     counts = [unit.count for unit in elsewhere.units if isinstance(unit, Guiding)]
     assert counts == sorted(counts)
     assert (counts[0], counts[-1]) == (PART_MIN, PART_MAX)
@@ -192,7 +192,7 @@ def test_nothing_is_asked_for_when_the_budget_is_spent():
     stages = elsewhere.stages()
     stages.singles(5, "cancel")
     stages.pairs(5)
-    stages.orders(("batch",), "any", "auto", with_faults=True)
+    stages.orders(("batch",), "any", "auto", with_faults=True, draws_evenly=True)
     assert elsewhere.kinds() == ["Singles"]
 
 
