@@ -111,7 +111,7 @@ def _is_fault_leaf(leaf: BaseException, facts: Facts, kinds: set[type]) -> bool:
     name = type(leaf).__name__
     if (Cancel in kinds or facts.expires_by_cancel) and name in ("CancelledError", "Cancelled"):
         return True
-    if Expire in kinds and isinstance(leaf, TimeoutError):
+    if Expire in kinds and (isinstance(leaf, TimeoutError) or name == "TooSlowError"):  # the latter is trio's
         return True
     cause: BaseException | None = leaf
     for _ in range(20):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from faultloop.checks.standard import Checks
 
 
+DRIVERS = ("asyncio", "trio")
 VERBS = "run, explore, replay, shrink, show, diff, doctor or schema"
 
 
@@ -201,7 +202,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--fault", action="append", default=[], metavar="ADDRESS", help='"cancel worker-2 @ Pool.acquire #1 woken"'
     )
     parser.add_argument("--order", choices=("fifo", "batch", "any"), default="fifo", help="which task goes next")
-    parser.add_argument("--driver", choices=("asyncio", "trio"), default="asyncio", help="the loop to run on")
+    parser.add_argument("--driver", choices=DRIVERS, default="asyncio", help="the loop to run on")
     parser.add_argument("--out", default="", metavar="FILE", help="where to write the trace")
 
 
@@ -229,6 +230,7 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
         default="",
         help="how far orders may go (batch, and any once that has nothing left)",
     )
+    parser.add_argument("--driver", choices=(*DRIVERS, "both"), default="asyncio", help="the loop to run on, or both")
     parser.add_argument("-x", "--first", action="store_true", help="stop at the first failure")
     parser.add_argument("--observe", default="", metavar="LIST", help="modules whose state is watched: myapp,db.*")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that make the runs (1)")
@@ -284,6 +286,7 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--boundary", action="store_true", help="list what a run controls, runs inline, lets through and refuses"
     )
+    parser.add_argument("--driver", choices=DRIVERS, default="asyncio", help="the loop to run on")
 
 
 def _add_schema(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from faultloop.cli.arguments import Options, parse_checks, parse_limits
+from faultloop.cli.arguments import DRIVERS, Options, parse_checks, parse_limits
 from faultloop.cli.codes import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
 from faultloop.cli.codes import INTERRUPTED as STOPPED
 from faultloop.cli.console import Console
@@ -30,41 +30,66 @@ if TYPE_CHECKING:
     from faultloop.model.world import Io
     from faultloop.search.findings import Exploration
 
-LEARNED = ".learned.json"
+JOURNAL, LEARNED = ".journal.jsonl", ".learned.json"
 STORIES_SHOWN_MAX = 5
 _CODES = {"violated": FOUND_FAILURE, "passed": FOUND_NOTHING}
 
 
 def explore_verb(options: Options, console: Console) -> int:
-    """Explore, write a trace for each group of failures, tell their stories."""
+    """Explore, write a trace for each group of failures, tell their stories; on one driver, or on one after another."""
+    drivers = DRIVERS if options.driver == "both" else (options.driver,)
+    codes: list[int] = []
+    results: dict[str, dict[str, object]] = {}
+    for driver in drivers:
+        code, results[driver] = _explore_on(driver, options, console)
+        codes.append(code)
+        if code == STOPPED:
+            break
+    console.result(results[drivers[0]] if len(drivers) == 1 else {"drivers": results})
+    return next(code for code in (STOPPED, FOUND_FAILURE, CANNOT_TELL, FOUND_NOTHING) if code in codes)
+
+
+def _explore_on(driver: str, options: Options, console: Console) -> tuple[int, dict[str, object]]:
+    """Explore on one driver. Returns the exit code and the result for machines."""
     from faultloop.search.explore import INTERRUPTED
 
     kinds = _kinds(options.faults)
     ref, root, scenario = the_scenario(options, console)
+    if options.driver == "both":
+        console.say(f"On {driver}:")
     folder = traces_folder(root, options.out)
-    journal = traces_folder(root) / trace_name(ref, "", ".journal.jsonl")
-    found = _explored(options, console, ref, scenario, kinds, journal)
+    label = "" if driver == DRIVERS[0] else driver  # no driver's files are another's
+    journal = traces_folder(root) / trace_name(ref, label, JOURNAL)
+    found = _explored(options, console, driver, ref, scenario, kinds, journal)
     if found.reason != INTERRUPTED:
         journal.unlink(missing_ok=True)
     with console.program_output():
-        paths = [folder / trace_name(ref, str(number)) for number, _ in enumerate(found.failures, start=1)]
+        names = ("-".join(filter(None, (label, str(number)))) for number, _ in enumerate(found.failures, start=1))
+        paths = [folder / trace_name(ref, name) for name in names]
         for failure, path in zip(found.failures, paths, strict=True):
             save_trace(failure.trace, path)
         stories = _stories(found, paths, scenario, options)
     console.say(summary(_tried(found, ref, kinds), stories))
-    console.result(_result(found, paths))
+    code = _CODES.get(found.status, CANNOT_TELL)
     if found.reason == INTERRUPTED:
         console.warn("interrupted; the same command with --resume goes on from here")
-        return STOPPED
-    return _CODES.get(found.status, CANNOT_TELL)
+        code = STOPPED
+    return code, _result(found, paths)
 
 
 def _explored(
-    options: Options, console: Console, ref: str, scenario: Scenario, kinds: tuple[str, ...], journal: Path
+    options: Options,
+    console: Console,
+    driver: str,
+    ref: str,
+    scenario: Scenario,
+    kinds: tuple[str, ...],
+    journal: Path,
 ) -> Exploration:
     from faultloop.search.explore import Files, explore
 
     limits, checks = parse_limits(options.limit), parse_checks(options.check)
+    learned = journal.name.removesuffix(JOURNAL) + LEARNED
     with ExitStack() as open_until_told:
         executor = None
         if options.executor or options.address:
@@ -90,11 +115,10 @@ def _explored(
             checks=checks,
             threads=the_threads(options),
             entropy=the_entropy(options),
+            driver=driver,
             io=cast("Io", options.io),
             target=ref,
-            files=Files(
-                journal, options.resume, None if options.forget else journal.with_name(trace_name(ref, "", LEARNED))
-            ),
+            files=Files(journal, options.resume, None if options.forget else journal.with_name(learned)),
             on_progress=show,
         )
 

@@ -181,6 +181,7 @@ def doctor_verb(options: Options, console: Console) -> int:
             limits=limits,
             threads=the_threads(options),
             entropy=the_entropy(options),
+            driver=options.driver,
             io=cast("Io", options.io),
             target=ref,
         )

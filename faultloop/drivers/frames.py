@@ -24,6 +24,8 @@ _STDLIB = tuple(
 )
 _SITE_MARKS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _AWAITED_TYPES = {"BareFuture": "Future", "NoneType": "yield", "_GatheringFuture": "gather"}
+_AWAITED_NAMES = {"_LockImpl.acquire": "Lock.acquire", "Nursery._nested_child_finished": "Nursery.__aexit__"}
+"""Functions inside trio, by what the program has written there."""
 _WRAPPERS = ("coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable")
 _DRIVEN: tuple[type[object], ...] = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 _OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
@@ -102,7 +104,7 @@ class SiteTable:
     ) -> int:
         function = bare_function(frame.f_code.co_qualname) if frame is not None else type(owner).__name__
         if isinstance(below, types.CodeType):
-            awaited = bare_function(below.co_qualname)
+            awaited = _name_of(below, owner)
         elif isinstance(below, type):
             awaited = _AWAITED_TYPES.get(below.__name__, below.__name__)
         else:
@@ -185,6 +187,15 @@ class ChainTable:
         if number == len(self.names):
             self.names.append(name)
         return number
+
+
+def _name_of(below: types.CodeType, owner: Any) -> str:
+    """What a program awaits in this function: an anyio group is one on both backends."""
+    awaited = bare_function(below.co_qualname)
+    awaited = _AWAITED_NAMES.get(awaited, awaited)
+    if awaited == "Nursery.__aexit__" and any(f.f_code.co_qualname == "TaskGroup.__aexit__" for f in frames_of(owner)):
+        return "TaskGroup.__aexit__"
+    return awaited
 
 
 def is_user_file(filename: str) -> bool:

@@ -29,6 +29,7 @@ class Conditions:
     """What is the same for all runs of one exploration.
 
     threads: as for Loop.   hold: for order `any`, None for no bound.   world: its network, chance and time.
+    driver: the name of the one that makes the runs.
     """
 
     limits: Limits
@@ -36,6 +37,7 @@ class Conditions:
     checks: Checks
     hold: int | None
     world: World
+    driver: str = "asyncio"
 
     @classmethod
     def of(
@@ -49,6 +51,7 @@ class Conditions:
         entropy: AnyEntropy = "seeded",
         seed: int | None = None,
         faults: Iterable[object] = (),
+        driver: str = "asyncio",
     ) -> Conditions:
         """Conditions from what a user gives; None is the usual. faults: of these, those of the network are the world's.
 
@@ -58,13 +61,13 @@ class Conditions:
         usual = limits if limits is not None else Limits()
         judged = checks if checks is not None else Checks()
         world = msgspec.structs.replace(world_of(io, network_faults_in(faults)), entropy=read_entropy(entropy, seed))
-        return cls(usual, threads, judged, hold, world)
+        return cls(usual, threads, judged, hold, world, driver)
 
     @classmethod
     def of_trace(cls, trace: Trace, checks: Checks | None = None) -> Conditions:
         """Those that a trace was recorded under. checks: instead of the recorded ones."""
         judged = checks if checks is not None else read_checks(trace.checks)
-        return cls(trace.limits, trace.threads, judged, trace.hold, trace.world)
+        return cls(trace.limits, trace.threads, judged, trace.hold, trace.world, trace.env.driver)
 
     def settings(self, order: Order, choose: Choose | None = None) -> Settings:
         """What the driver has to know."""

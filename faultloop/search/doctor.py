@@ -34,11 +34,12 @@ def diagnose(
     limits: Limits | None = None,
     threads: Threads = "inline",
     entropy: AnyEntropy = "seeded",
+    driver: str = "asyncio",
     io: Io = "auto",
     target: str = "",
 ) -> Diagnosis:
     """Run a scenario twice without any fault and compare the runs event by event."""
-    under = Conditions.of(limits=limits, threads=threads, io=io, entropy=entropy)
+    under = Conditions.of(limits=limits, threads=threads, io=io, entropy=entropy, driver=driver)
     named = target or describe_target(scenario)
     first, second = (run_with(scenario, Calm(), under, target=named) for _ in range(2))
     once, again = first.run.trace, second.run.trace

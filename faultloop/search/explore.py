@@ -90,6 +90,7 @@ def explore(
     limits: Limits | None = None,
     threads: Threads = "inline",
     entropy: AnyEntropy = "seeded",
+    driver: str = "asyncio",
     io: Io = "auto",
     checks: Checks | None = None,
     target: str = "",
@@ -108,6 +109,7 @@ def explore(
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
     first: stop at the first failure.   observe: modules, by name or pattern, whose state tells strategies what touches
     it; runs are slower (benchmarks/observing.py).
+    driver: "asyncio" or "trio".
     jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
     limits, threads, io, entropy, checks, target: as for `run`.   on_progress: told how far it is, often.
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
@@ -117,7 +119,15 @@ def explore(
     mine = (kind for kind in faults if not is_network_fault(kind))
     kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in mine)
     under = Conditions.of(
-        limits=limits, threads=threads, checks=checks, hold=hold, io=io, entropy=entropy, seed=seed, faults=faults
+        limits=limits,
+        threads=threads,
+        checks=checks,
+        hold=hold,
+        io=io,
+        entropy=entropy,
+        seed=seed,
+        faults=faults,
+        driver=driver,
     )
     program = make_program(scenario, under, target=target, scope=Scope(kinds, tasks, where), observe=observe)
     asked = _Asked(strategy, seed, order, depth, jobs, executor, files if files is not None else Files())
@@ -142,6 +152,7 @@ class _Asked:
             "target": program.target,
             "calm run": digest,
             "python": platform.python_version(),
+            "driver": program.under.driver,
             "strategy": self.strategy,
             "seed": self.seed,
             "order": self.order or "",

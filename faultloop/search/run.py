@@ -20,8 +20,9 @@ from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
 from faultloop.deciders.uniform import Uniform
 from faultloop.drivers.asyncio_loop import Loop
-from faultloop.drivers.asyncio_run import Facts, Scenario, execute_traced
+from faultloop.drivers.asyncio_run import Facts, Scenario
 from faultloop.drivers.asyncio_trace import Wait
+from faultloop.drivers.driver import driver_named, require_abilities
 from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
 from faultloop.engine.choices import RecordedChoices
@@ -103,18 +104,26 @@ def run(
     which the seed draws where they strike.   io: which network the run has (see faultloop.model.world).
     entropy: what chance and clocks are: `seeded` by the same seed and virtual, or the machine's.
     target: how the trace names the scenario; found out for a function at the top of a file.
+    driver: "asyncio" or "trio".
     Never raises for the program's own errors: see `Run.status` and `Run.raise_if_failed()`.
     Raises UsageError and its kind for what is asked wrongly.
     """
-    if driver != "asyncio":
-        raise UsageError(f'there is no driver "{driver}"; there is "asyncio"', code="FL506")
     if order not in ("fifo", "batch", "any"):
         raise UsageError(f'there is no order "{order}"; there are "fifo", "batch" and "any"', code="FL507")
     decider: Decider = Calm() if seed is None else Uniform(seed)
     return run_with(
         scenario,
         decider,
-        Conditions.of(limits=limits, threads=threads, checks=checks, io=io, entropy=entropy, seed=seed, faults=faults),
+        Conditions.of(
+            limits=limits,
+            threads=threads,
+            checks=checks,
+            io=io,
+            entropy=entropy,
+            seed=seed,
+            faults=faults,
+            driver=driver,
+        ),
         faults=read_faults(faults),
         seed=seed,
         order=order,
@@ -161,6 +170,7 @@ def run_with(
     steps; any other is the decider's. It is given what tells a task's path from its ordinal.
     """
     _require_coroutine_function(scenario)
+    require_abilities(under.driver, faults, under.world)
     root = find_root(os.getcwd())
     answers = RecordedChoices(decider)
     recorder = Recorder(under.limits.events)
@@ -169,12 +179,12 @@ def run_with(
     guiding = guide(lambda ordinal: recorder.nodes[ordinal - 1].path) if guide is not None else None
     is_calm = isinstance(decider, Calm) and guide is None
     settings = under.settings(order, None if is_calm else answers.choose)
-    facts, tracer = execute_traced(
+    facts, watched = driver_named(under.driver).execute_traced(
         scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guiding, keep=answers.keep
     )
     landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
     asked = Trace(
-        env=environment(),
+        env=environment(under.driver),
         outcome=judge(facts, under.checks, landed),
         faultloop=_version("faultloop"),
         target=Target(target, fingerprint(target, root=root)) if target else Target(),
@@ -198,7 +208,7 @@ def run_with(
         trace=trace,
         not_reached=plan.not_reached() if plan is not None else (),
     )
-    return Observed(result, facts, tuple(tracer.waits or ()), sites)
+    return Observed(result, facts, tuple(watched.waits or ()), sites)
 
 
 def _with_history(trace: Trace, facts: Facts, recorder: Recorder, sites: SiteTable) -> Trace:
@@ -247,14 +257,14 @@ def describe_target(scenario: Scenario) -> str:
     return f"{real.relative_to(root).as_posix()}:{name}" if real.is_relative_to(root) else ""
 
 
-def environment() -> Environment:
+def environment(driver: str = "asyncio") -> Environment:
     """Where this process runs, as a trace keeps it."""
     seed = os.environ.get("PYTHONHASHSEED", "random")
     return Environment(
         python=platform.python_version(),
         implementation=sys.implementation.name,
         platform=sys.platform,
-        driver="asyncio",
+        driver=driver,
         hashseed=seed if seed else "random",
         packages={name: _version(name) for name in _RECORDED_PACKAGES if name in sys.modules and _version(name)},
     )

@@ -25,8 +25,9 @@ from faultloop.deciders.uniform import Uniform
 from faultloop.deciders.unseen import Fresh
 from faultloop.drivers.alarm import many_runs
 from faultloop.drivers.asyncio_footprints import object_name, object_number
-from faultloop.drivers.asyncio_guided import Guided, execute_guided
-from faultloop.drivers.asyncio_run import Facts, execute
+from faultloop.drivers.asyncio_guided import Guided
+from faultloop.drivers.asyncio_run import Facts
+from faultloop.drivers.driver import driver_named
 from faultloop.drivers.frames import ChainTable
 from faultloop.drivers.observing import Observation, observed
 from faultloop.engine.choices import RecordedChoices
@@ -138,6 +139,7 @@ class Runner:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._scenario = program.scenario()
+        self._driver = driver_named(program.under.driver)
         self._singles: tuple[Trial, ...] | None = None
         self._skipped: dict[str, int] = {}
         self._lanes: dict[tuple[str, str, int], _Lane] = {}
@@ -225,7 +227,7 @@ class Runner:
                 break
             odometer = Odometer(following)
             answers = RecordedChoices(odometer)
-            facts = execute(self._scenario, self._program.under.settings(unit.order, answers.choose))
+            facts = self._driver.execute(self._scenario, self._program.under.settings(unit.order, answers.choose))
             tally.runs += 1
             following, ways = odometer.following(), ways or odometer.ways
             choices = answers.recorded()
@@ -244,7 +246,7 @@ class Runner:
                 break
             seed = random.getrandbits(32)
             answers = RecordedChoices(Uniform(seed))
-            facts = execute(self._scenario, self._program.under.settings(unit.order, answers.choose))
+            facts = self._driver.execute(self._scenario, self._program.under.settings(unit.order, answers.choose))
             tally.runs += 1
             choices = answers.recorded()
             if choices.count == 0:
@@ -282,7 +284,7 @@ class Runner:
             decider = strategy.decider()
             ties = None if is_systematic else Uniform(random.getrandbits(32)).choose
             settings = self._program.under.settings(unit.order, ties)
-            guided = execute_guided(
+            guided = self._driver.execute_guided(
                 self._scenario, settings, decider, sites=lane.sites, footprints=strategy.needs_footprints
             )
             tally.runs += 1
@@ -315,7 +317,7 @@ class Runner:
         """A fast run with faults by step numbers; if it fails, the run that counts."""
         answers = RecordedChoices(Uniform(seed)) if seed is not None else None
         settings = self._program.under.settings(order, answers.choose if answers is not None else None)
-        facts = execute(self._scenario, settings, strikes=tuple(trial.strike for trial in struck))
+        facts = self._driver.execute(self._scenario, settings, strikes=tuple(trial.strike for trial in struck))
         tally.runs += 1
         if not facts.has_landed:
             tally.skip(facts.obstacle or "the await was not reached")

@@ -14,7 +14,7 @@ import msgspec
 from faultloop.checks.standard import judge
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.replay import Replay
-from faultloop.drivers.asyncio_run import execute_traced
+from faultloop.drivers.driver import driver_named
 from faultloop.drivers.frames import SiteTable
 from faultloop.engine.choices import RecordedChoices
 from faultloop.engine.plan import Plan
@@ -154,7 +154,7 @@ class _Attempts:
     ) -> tuple[Outcome, bool]:
         self.made += 1
         program = self._program
-        facts, _ = execute_traced(
+        facts, _ = driver_named(program.under.driver).execute_traced(
             program.scenario(),
             program.under.settings(order, None if is_calm else answers.choose),
             plan=Plan(faults) if faults else None,

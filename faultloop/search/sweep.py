@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from faultloop.drivers.asyncio_faults import NO_NODE
 from faultloop.drivers.asyncio_sweep import Strike
 from faultloop.drivers.asyncio_trace import Wait
+from faultloop.drivers.driver import driver_named
 from faultloop.model.address import format_kind, task_matches, where_matches
 from faultloop.model.faults import Address, Cancel, Crash, Delay, Expire, Fail, Fault, Pause, PlannedFault, Step
 from faultloop.model.points import Phase, Site
@@ -57,17 +58,18 @@ class Scope:
 
 
 def trials(parent: Observed, scope: Scope, skip: Skip, *, only: set[int] | None = None) -> Iterator[Trial]:
-    """Every fault of the parent run: at `parked` everywhere first, then `woken`, then `racing`.
+    """Every fault of the parent run: at `parked` everywhere first, then `woken` where there is one, then `racing`.
 
     only: waits that began at one of these steps; None for all.
     """
     waits = [wait for wait in parent.waits if (only is None or wait.parked in only) and scope.covers(parent, wait)]
-    for phase in (Phase.PARKED, Phase.WOKEN, Phase.RACING):
+    phases = driver_named(parent.run.trace.env.driver).PHASES
+    for phase in phases:
         for wait in waits:
             for kind in scope.kinds:
                 obstacle = _obstacle(parent, scope, wait, kind)
                 if not obstacle:
-                    yield from _trials_at(parent, wait, kind, phase)
+                    yield from _trials_at(parent, wait, kind, phase, phases)
                 elif phase is Phase.PARKED:
                     skip(obstacle)
 
@@ -86,8 +88,9 @@ def identity(parent: Observed, wait: Wait) -> tuple[str, str, int]:
     return (wait.node.path, f"{site.function}>{site.awaited}", wait.nth)
 
 
-def _trials_at(parent: Observed, wait: Wait, kind: Fault, phase: Phase) -> Iterator[Trial]:
-    if isinstance(kind, Expire | Delay) and phase is not Phase.WOKEN:
+def _trials_at(parent: Observed, wait: Wait, kind: Fault, phase: Phase, phases: tuple[Phase, ...]) -> Iterator[Trial]:
+    of_wake_up = Phase.WOKEN if Phase.WOKEN in phases else Phase.PARKED
+    if isinstance(kind, Expire | Delay) and phase is not of_wake_up:
         return  # both act on the wake-up: one phase says it all
     if isinstance(kind, Crash | Pause) and phase is Phase.RACING:
         return  # a node is told nothing of steps elsewhere until it runs again: that is `woken`

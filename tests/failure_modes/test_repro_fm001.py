@@ -18,26 +18,30 @@ def test_without_a_fault_the_broken_variant_passes(backend: str):
     anyio.run(broken, backend=backend)
 
 
-def test_a_lost_reply_charges_the_order_twice():
-    run = faultloop.run(broken, faults=[LOST_REPLY])
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_a_lost_reply_charges_the_order_twice(driver: str):
+    run = faultloop.run(broken, faults=[LOST_REPLY], driver=driver)
     assert run.status == "violated"
     assert str(run.exception) == "every order is charged exactly once: order 41 is charged 2 times"
 
 
-def test_it_fails_the_same_way_every_time():
-    digests = {faultloop.run(broken, faults=[LOST_REPLY]).trace.digest for _ in range(5)}
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_it_fails_the_same_way_every_time(driver: str):
+    digests = {faultloop.run(broken, faults=[LOST_REPLY], driver=driver).trace.digest for _ in range(5)}
     assert len(digests) == 1
 
 
-def test_exploring_the_handlers_finds_nothing_but_the_double_charge():
-    found = faultloop.explore(broken, tasks="*.job*", strategy="sweep")
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_exploring_the_handlers_finds_nothing_but_the_double_charge(driver: str):
+    found = faultloop.explore(broken, tasks="*.job*", strategy="sweep", driver=driver)
     assert found.status == "violated"
     assert {failure.kind for failure in found.failures} == {"violated"}
     assert all("is charged 2 times" in failure.message for failure in found.failures)
 
 
-def test_a_fault_before_the_effect_is_harmless():
-    run = faultloop.run(broken, faults=["cancel worker-1.job @ Bank.charge>sleep #1 parked"])
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_a_fault_before_the_effect_is_harmless(driver: str):
+    run = faultloop.run(broken, faults=["cancel worker-1.job @ Bank.charge>sleep #1 parked"], driver=driver)
     assert run.not_reached == ()
     assert run.status == "passed"
 

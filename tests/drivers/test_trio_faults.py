@@ -1,0 +1,234 @@
+"""What faults come to on trio, where trio differs from asyncio, and what is said where they cannot be had."""
+
+import contextlib
+from typing import Any
+
+import pytest
+import trio
+import trio.lowlevel
+
+import faultloop
+from faultloop import Status
+from faultloop.drivers import trio_private as private
+from faultloop.errors import UsageError
+
+
+def on_trio(scenario: Any, *faults: str, **how: Any) -> faultloop.Run:
+    return faultloop.run(scenario, driver="trio", faults=faults, **how)
+
+
+def test_woken_is_refused_and_the_phases_that_there_are_named():
+    async def scenario() -> None:
+        await trio.sleep(1)
+
+    with pytest.raises(UsageError, match=r"no phase woken.*There are parked and racing.*FL503"):
+        on_trio(scenario, "cancel scenario @ sleep #1 woken")
+
+
+def test_a_simulated_network_is_refused():
+    async def scenario() -> None:
+        await trio.sleep(1)
+
+    with pytest.raises(UsageError, match=r"on trio sockets are real.*FL517"):
+        on_trio(scenario, io="simulated")
+    with pytest.raises(UsageError, match=r"on trio sockets are real.*FL517"):
+        on_trio(scenario, "net:reset")
+
+
+def test_a_sweep_on_trio_tries_no_woken():
+    async def scenario() -> None:
+        with trio.move_on_after(5):
+            await trio.sleep(1)
+
+    found = faultloop.explore(scenario, driver="trio", faults=["cancel", "expire", "delay:1s", "fail:OSError"])
+    assert found.tried == 4
+    assert {failure.fault for failure in found.failures} == set()
+
+
+def test_cancelling_a_task_cancels_its_nursery_once_the_host_waits_for_the_children():
+    cancelled: list[str] = []
+
+    async def child(name: str) -> None:
+        try:
+            await trio.sleep(1)
+        except trio.Cancelled:
+            cancelled.append(name)
+            raise
+
+    async def scenario() -> str:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child, "a")
+            nursery.start_soon(child, "b")
+        return "went on"
+
+    run = on_trio(scenario, "cancel child @ sleep #1")
+    assert (run.status, run.value) == (Status.PASSED, "went on")
+    assert cancelled == ["a", "b"]
+
+
+def test_a_nursery_whose_host_is_in_its_block_is_cancelled_by_name_only():
+    async def scenario() -> str:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 2)
+            await trio.sleep(1)
+            return "the end of the block"
+        return "nothing"
+
+    run = on_trio(scenario, "cancel scenario/sleep @ * #1")
+    assert run.value == "the end of the block"
+    assert "in the middle of its own block: ask for cancel:scope" in run.not_reached[0].reason
+    assert on_trio(scenario, "cancel:scope scenario/sleep @ * #1").value == "nothing"
+
+
+def test_the_innermost_scope_is_the_one_the_task_itself_is_in():
+    async def scenario() -> bool:
+        with trio.CancelScope() as scope:
+            await trio.lowlevel.checkpoint()
+            await trio.Event().wait()
+        return scope.cancelled_caught
+
+    assert on_trio(scenario, "cancel:scope scenario @ Event.wait #1").value is True
+
+
+def test_a_task_that_has_not_reported_its_start_is_not_cancelled():
+    async def service(*, task_status: trio.TaskStatus[None]) -> None:
+        await trio.sleep(1)
+        task_status.started()
+
+    async def scenario() -> None:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(service)
+
+    run = on_trio(scenario, "cancel service @ sleep #1")
+    assert run.status is Status.PASSED
+    assert "has not reported that it has started" in run.not_reached[0].reason
+
+
+def test_a_cancellation_says_that_it_was_faultloops():
+    async def scenario() -> str:
+        try:
+            await trio.sleep(1)
+        except trio.Cancelled as cancelled:
+            return str(cancelled)
+        return ""
+
+    said = on_trio(scenario, "cancel scenario @ sleep").value
+    assert "faultloop" in said or tuple(map(int, trio.__version__.split(".")[:2])) < (0, 31)
+
+
+def test_a_cancel_at_a_bare_checkpoint_lands_there():
+    async def scenario() -> int:
+        done = 0
+        with contextlib.suppress(trio.Cancelled):
+            for _ in range(3):
+                await trio.lowlevel.checkpoint()
+                done += 1
+        return done
+
+    assert on_trio(scenario, "cancel scenario @ checkpoint #2").value == 1
+
+
+def test_an_error_is_refused_where_nothing_can_fail():
+    async def scenario() -> None:
+        await trio.lowlevel.checkpoint()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 1)
+
+    (bare,) = on_trio(scenario, "fail:OSError scenario @ checkpoint").not_reached
+    assert "bare checkpoint" in bare.reason
+    (children,) = on_trio(scenario, "fail:OSError scenario @ Nursery.__aexit__").not_reached
+    assert "waits for the children of a nursery" in children.reason
+
+
+def test_a_deadline_brought_forward_is_told_as_the_timeout_it_is():
+    async def scenario() -> None:
+        with trio.fail_after(10):
+            await trio.sleep(1)
+
+    run = on_trio(scenario, "expire scenario @ sleep")
+    assert (run.status, run.virtual_time) == (Status.PROPAGATED, 0)
+    assert isinstance(run.exception, trio.TooSlowError)
+
+
+def test_those_who_wait_for_rest_are_woken_before_time_moves():
+    async def scenario() -> float:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 5)
+            await trio.testing.wait_all_tasks_blocked()
+            return trio.current_time()
+
+    import trio.testing
+
+    assert on_trio(scenario).value == 0
+
+
+def test_a_task_of_the_system_that_fails_is_told():
+    async def scenario() -> None:
+        async def broken() -> None:
+            raise LookupError("gone")
+
+        trio.lowlevel.spawn_system_task(broken)
+        await trio.sleep(1)
+
+    run = on_trio(scenario)
+    assert run.status is Status.CRASHED
+    assert isinstance(run.exception, trio.TrioInternalError)
+
+
+# What is private to trio
+
+
+def test_what_hypothesis_and_pytest_trio_set_is_put_back():
+    from trio._core import _run
+
+    async def scenario() -> None:
+        await trio.sleep(1)
+
+    before = (_run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r)
+    on_trio(scenario)
+    assert (_run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r) == before
+
+
+def test_a_trio_that_cannot_be_driven_is_refused_by_the_name_it_lacks(monkeypatch: pytest.MonkeyPatch):
+    async def scenario() -> None:
+        await trio.sleep(1)
+
+    monkeypatch.delattr(private._run, "unrolled_run")
+    private.missing.cache_clear()
+    try:
+        with pytest.raises(UsageError, match=r"it has no unrolled_run\..*FL701"):
+            on_trio(scenario)
+    finally:
+        private.missing.cache_clear()
+
+
+def test_without_a_way_to_raise_errors_that_fault_alone_is_lost(monkeypatch: pytest.MonkeyPatch):
+    async def scenario() -> None:
+        await trio.sleep(1)
+
+    calm = on_trio(scenario).trace.digest
+    monkeypatch.setattr(private, "raise_at", lambda task, error: private.no_errors())
+    (lost,) = on_trio(scenario, "fail:OSError scenario @ sleep").not_reached
+    assert "FL702" in lost.reason
+    assert on_trio(scenario).trace.digest == calm
+
+
+def test_without_batches_in_order_a_run_is_the_same_a_step_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    from tests.drivers.conformance.kit import busy
+
+    before = [on_trio(busy, seed=seed, order="batch").trace.digest for seed in range(10)]
+    monkeypatch.setattr(private, "keeps_batches", lambda: False)
+    assert [on_trio(busy, seed=seed, order="batch").trace.digest for seed in range(10)] == before
+
+
+@pytest.mark.parametrize("order", ["fifo", "batch", "any"])
+def test_a_fast_run_is_the_recorded_run(order: Any):
+    from faultloop.deciders.uniform import Uniform
+    from faultloop.drivers.asyncio_run import Settings
+    from faultloop.drivers.trio_driver import execute
+    from tests.drivers.conformance.kit import busy
+
+    for seed in range(30):
+        fast = execute(busy, Settings(order, Uniform(seed).choose))
+        slow = on_trio(busy, seed=seed, order=order)
+        assert (fast.value, fast.steps, fast.now) == (slow.value, slow.steps, slow.trace.stats.virtual_ns)
