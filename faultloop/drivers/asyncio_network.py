@@ -101,13 +101,18 @@ class _Asking(_SocketTransport):  # type: ignore[misc]  # a private class of asy
 
     def write(self, data: Any) -> None:
         """Send, and say so."""
-        self._loop.network.asked()
+        _asked(self._loop)
         super().write(data)  # pyright: ignore[reportUnknownMemberType]
 
     def writelines(self, list_of_data: Any) -> None:
         """Send, and say so."""
-        self._loop.network.asked()
+        _asked(self._loop)
         super().writelines(list_of_data)  # pyright: ignore[reportUnknownMemberType]
+
+
+def _asked(loop: Any) -> None:
+    if loop is not None:  # as it is once the connection is lost; asyncio lets a program write all the same
+        loop.network.asked()
 
 
 class NetworkLoop(asyncio.SelectorEventLoop):
