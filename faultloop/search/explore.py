@@ -109,15 +109,13 @@ def explore(
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
     first: stop at the first failure.   observe: modules, by name or pattern, whose state tells strategies what touches
     it; runs are slower (benchmarks/observing.py).
-    driver: "asyncio" or "trio".
     jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
-    limits, threads, io, entropy, checks, target: as for `run`.   on_progress: told how far it is, often.
+    limits, threads, io, entropy, driver, checks, target: as for `run`.   on_progress: told how far it is, often.
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
     Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
     _require(strategy, runs, depth, order, hold)
-    mine = (kind for kind in faults if not is_network_fault(kind))
-    kinds = tuple(parse_kind(kind) if isinstance(kind, str) else kind for kind in mine)
+    kinds = tuple(parse_kind(f) if isinstance(f, str) else f for f in faults if not is_network_fault(f))
     under = Conditions.of(
         limits=limits,
         threads=threads,
