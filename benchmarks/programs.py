@@ -46,6 +46,7 @@ OPEN_CHALLENGE = "safestack"
 PRIMITIVES_FACTOR = 1.5
 """How much more `auto` may need when it sees primitives only."""
 SETTINGS = Settings(order="any", hold=None, limits=Limits(steps=4_000))
+DEFAULT = f"auto,auto{PRIMITIVES},rff,holding,surw,urw,pos,pct3,random"
 TRIALS_WITHOUT_HOPE = 4
 """A cell whose first trials all miss ends there."""
 
@@ -216,7 +217,7 @@ def report(results: Results, seeds: range, limit: int) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--strategies", default=",".join(["auto", "auto" + PRIMITIVES, *list(STRATEGIES)[1:]]))
+    parser.add_argument("--strategies", default=DEFAULT, help=f"of {', '.join(STRATEGIES)}")
     parser.add_argument("--programs", default=",".join(BASELINE))
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
