@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
 import trio
 import trio.abc
@@ -95,7 +95,8 @@ def _host_driven() -> Any:
         __slots__ = ("_added",)
 
         def __init__(self) -> None:
-            cast(Any, super()).__init__()
+            base: Any = super()
+            base.__init__()
             self._added = itertools.count()
 
         def add(self, deadline: float, cancel_scope: Any) -> None:
