@@ -30,7 +30,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
         (["run", "scenes.py:fine", "--limit", "steps=0"], "limit steps must be more than 0, got 0. [FL100]"),
         (["run", "scenes.py:fine", "--fault", "cancel w"], "[FL500]\n  cancel w\n          ^"),
         (["run", "scenes.py:fine", "--fault", "fail:NoSuchError w @ f"], "NoSuchError"),
-        (["run", "scenes.py:fine", "--driver", "trio"], 'there is no driver "trio"'),
+        (["run", "scenes.py:fine", "--driver", "curio"], "--driver"),
         (["run", "scenes.py:fine", "--root", "nowhere"], '--root "nowhere": there is no such directory'),
         (["run", "scenes.py:fine", "--out", "no/such/t.json"], "cannot be written: No such file or directory. [FL110]"),
         (
