@@ -136,6 +136,7 @@ def _tried(found: Exploration, ref: str, kinds: tuple[str, ...]) -> Tried:
         first_failure_run=found.first_failure_run,
         not_tried=(*map(str, found.not_tried), *(f"observing {name}: it is compiled" for name in found.unseen)),
         exhausted=found.exhausted,
+        best_effort=found.best_effort,
         schedules=found.schedules,
         classes=found.classes,
         attempts=found.attempts,
@@ -206,4 +207,5 @@ def _result(found: Exploration, paths: list[Path]) -> dict[str, object]:
             "exhausted": list(found.exhausted),
             "not_tried": [str(left_out) for left_out in found.not_tried],
         },
+        "best_effort": found.best_effort,
     }

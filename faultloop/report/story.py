@@ -54,6 +54,7 @@ def story(
     lines += _labelled("order", _order_lines(trace, names), width)
     lines += _labelled("broke", _broke_lines(trace.outcome, names), width)
     lines += _labelled("passes", [passes] if passes else [], width)
+    lines += _labelled("holds", [trace.world.best_effort] if trace.world.best_effort else [], width)
     table = step_table(trace, names, width)
     lines += ["", *table] if table else []
     stuck = _labelled("stuck", _stuck_lines(trace.outcome.waiting, names), width)

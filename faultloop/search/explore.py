@@ -111,6 +111,7 @@ def explore(
     it; runs are slower (benchmarks/observing.py).
     jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
     limits, threads, io, entropy, driver, checks, target: as for `run`.   on_progress: told how far it is, often.
+    With io="real" only faults are tried, by their addresses, and a failure counts that comes twice in a row.
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
     Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
@@ -127,6 +128,10 @@ def explore(
         faults=faults,
         driver=driver,
     )
+    if under.world.best_effort and (jobs != 1 or executor is not None):
+        raise UsageError(
+            f'io="{io}" is explored in one process: in another one the calm run is another one', code="FL518"
+        )
     program = make_program(scenario, under, target=target, scope=Scope(kinds, tasks, where), observe=observe)
     asked = _Asked(strategy, seed, order, depth, jobs, executor, files if files is not None else Files())
     return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
@@ -220,6 +225,9 @@ def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
             stages.pairs(singles)
     if strategy == "sweep" or order == "fifo":
         return
+    if program.under.world.best_effort:
+        stages.skip('orders of steps: with io="real" nobody could have them again')
+        return
     levels: tuple[Order, ...] = ("batch",)
     if order == "any":
         levels = ("any",) if program.under.hold is None else ("batch", "any")
@@ -252,7 +260,7 @@ def _objection(first: Observed, second: Observed) -> str | None:
     calm, again = first.run, second.run
     if calm.status.is_failure:
         return "the scenario fails without any fault, so nothing was explored"
-    if calm.trace.digest != again.trace.digest:
+    if calm.trace.digest != again.trace.digest and not calm.trace.world.best_effort:
         difference = divergence(calm.trace, again.trace) or Divergence(0, calm.trace.digest, again.trace.digest)
         return f"not deterministic: {difference}{threads_in_words(first, second)}"
     if calm.status.value != "passed":
@@ -305,6 +313,7 @@ def _shrunk(program: Program, ledger: Ledger, *, is_in_a_hurry: bool) -> tuple[t
     is_in_a_hurry: tell them as they were found.
     """
     ledger.stage = "shrinking"
+    is_in_a_hurry = is_in_a_hurry or bool(program.under.world.best_effort)  # smaller runs would be others
     attempts, was_interrupted = 0, False
     told: dict[Cause, Failure] = {}
     for found in sorted(ledger.found.values(), key=lambda found: found.at_run):

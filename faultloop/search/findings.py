@@ -111,6 +111,11 @@ class Exploration:
     attempts: int = 0
     unseen: tuple[str, ...] = ()
 
+    @property
+    def best_effort(self) -> str:
+        """Why another exploration may come to something else, in a sentence; nothing where it may not."""
+        return self.calm.trace.world.best_effort
+
 
 Cause = tuple[str, ...]
 

@@ -7,28 +7,20 @@ and counts only if that run fails as well; of those that fail alike within a uni
 from __future__ import annotations
 
 import time
-import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from random import Random
 
 from faultloop.checks.standard import clean, describe, judge
-from faultloop.deciders.learned import Learned, Saved
-from faultloop.deciders.looking import Offers
 from faultloop.deciders.odometer import Odometer
 from faultloop.deciders.protocol import Decider
 from faultloop.deciders.strategies import SYSTEMATIC
-from faultloop.deciders.strategies import strategy as make_strategy
 from faultloop.deciders.uniform import Uniform
 from faultloop.deciders.unseen import Fresh
 from faultloop.drivers.alarm import many_runs
-from faultloop.drivers.asyncio_footprints import object_name, object_number
-from faultloop.drivers.asyncio_guided import Guided
 from faultloop.drivers.asyncio_run import Facts
 from faultloop.drivers.driver import driver_named
-from faultloop.drivers.frames import ChainTable
 from faultloop.drivers.observing import Observation, observed
 from faultloop.engine.choices import RecordedChoices
 from faultloop.errors import NotDeterministic
@@ -36,6 +28,7 @@ from faultloop.model.faults import PlannedFault
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Choices, Order
 from faultloop.search.findings import causes_of
+from faultloop.search.lane import Lane
 from faultloop.search.program import Program, answering
 from faultloop.search.sweep import Trial, first_seen, identity, trials
 from faultloop.search.units import (
@@ -142,7 +135,7 @@ class Runner:
         self._driver = driver_named(program.under.driver)
         self._singles: tuple[Trial, ...] | None = None
         self._skipped: dict[str, int] = {}
-        self._lanes: dict[tuple[str, str, int], _Lane] = {}
+        self._lanes: dict[tuple[str, str, int], Lane] = {}
 
     def carry_out(self, commission: Commission) -> Report:
         """Make a unit's runs. Interrupted from the keyboard, it returns what it has."""
@@ -303,11 +296,11 @@ class Runner:
             learned=lane.save() if unit.saves else None,
         )
 
-    def _lane(self, unit: Guiding) -> _Lane:
+    def _lane(self, unit: Guiding) -> Lane:
         key = (unit.order, unit.strategy, unit.seed)
         lane = self._lanes.get(key)
         if lane is None or lane.part != unit.part:
-            lane = self._lanes[key] = _Lane(unit, unit.part, self._program.under.hold)
+            lane = self._lanes[key] = Lane(unit, unit.part, self._program.under.hold)
         lane.part += 1
         return lane
 
@@ -315,6 +308,9 @@ class Runner:
 
     def _try(self, tally: _Tally, struck: tuple[Trial, ...], order: Order, seed: int | None) -> None:
         """A fast run with faults by step numbers; if it fails, the run that counts."""
+        if self._program.under.world.best_effort:
+            self._try_by_address(tally, tuple(trial.planned for trial in struck))
+            return
         answers = RecordedChoices(Uniform(seed)) if seed is not None else None
         settings = self._program.under.settings(order, answers.choose if answers is not None else None)
         facts = self._driver.execute(self._scenario, settings, strikes=tuple(trial.strike for trial in struck))
@@ -327,6 +323,17 @@ class Runner:
         if judge(facts, self._program.under.checks, planned).status.is_failure:
             choices = answers.recorded() if answers is not None else Choices()
             self._confirm(tally, facts, planned, order, choices)
+
+    def _try_by_address(self, tally: _Tally, planned: tuple[PlannedFault, ...]) -> None:
+        """A recorded run with faults by address, which hold where step numbers are not the same twice."""
+        observed = self._program.traced(planned)
+        tally.runs += 1
+        if observed.run.not_reached:
+            tally.skip("the await was not reached")
+            return
+        tally.tried += 1
+        if observed.run.status.is_failure:
+            self._confirm(tally, observed.facts, planned, "fifo", Choices())
 
     def _confirm(
         self, tally: _Tally, facts: Facts, planned: tuple[PlannedFault, ...], order: Order, choices: Choices
@@ -347,40 +354,6 @@ class Runner:
             return
         causes = tuple(causes_of(run.trace.outcome, planned))
         tally.found[alike] = Found(tally.runs, planned, order, run.trace.choices, causes)
-
-
-class _Lane:
-    """A strategy and what it learns from one part to the next."""
-
-    def __init__(self, unit: Guiding, part: int, hold: int | None) -> None:
-        self.part = part
-        self.sites = ChainTable()
-        self._learned: Learned | None = None
-        random = Random(f"{unit.strategy} {unit.seed} {part}")
-        if unit.strategy == "auto":
-            self._learned = Learned()
-            if unit.learned is not None:
-                self._learned.merge(unit.learned, self.sites.number_of, object_number)
-        offers: Offers = "turn" if unit.order == "batch" else "all" if hold is None else "some"
-        self.strategy = make_strategy(unit.strategy, random, learned=self._learned, offers=offers)
-        self._names: list[int] = []
-
-    def pairs(self, guided: Guided) -> Iterator[int]:
-        """What of a run's order counts as coverage: from which await a step came right before one from which other.
-
-        By awaits and not by tasks, so that a hundred tasks that do the same are as little as two.
-        """
-        names, sites = self._names, self.sites.names
-        names += [zlib.crc32(name.encode()) for name in sites[len(names) :]]
-        for (task, site), (other, other_site) in pairwise(guided.steps):
-            if task != other:
-                yield hash((names[site], names[other_site]))
-
-    def save(self) -> Saved | None:
-        """The tables learned, for who goes on elsewhere."""
-        if self._learned is None:
-            return None
-        return self._learned.save(lambda site: self.sites.names[site], object_name)
 
 
 def _mark(order: Order, choices: Choices) -> int:

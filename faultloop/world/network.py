@@ -56,6 +56,7 @@ class Network:
     """
 
     def __init__(self, loop: Loop, *, loopback: Literal["real", "simulated"], faults: Iterable[str] = ()) -> None:
+        self.is_patient = False
         self.candidates: dict[int, Description] = {}
         """By descriptor, what may be ready and is waited for. Always the same object: the loop holds it."""
         self.hosts = Hosts()
