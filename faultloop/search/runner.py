@@ -50,6 +50,7 @@ TRIALS_PER_ORDER = 6
 """How many faults are tried on each order drawn: the order is traced once for all of them."""
 ORDER_NUMBERS: dict[Order, int] = {"fifo": 0, "batch": 1, "any": 2}
 _UNSTEADY = "a fast run failed and the recorded one did not: not deterministic?"
+_OVER_LIMIT = "it ran over a limit: cannot tell"
 
 Alike = tuple[object, ...]
 """What a fast run can tell of why it failed."""
@@ -226,7 +227,7 @@ class Runner:
             choices = answers.recorded()
             has_asked = has_asked or choices.count > 0
             tally.schedules[_mark(unit.order, choices)] = None
-            if judge(facts, self._program.under.checks).status.is_failure:
+            if self._failed(tally, facts):
                 self._confirm(tally, facts, (), unit.order, choices)
         return tally.report(asked=has_asked, ways=ways, following=following or (), is_exhausted=following is None)
 
@@ -248,7 +249,7 @@ class Runner:
             mark = _mark(unit.order, choices)
             is_new = mark not in tally.schedules
             tally.schedules[mark] = None
-            if judge(facts, self._program.under.checks).status.is_failure:
+            if self._failed(tally, facts):
                 self._confirm(tally, facts, (), unit.order, choices)
             elif faulted < unit.faulted and is_new and tally.may_run():
                 faulted += 1
@@ -286,7 +287,7 @@ class Runner:
             tally.pairs.update(dict.fromkeys(lane.pairs(guided)))
             if isinstance(decider, Fresh):
                 tally.classes[decider.position.state] = None
-            failed = judge(guided.facts, self._program.under.checks).status.is_failure
+            failed = self._failed(tally, guided.facts)
             strategy.learn(decider, failed=failed)
             if failed:
                 self._confirm(tally, guided.facts, (), unit.order, guided.choices)
@@ -320,9 +321,16 @@ class Runner:
             return
         tally.tried += 1
         planned = tuple(trial.planned for trial in struck)
-        if judge(facts, self._program.under.checks, planned).status.is_failure:
+        if self._failed(tally, facts, planned):
             choices = answers.recorded() if answers is not None else Choices()
             self._confirm(tally, facts, planned, order, choices)
+
+    def _failed(self, tally: _Tally, facts: Facts, planned: tuple[PlannedFault, ...] = ()) -> bool:
+        """Whether a run failed. One that used up a limit may have failed or not: that is said, not passed over."""
+        status = judge(facts, self._program.under.checks, planned).status
+        if status is Status.OVER_LIMIT:
+            tally.skip(_OVER_LIMIT)
+        return status.is_failure
 
     def _try_by_address(self, tally: _Tally, planned: tuple[PlannedFault, ...]) -> None:
         """A recorded run with faults by address, which hold where step numbers are not the same twice."""
@@ -332,7 +340,7 @@ class Runner:
             tally.skip("the await was not reached")
             return
         tally.tried += 1
-        if observed.run.status.is_failure:
+        if self._failed(tally, observed.facts, planned):
             self._confirm(tally, observed.facts, planned, "fifo", Choices())
 
     def _confirm(
