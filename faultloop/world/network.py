@@ -221,9 +221,10 @@ class Network:
         self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[Any]:
         """getaddrinfo from the host table. Raises gaierror; EscapeRefused (FL301) for a name that nobody has."""
-        is_asked = not flags & real.AI_PASSIVE and not self._resolver.is_numeric(host)
-        if is_asked and self.trouble is not None and self.trouble.resolves_not(str(host)):
-            raise real.gaierror(real.EAI_AGAIN, "Temporary failure in name resolution")
+        if self.trouble is not None and not flags & real.AI_PASSIVE and not self._resolver.is_numeric(host):
+            self._loop.pass_time(self.trouble.resolves_late(str(host)))
+            if self.trouble.resolves_not(str(host)):
+                raise real.gaierror(real.EAI_AGAIN, "Temporary failure in name resolution")
         return self._resolver.resolve(host, port, family, type, proto, flags)
 
     # What a scenario does to it
