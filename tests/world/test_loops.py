@@ -110,7 +110,7 @@ def test_nothing_of_its_world_is_left_outside_however_a_run_ends(
     with pytest.raises(error):
         loop.run_until_complete(program())
     assert names() == ORIGINALS
-    assert all([task.cancel() for task in asyncio.all_tasks(loop)])
+    assert all(task.cancel() for task in asyncio.all_tasks(loop))
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
     assert names() == ORIGINALS
