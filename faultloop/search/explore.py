@@ -273,7 +273,7 @@ def _refused(program: Program, calm: Observed, objection: str, ledger: Ledger) -
     if not calm.run.status.is_failure:
         return Exploration("inconclusive", calm.run, objection, ledger.runs, seconds, points=len(calm.waits))
     causes = tuple(causes_of(calm.run.trace.outcome, ()))
-    failure = smallest(program, Found(1, (), "fifo", Choices(), causes), at_run=1)
+    failure = smallest(program, Found(1, (), "fifo", Choices(), causes), at_run=1, budget=_budget(program))
     return Exploration(
         status="violated" if failure is not None else "inconclusive",
         calm=calm.run,
@@ -284,6 +284,11 @@ def _refused(program: Program, calm: Observed, objection: str, ledger: Ledger) -
         first_failure_run=1 if failure is not None else None,
         failures=(failure,) if failure is not None else (),
     )
+
+
+def _budget(program: Program) -> int:
+    """How many runs shrinking a failure may take: where runs are not the same twice, a smaller one would be another."""
+    return 1 if program.under.world.best_effort else BUDGET
 
 
 def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Exploration:
@@ -313,14 +318,13 @@ def _shrunk(program: Program, ledger: Ledger, *, is_in_a_hurry: bool) -> tuple[t
     is_in_a_hurry: tell them as they were found.
     """
     ledger.stage = "shrinking"
-    is_in_a_hurry = is_in_a_hurry or bool(program.under.world.best_effort)  # smaller runs would be others
     attempts, was_interrupted = 0, False
     told: dict[Cause, Failure] = {}
     for found in sorted(ledger.found.values(), key=lambda found: found.at_run):
         try:
             if not is_in_a_hurry:
                 ledger.tell()
-            failure = smallest(program, found, at_run=found.at_run, budget=1 if is_in_a_hurry else BUDGET)
+            failure = smallest(program, found, at_run=found.at_run, budget=1 if is_in_a_hurry else _budget(program))
         except KeyboardInterrupt:
             is_in_a_hurry = was_interrupted = True
             failure = smallest(program, found, at_run=found.at_run, budget=1)
