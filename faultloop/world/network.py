@@ -237,7 +237,10 @@ class Network:
         host = name if isinstance(name, Host) else self.hosts.named(name)
         if host is None:
             known = ", ".join((self.hosts.own.name, *self.hosts.names))
-            raise UsageError(f'there is no host "{name}"; there are {known}', code="FL306")
+            nodes = self._loop.nodes
+            is_node = nodes is not None and name in nodes.all
+            hint = f'. Node {name} has none of its own: world.node("{name}", host="{name}")' if is_node else ""
+            raise UsageError(f'there is no host "{name}"; there are {known}{hint}', code="FL306")
         return host
 
     def part(self, one: Host, other: Host) -> None:
