@@ -3,7 +3,8 @@
     python postgres_keeper.py FOLDER_WITH_BIN
 
 Prints the server's port and its folder once it answers, then waits for the end of its standard input: that comes
-however the other side ends, killed as well. Needs no right but to run programs: where it is root, the server is `nobody`.
+however the other side ends, killed as well. Needs no right but to run programs: where it is root, the server is
+`nobody`.
 """
 
 import os
