@@ -107,11 +107,10 @@ def explore(
     faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone. Those of
     the network (`net:reset`, `net` for all) are drawn along with the orders.
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
-    first: stop at the first failure.   observe: modules, by name or pattern, whose state tells strategies what touches
-    it; runs are slower (benchmarks/observing.py).
+    first: stop at the first failure.   observe: modules, by name or pattern, whose state is watched; runs are slower.
     jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
     limits, threads, io, entropy, driver, checks, target: as for `run`.   on_progress: told how far it is, often.
-    With io="real" only faults are tried, by their addresses, and a failure counts that comes twice in a row.
+    With io="real" faults alone are tried, by their addresses; a failure counts that comes twice in a row.
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
     Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
@@ -128,10 +127,6 @@ def explore(
         faults=faults,
         driver=driver,
     )
-    if under.world.best_effort and (jobs != 1 or executor is not None):
-        raise UsageError(
-            f'io="{io}" is explored in one process: in another one the calm run is another one', code="FL518"
-        )
     program = make_program(scenario, under, target=target, scope=Scope(kinds, tasks, where), observe=observe)
     asked = _Asked(strategy, seed, order, depth, jobs, executor, files if files is not None else Files())
     return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
@@ -170,6 +165,7 @@ class _Asked:
 
 
 def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
+    _require_one_process(program, asked)
     try:
         with (
             observing(program) as observation,
@@ -250,6 +246,15 @@ def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int 
         raise UsageError(f'there is no order "{order}"; there are "fifo", "batch" and "any"', code="FL507")
     if depth not in (1, 2):
         raise UsageError(f"depth is 1 or 2, not {depth}", code="FL512")
+
+
+def _require_one_process(program: Program, asked: _Asked) -> None:
+    if program.under.world.best_effort and (asked.jobs != 1 or asked.executor is not None):
+        raise UsageError(
+            f'io="{program.under.world.io}" is explored in one process: in another one the calm run is another one. '
+            "Leave jobs at 1",
+            code="FL518",
+        )
 
 
 # Before and after

@@ -26,6 +26,13 @@ declare(
     "as far as a simulated network goes",
     'io="loopback", "real"',
 )
+declare(
+    "a blocking call on a simulated socket that would wait",
+    "refused",
+    "FL303",
+    'a socket that does not block, or io="loopback"',
+)
+declare("dup and detach of a simulated socket", "refused", "FL304", 'io="loopback"')
 declare("names and blocking sockets in threads of the program's own", "through", "the machine's", 'io="simulated"')
 declare("socket.gethostname, os.getpid", "through", "the machine's")
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from faultloop.drivers.asyncio_boundary import refuse_foreign_host
-from faultloop.drivers.boundary import declare
 from faultloop.errors import EscapeRefused
 from faultloop.world.datagrams import DatagramSocket
 from faultloop.world.running import running_network
@@ -25,13 +24,6 @@ from faultloop.world.streams import StreamSocket
 if TYPE_CHECKING:
     from faultloop.world.network import Network
 
-declare(
-    "a blocking call on a simulated socket that would wait",
-    "refused",
-    "FL303",
-    'a socket that does not block, or io="loopback"',
-)
-declare("dup and detach of a simulated socket", "refused", "FL304", 'io="loopback"')
 RealSocket: Any = real.socket
 End = StreamSocket | DatagramSocket
 _INTERNET = (real.AF_INET, real.AF_INET6)
