@@ -165,8 +165,8 @@ class _Asked:
 
 
 def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
-    _require_one_process(program, asked)
     try:
+        _require_one_process(program, asked)
         with (
             observing(program) as observation,
             _collector_at_rest(),
