@@ -30,10 +30,12 @@ class Worker:
     free: int = SLOTS
 
     async def take_slot(self) -> None:
-        """Wait until a slot is free and take it."""
-        while self.free == 0:
+        """Look for a free slot once a second, and take it."""
+        while True:
+            if self.free:
+                self.free -= 1
+                return
             await anyio.sleep(1)
-        self.free -= 1
 
     async def claim(self) -> int | None:
         """Ask the store for a job. Raises TimeoutError."""
