@@ -48,7 +48,7 @@ async def stuck() -> None:
     await asyncio.gather(asyncio.create_task(asyncio.Event().wait(), name="forgotten"))
 
 
-async def many_events(tasks: int = 50, turns: int = 400) -> None:
+async def many_events(tasks: int = 50, turns: int = 460) -> None:
     """Tasks that hand a number on to the next one: a long run. It fails at its end."""
     queues = [asyncio.Queue[int]() for _ in range(tasks)]
 

@@ -1,6 +1,8 @@
 """What is exported keeps the rules of the formats, for runs of every kind."""
 
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -14,12 +16,17 @@ from faultloop.report.otel import EPOCH_NS, otel_spans
 from tests.report.programs import busy, hand_over, stuck
 from tests.report.support import TRACE
 
-RUNS = {
+
+def busy_run(seed: int) -> Trace:
+    return run(busy(Random(seed)), seed=seed, order="any").trace
+
+
+RUNS: dict[str, Callable[[], Trace]] = {
     "by hand": lambda: TRACE,
     "handed over": lambda: run(hand_over).trace,
     "lost": lambda: run(hand_over, faults=["cancel taker @ Queue.get #1 woken"]).trace,
     "stuck": lambda: run(stuck).trace,
-    **{f"busy {seed}": lambda seed=seed: run(busy(Random(seed)), seed=seed, order="any").trace for seed in range(10)},
+    **{f"busy {seed}": partial(busy_run, seed) for seed in range(10)},
 }
 REQUIRED = {
     "M": {"name", "pid", "tid", "args"},
@@ -37,9 +44,10 @@ def trace(request: pytest.FixtureRequest) -> Trace:
 
 @pytest.fixture
 def events(trace: Trace) -> list[dict[str, Any]]:
-    made = msgspec.json.decode(msgspec.json.encode(chrome_trace(trace)))
+    made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(chrome_trace(trace)))
     assert set(made) == {"displayTimeUnit", "traceEvents"}
-    return made["traceEvents"]
+    events: list[dict[str, Any]] = made["traceEvents"]
+    return events
 
 
 def slices(events: list[dict[str, Any]]) -> dict[int, list[tuple[float, float]]]:
@@ -98,7 +106,8 @@ def spans(trace: Trace) -> list[dict[str, Any]]:
     made = msgspec.json.decode(msgspec.json.encode(otel_spans(trace)))
     (resource,) = made["resourceSpans"]
     (scope,) = resource["scopeSpans"]
-    return scope["spans"]
+    found: list[dict[str, Any]] = scope["spans"]
+    return found
 
 
 def test_span_ids_are_hexadecimal_and_unique(trace: Trace):

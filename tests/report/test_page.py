@@ -33,7 +33,7 @@ def hash_of(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
-def data_of(document: str) -> dict[str, Any]:
+def data_of(document: str) -> Any:
     return json.loads(between(document, 'id="faultloop-data">', "</script>"))
 
 

@@ -73,7 +73,7 @@ def page(trace: Trace, extras: Extras | None = None) -> str:
             f"<style>{style}</style>",
             "</head>",
             "<body>",
-            '<noscript><p>This page draws itself with a script, which is switched off here.</p></noscript>',
+            "<noscript><p>This page draws itself with a script, which is switched off here.</p></noscript>",
             f'<script type="application/json" id="faultloop-data">{data}</script>',
             f"<script>{script}</script>",
             "</body>",

@@ -99,7 +99,7 @@ class Lanes {
       const jump = next - before >= 1e9;
       if (x - free < 3 && !jump) continue;
       this.body.append(draw("line", { class: jump ? "grid jump" : "grid", x1: x, x2: x, y1: 0, y2: height }));
-      if (x - free < LABELS_GAP) continue;
+      if (x - free < LABELS_GAP || x < LEFT + 40) continue;
       free = x;
       this.axis.append(draw("text", { x, y: 16, "text-anchor": "middle" }, `${seconds(run.events.t[at])} s`));
       if (jump) this.axis.append(draw("text", { x, y: 30, "text-anchor": "middle", class: "soft" }, `⫽ +${seconds(next - before)}`));
@@ -244,7 +244,7 @@ class Lanes {
     });
     const x = (value) => LEFT + (value / end) * this.room;
     const parts = [draw("text", { x: 8, y: 17, class: "soft" }, "whole run")];
-    const curve = draw("path", { d: path, class: "density", stroke: "currentColor", "stroke-width": 1.5 });
+    const curve = draw("path", { d: path, class: "density", "stroke-width": 1.5 });
     parts.push(curve, draw("rect", { class: "window", x: x(state.from), y: 1, width: Math.max(x(state.to) - x(state.from), 3), height: 24 }));
     for (const at of run.marks)
       if (run.events.ev[at] === "fault") parts.push(draw("circle", { class: "fault", cx: x(theAxis().event(run, at)), cy: 6, r: 4 }));
