@@ -203,7 +203,7 @@ def sources(texts: Mapping[str, str]) -> LinesOf:
 
 
 def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return resources.files("faultloop.report.page").joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
