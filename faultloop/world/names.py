@@ -33,7 +33,7 @@ declare(
     'a socket that does not block, or io="loopback"',
 )
 declare("dup and detach of a simulated socket", "refused", "FL304", 'io="loopback"')
-declare("names and blocking sockets in threads of the program's own", "through", "the machine's", 'io="simulated"')
+declare("look-ups and sockets that block, in other threads or without a simulated network", "through", "real")
 declare("socket.gethostname, os.getpid", "through", "the machine's")
 
 

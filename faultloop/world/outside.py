@@ -13,10 +13,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from faultloop.drivers.asyncio_boundary import refuse_foreign_host
+from faultloop.drivers.boundary import declare
 
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_loop import Loop
 
+declare("servers in other processes of this machine", "through", "best effort: time waits for them", 'io="real"')
 ANSWER_SECONDS = 1.0
 """How long an answer may take, in real time."""
 MORE_SECONDS = 0.1
