@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from faultloop.model.coverage import Coverage, Covered
-from faultloop.report.words import WIDTH, fit
 
 TextOf = Callable[[str], str | None]
 """The text of a project's file; None for any that is not the project's."""
@@ -88,8 +87,11 @@ def share(files: Iterable[FileCoverage]) -> float:
 # The table
 
 
-def coverage_table(files: tuple[FileCoverage, ...], *, width: int = WIDTH) -> str:
-    """A line a file: its awaits, how many of them waited, what could be done there, what was; then what is missing."""
+def coverage_table(files: tuple[FileCoverage, ...]) -> str:
+    """A line a file: its awaits, how many of them waited, what could be done there, what was; then what is missing.
+
+    Lines are as long as what is missing: whoever looks for it wants all of it.
+    """
     rows = [
         [
             each.file,
@@ -105,10 +107,10 @@ def coverage_table(files: tuple[FileCoverage, ...], *, width: int = WIDTH) -> st
     whole = ["TOTAL", *(str(sum(int(row[at]) for row in rows)) for at in range(1, 5)), f"{share(files):.0f}%", ""]
     heads = ["file", "awaits", "seen", "chances", "tried", "cover", "missing"]
     widths = [max(len(row[at]) for row in [heads, *rows, whole]) for at in range(6)]
-    lines = [_aligned(heads, widths), "-" * min(sum(widths) + 22, width)]
+    lines = [_aligned(heads, widths), "-" * (sum(widths) + 22)]
     lines += [_aligned(row, widths) for row in rows]
     lines += [lines[1], _aligned(whole, widths)]
-    return "\n".join(fit(line.rstrip(), width) for line in lines)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _aligned(row: list[str], widths: list[int]) -> str:

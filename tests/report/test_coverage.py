@@ -47,7 +47,7 @@ def test_the_share_is_of_what_could_be_done():
 
 
 def test_the_table_names_what_is_missing():
-    lines = coverage_table(files_of(COVERAGE, text_of), width=120).splitlines()
+    lines = coverage_table(files_of(COVERAGE, text_of)).splitlines()
     assert lines[0].split() == ["file", "awaits", "seen", "chances", "tried", "cover", "missing"]
     assert lines[2].split(maxsplit=6) == ["app.py", "4", "2", "3", "2", "67%", "never waited: 7, 9; no cancel woken: 2"]
     assert lines[-1].split() == ["TOTAL", "4", "2", "3", "2", "67%"]
