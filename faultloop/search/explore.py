@@ -24,16 +24,19 @@ from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import UsageError
 from faultloop.model.address import format_kind, parse_kind
+from faultloop.model.coverage import Coverage
 from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order, Threads
 from faultloop.model.world import Io
 from faultloop.search.conditions import AnyEntropy, Conditions
+from faultloop.search.coverage import source_marks
 from faultloop.search.dispatch import Dispatch, crew_for
 from faultloop.search.findings import Cause, Exploration, Failure, NotTried, causes_of
 from faultloop.search.journal import open_journal
 from faultloop.search.ledger import Ledger, OnProgress
 from faultloop.search.memory import recall, remember
+from faultloop.search.place import find_root
 from faultloop.search.program import Program, forget, make_program
 from faultloop.search.run import Observed, threads_in_words
 from faultloop.search.runner import Brief, observing
@@ -314,7 +317,16 @@ def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Expl
         classes=len(ledger.classes),
         exhausted=tuple(ledger.exhausted),
         attempts=attempts,
+        coverage=_coverage(calm, ledger),
     )
+
+
+def _coverage(calm: Observed, ledger: Ledger) -> Coverage:
+    """Of the whole exploration: the awaits of the calm run belong to it although nothing was done to them."""
+    for wait in calm.waits:
+        ledger.covered.seen(calm.sites.sites[wait.site])
+    files = {covered.point.file for covered in ledger.covered.coverage().points}
+    return ledger.covered.coverage(source_marks(files, find_root(os.getcwd())))
 
 
 def _shrunk(program: Program, ledger: Ledger, *, is_in_a_hurry: bool) -> tuple[tuple[Failure, ...], int, bool]:

@@ -24,6 +24,7 @@ from faultloop.drivers.driver import driver_named
 from faultloop.drivers.observing import Observation, observed
 from faultloop.engine.choices import RecordedChoices
 from faultloop.errors import NotDeterministic
+from faultloop.model.coverage import Counting
 from faultloop.model.faults import PlannedFault
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Choices, Order
@@ -70,6 +71,7 @@ class _Tally:
     schedules: dict[int, None] = field(default_factory=dict[int, None])
     classes: dict[int, None] = field(default_factory=dict[int, None])
     pairs: dict[int, None] = field(default_factory=dict[int, None])
+    covered: Counting = field(default_factory=Counting)
 
     def may_run(self) -> bool:
         if time.perf_counter() >= self.end or self.runs >= self.runs_max:
@@ -82,7 +84,17 @@ class _Tally:
     def report(self, **more: object) -> Report:
         found = tuple(each for each in self.found.values() if each is not None)
         seen = tuple(self.schedules), tuple(self.classes), tuple(self.pairs)
-        return Report(self.runs, self.tried, self.skipped, found, *seen, is_cut=self.is_cut, **more)  # type: ignore[arg-type]
+        covered = self.covered.coverage()
+        return Report(
+            self.runs,
+            self.tried,
+            self.skipped,
+            found,
+            *seen,
+            is_cut=self.is_cut,
+            coverage=covered if covered.points else None,
+            **more,  # type: ignore[arg-type]
+        )
 
 
 _observing: set[int] = set()
@@ -178,6 +190,8 @@ class Runner:
         if unit.start == 0:
             self.singles()
             tally.skipped.update(self._skipped)
+            for trial in self.singles():
+                tally.covered.can(trial.site, trial.chance)
         for trial in self.singles()[unit.start : unit.stop]:
             if not tally.may_run():
                 break
@@ -195,7 +209,9 @@ class Runner:
             tally.runs += 1
             is_of_use = not parent.run.status.is_failure and not parent.run.not_reached
             fresh = first_seen(parent, known, after=first.strike.at) if is_of_use else set[int]()
-            waits = (wait for wait in parent.waits if wait.parked in fresh)
+            waits = [wait for wait in parent.waits if wait.parked in fresh]
+            for wait in waits:
+                tally.covered.seen(parent.sites.sites[wait.site])
             reached.append(tuple(dict.fromkeys(identity(parent, wait) for wait in waits)))
         return tally.report(reached=tuple(reached))
 
@@ -205,7 +221,10 @@ class Runner:
         tally.runs += 1
         wanted = set(unit.at)
         only = {wait.parked for wait in parent.waits if identity(parent, wait) in wanted}
-        for second in trials(parent, self._program.scope, lambda _: None, only=only):
+        seconds = list(trials(parent, self._program.scope, lambda _: None, only=only))
+        for second in seconds:
+            tally.covered.can(second.site, second.chance)
+        for second in seconds:
             if not tally.may_run():
                 break
             self._try(tally, (first, second), "fifo", None)
@@ -320,6 +339,7 @@ class Runner:
             tally.skip(facts.obstacle or "the await was not reached")
             return
         tally.tried += 1
+        tally.covered.tried(struck[-1].site, struck[-1].chance)
         planned = tuple(trial.planned for trial in struck)
         if self._failed(tally, facts, planned):
             choices = answers.recorded() if answers is not None else Choices()
