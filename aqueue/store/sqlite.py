@@ -26,7 +26,8 @@ from aqueue.clock import Clock
 from aqueue.errors import AQueueError, QueueClosed, StoreUnavailable
 from aqueue.log import logger
 from aqueue.store.operations import Operation
-from aqueue.store.sqlite_tables import SqliteTables, create_schema
+from aqueue.store.sqlite_schema import create_schema
+from aqueue.store.sqlite_tables import SqliteTables
 
 __all__ = ["SqliteSession", "SqliteStore"]
 

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from aqueue import LeaseLost, Queue, QueueClosed, SchemaMismatch, SqliteStore, StoreUnavailable
+from aqueue import LeaseLost, Queue, QueueClosed, SqliteStore, StoreUnavailable
 from aqueue.lifecycle import Succeed
 from aqueue.store import sqlite
 from aqueue.store.operations import Claim, Enqueue, Settle
@@ -135,18 +135,11 @@ async def test_a_file_that_another_process_has_locked_is_waited_for(path: str):
         assert (await session.perform(Census()))["pending"] == 1
 
 
-async def test_a_file_that_is_no_database_or_of_another_version_is_refused(tmp_path: Path):
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
     junk = tmp_path / "junk.db"
     junk.write_bytes(b"no database, but long enough to be taken for one" * 50)
     with pytest.raises(StoreUnavailable, match="not a database"):
         async with open_store(str(junk)):
-            pass
-    other = str(tmp_path / "other.db")
-    connection = sqlite3.connect(other)
-    connection.execute("PRAGMA user_version=99")
-    connection.close()
-    with pytest.raises(SchemaMismatch, match=r"AQ008.*version 99"):
-        async with open_store(other):
             pass
 
 
