@@ -33,6 +33,7 @@ from aqueue.errors import (
     JobDead,
     LeaseLost,
     QueueClosed,
+    QueueFull,
     ResultInsideHandler,
     ResultTimeout,
     SchemaMismatch,
@@ -42,41 +43,66 @@ from aqueue.errors import (
     UnknownJob,
     UnknownTask,
     WorkerStopped,
+    WriteRefused,
 )
+from aqueue.flow import Breaker, Rate, RetryBudget
+from aqueue.hub import Call, Middleware
 from aqueue.job import Job, JobInfo
+from aqueue.observing import LogObserver, Notice, Observer
+from aqueue.ownership import (
+    RETRY_OWNER_HEADER,
+    may_retry,
+    no_retry_below,
+    retried,
+    retry_headers,
+    retry_owner,
+)
 from aqueue.policy import Reject, Retry, Snooze
 from aqueue.queue import Queue
 from aqueue.store import MemoryStore, Session, SqliteStore, Store
-from aqueue.store.rows import Event, Violation
+from aqueue.store.rows import Event, FireRow, ScheduleRow, Violation
 from aqueue.task import Draft, Task
+from aqueue.transaction import Transaction
 from aqueue.worker import Worker
 
 __all__ = [
+    "RETRY_OWNER_HEADER",
     "AQueueError",
     "AmbiguousEffect",
     "BadArguments",
     "BadHandler",
     "BadOption",
     "BadUrl",
+    "Breaker",
+    "Call",
     "Clock",
     "Context",
     "Draft",
     "Effect",
     "EffectBusy",
     "Event",
+    "FireRow",
     "Job",
     "JobCancelled",
     "JobDead",
     "JobInfo",
     "LeaseLost",
+    "LogObserver",
     "LoopClock",
     "MemoryStore",
+    "Middleware",
+    "Notice",
+    "Observer",
     "Queue",
     "QueueClosed",
+    "QueueFull",
+    "Rate",
     "Reject",
     "ResultInsideHandler",
     "ResultTimeout",
     "Retry",
+    "RetryBudget",
+    "ScheduleRow",
     "SchemaMismatch",
     "Session",
     "Snooze",
@@ -86,10 +112,17 @@ __all__ = [
     "StoreUnavailable",
     "SystemClock",
     "Task",
+    "Transaction",
     "UndecodablePayload",
     "UnknownJob",
     "UnknownTask",
     "Violation",
     "Worker",
     "WorkerStopped",
+    "WriteRefused",
+    "may_retry",
+    "no_retry_below",
+    "retried",
+    "retry_headers",
+    "retry_owner",
 ]

@@ -200,7 +200,7 @@ class SqliteTables:
         with only_writing_user_tables(self._connection) as problems:
             try:
                 return Written(max(0, self._connection.execute(sql, tuple(parameters)).rowcount))
-            except (sqlite3.Error, sqlite3.Warning) as error:
+            except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError, TypeError) as error:
                 if isinstance(error, sqlite3.OperationalError) and not is_fault_of_statement(error):
                     raise
                 raise WriteRefused(
