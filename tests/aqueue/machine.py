@@ -7,6 +7,7 @@ holds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -37,7 +38,7 @@ RULES = {
     "frail": TaskRule(breaker=BREAKER, max_running=3),
 }
 BUDGET = Bucket(gain=1, cost=100, burst=3, fresh_gain=20)
-MAX_PENDING = {QUEUE: 12, task_scope("narrow"): 4}
+MAX_PENDING = {QUEUE: 12, task_scope("narrow"): 6}
 LEASE_MS = 60
 
 
@@ -97,10 +98,22 @@ class QueueMachine(RuleBasedStateMachine):
             enqueued = self.perform(Enqueue(news, MAX_PENDING))
         except QueueFull:
             assert self.pending() == before
-            assert before + count > 12 or self.pending("narrow") + count > 4
+            assert before + count > 12 or self.pending("narrow") + count > 6
             return
         assert self.perform(Enqueue(news, MAX_PENDING)) == enqueued, "its reply was lost: repeated, they are the same"
         assert self.pending() <= max(12, before)
+
+    @rule(task=st.sampled_from(TASKS), count=st.integers(3, 6), how=st.sampled_from(["ok", "error", "keep"]))
+    def flood(self, task: str, count: int, how: str) -> None:
+        """More than a limit lets through at once, taken by one idle worker, and settled alike."""
+        self.enqueue(task, count, None, None)
+        self.claim(8, "w3", idle=True, lost=False)
+        while how != "keep" and self.held:
+            row = self.held.pop()
+            step = Succeed(row.life.attempt) if how == "ok" else Fail(row.life.attempt, run_at=0)
+            assert row.life.worker is not None
+            with suppress(LeaseLost):
+                self.perform(Settle(row.id, row.life.worker, step, 0, breaker=RULES[row.task].breaker))
 
     def new(self, task: str, **options: Any) -> NewJob:
         job = new_job(self.name(), **options)
@@ -109,7 +122,7 @@ class QueueMachine(RuleBasedStateMachine):
     def pending(self, task: str | None = None) -> int:
         return int(self.perform(CountPending(task)))
 
-    @rule(room=st.integers(1, 4), worker=st.sampled_from(["w1", "w2"]), idle=st.booleans(), lost=st.booleans())
+    @rule(room=st.integers(1, 8), worker=st.sampled_from(["w1", "w2"]), idle=st.booleans(), lost=st.booleans())
     def claim(self, room: int, worker: str, idle: bool, lost: bool) -> None:
         operation = Claim(
             worker, self.name(), room, LEASE_MS, rules=RULES, budget=BUDGET, isolate_after=1, is_idle=idle
