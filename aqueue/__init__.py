@@ -62,6 +62,7 @@ from aqueue.queue import Queue
 from aqueue.store import MemoryStore, Session, SqliteStore, Store
 from aqueue.store.rows import Event, FireRow, ScheduleRow, Violation
 from aqueue.task import Draft, Task
+from aqueue.testing import Crashed, Rehearsal
 from aqueue.transaction import Transaction
 from aqueue.worker import Worker
 
@@ -77,6 +78,7 @@ __all__ = [
     "Call",
     "Clock",
     "Context",
+    "Crashed",
     "Draft",
     "Effect",
     "EffectBusy",
@@ -97,6 +99,7 @@ __all__ = [
     "QueueClosed",
     "QueueFull",
     "Rate",
+    "Rehearsal",
     "Reject",
     "ResultInsideHandler",
     "ResultTimeout",

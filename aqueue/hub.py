@@ -66,6 +66,7 @@ class Hub:
         self.observers: list[Observer] = [LogObserver()]
         self.header_sources: list[Callable[[], Mapping[str, str]]] = []
         self.opened: Session | None = None
+        self.wrap_session: Callable[[Session], Session] | None = None  # by a rehearsal (testing.py)
         self._waiters: dict[int, list[anyio.Event]] = {}
         self._settlement: anyio.Event | None = None
 

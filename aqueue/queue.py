@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from random import Random
 from types import TracebackType
 from typing import Any, Final, Literal, TypeVar
@@ -19,6 +19,7 @@ from aqueue.job import Job, JobInfo, describe
 from aqueue.lifecycle import State
 from aqueue.observing import Observer
 from aqueue.policy import Retry, at_least
+from aqueue.service import serve
 from aqueue.store.base import Store
 from aqueue.store.limits import QUEUE, Pause
 from aqueue.store.questions import Census, Dead, Verify
@@ -26,6 +27,7 @@ from aqueue.store.rows import Catchup, FireRow, ScheduleRow, Violation
 from aqueue.store.schedules import Missed, Schedules, Unschedule
 from aqueue.store.urls import store_at
 from aqueue.task import Draft, TaskPolicy, enqueue_drafts
+from aqueue.testing import Rehearsal, rehearse
 from aqueue.worker import Worker, WorkerPolicy
 
 __all__ = ["Queue"]
@@ -66,8 +68,8 @@ class Queue:
             raise BadOption(f"durability={durability!r}", expected="'power' or 'process'", advice="choose one of them")
         if max_pending is not None:
             at_least("max_pending", max_pending, 1)
-        self._store = store_at(store, durability) if isinstance(store, str) else store
-        self._hub = Hub(self._store, clock=clock or SystemClock(), random=random or Random(), poll_seconds=poll)
+        kept = store_at(store, durability) if isinstance(store, str) else store
+        self._hub = Hub(kept, clock=clock or SystemClock(), random=random or Random(), poll_seconds=poll)
         self._hub.max_pending = max_pending
         self._hub.retry_budget = None if retry_budget is None else retry_budget.bucket
         self._stack: AsyncExitStack | None = None
@@ -80,8 +82,9 @@ class Queue:
             raise QueueClosed("the queue is open already", expected="one `async with` at a time", advice="reuse it")
         self._stack = AsyncExitStack()
         try:
-            session = self._store.open(clock=self._hub.clock, random=self._hub.random)
-            self._hub.opened = await self._stack.enter_async_context(session)
+            opening = self._hub.store.open(clock=self._hub.clock, random=self._hub.random)
+            session = await self._stack.enter_async_context(opening)
+            self._hub.opened = session if self._hub.wrap_session is None else self._hub.wrap_session(session)
         except BaseException:
             self._stack = None
             raise
@@ -248,6 +251,17 @@ class Queue:
             self._workers.remove(worker)
         if failure is not None:
             raise failure
+
+    async def run(self, *, concurrency: int = 10, drain: float = 30.0) -> None:
+        """Open the queue and work until SIGINT or SIGTERM: `anyio.run(q.run)`, or `anyio.run(q.run, backend="trio")`.
+
+        The first signal lets running jobs end within `drain` seconds; a second one releases them at once.
+        """
+        await serve(self, concurrency=concurrency, drain=drain)
+
+    def testing(self) -> AbstractAsyncContextManager[Rehearsal]:
+        """Open the queue for a test: `async with q.testing() as t:`; then `await t.drain()`, `await t.advance(60)`."""
+        return rehearse(self, self._hub)
 
     async def run_until_idle(self, *, concurrency: int = 1, limit: float = 3600.0, lease: float = 30.0) -> None:
         """Work until no job is pending or running, through all delays and retries: for tests and scripts.
