@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import msgspec
 import structlog
 
 from aqueue.codec import decode_call, encode_value
@@ -139,7 +140,7 @@ class Attempt:
 
     def _succeed(self, returned: object) -> Settle | None:
         if self.ending.is_settled:
-            if returned is not None:
+            if returned is not None and msgspec.json.encode(returned, enc_hook=repr) != self.ending.result:
                 self._dropped("what the handler returned after tx()")
             return None
         try:

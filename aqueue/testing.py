@@ -97,7 +97,7 @@ class Rehearsal:
         self._wait_ms: int | None = None
 
     def crash_at(self, point: str, *, nth: int = 1) -> None:
-        """Have whoever reaches the point for the nth time from now vanish there; points.py names them. Raises BadOption.
+        """Have whoever reaches the point for the nth time from now vanish there. Names: points.py. Raises BadOption.
 
         Nothing it writes afterwards is stored. Its `finally` blocks do run, which in a real crash they would not.
         """

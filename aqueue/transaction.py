@@ -31,12 +31,14 @@ __all__ = ["Ending", "Transaction", "settling"]
 class Ending:
     """What a handler has said so far of how its attempt is to end.
 
-    template: the success of this attempt, without what it brings along.   is_settled: it has been written.
+    template: the success of this attempt, without what it brings along.   is_settled: it has been written,
+    with this result.
     """
 
     template: Settle
     on_settled: Callable[[], None]
     follow_ups: list[NewJob] = field(default_factory=list[NewJob])
+    result: bytes | None = None
     is_settled: bool = False
     is_in_doubt: bool = False
 
@@ -96,7 +98,7 @@ async def settling(
     try:
         with anyio.move_on_after(settle_seconds, shield=True):
             await insist(session, operation, random=random)
-            ending.is_settled = True
+            ending.is_settled, ending.result = True, result
             ending.on_settled()
             return
     except (WriteRefused, LeaseLost):

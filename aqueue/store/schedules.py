@@ -103,8 +103,9 @@ def _sorted_out(schedule: ScheduleRow, now: int) -> tuple[list[int], list[int], 
     next_at = next_after(cron, tz, now)
     if schedule.catchup == "last":
         return times[-1:], times[:-1], next_at
-    on_time = [at for at in times if now - at <= ON_TIME_MS]
-    return on_time, times[: len(times) - len(on_time)], next_at
+    if times and now - times[-1] <= ON_TIME_MS:
+        return times[-1:], times[:-1], next_at
+    return [], times, next_at
 
 
 def _fire(tables: Tables, schedule: ScheduleRow, at: int, now: int) -> int | None:
