@@ -129,8 +129,6 @@ class Gate:
         """Charge every limit for this job, or refuse it; what is refused is not found under the next narrowing."""
         if job.task in self._closed or (job.life.failures and not self._retries_fit):
             return False
-        if job.deadline is not None and job.deadline <= self._now:
-            return True  # it is buried unrun, so it uses nothing up
         self._charge(job)
         return True
 

@@ -116,7 +116,7 @@ class MemoryTables:
             if row.life.state == "pending"
             and row.life.run_at <= now
             and (row.order_key is None or first_of[row.order_key] == row.id)
-            and _fits(row, narrowing)
+            and _fits(row, narrowing, now)
         ]
         due.sort(key=_urgency)
         return due[:limit]
@@ -263,7 +263,9 @@ class MemoryTables:
             return copy.violations(now=now, grace_ms=grace_ms, free_slots=free_slots)
 
 
-def _fits(row: JobRow, narrowing: Narrowing) -> bool:
+def _fits(row: JobRow, narrowing: Narrowing, now: int) -> bool:
+    if narrowing.overdue and (row.deadline is None or row.deadline > now):
+        return False
     if narrowing.isolated is not None and narrowing.isolate_after is not None:
         is_suspect = row.life.crashes >= narrowing.isolate_after and row.life.crashes > 0
         if is_suspect != narrowing.isolated:

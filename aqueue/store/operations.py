@@ -18,7 +18,7 @@ from aqueue.lifecycle import EventKind, Refused, State, Step
 from aqueue.store.breakers import BreakerRule, judge
 from aqueue.store.enqueueing import Enqueue, Enqueued, enqueue_one
 from aqueue.store.limits import Bucket, Gate, TaskRule
-from aqueue.store.rows import Event, JobRow, NewJob, Tables
+from aqueue.store.rows import Event, JobRow, Narrowing, NewJob, Tables
 
 __all__ = [
     "Cancel",
@@ -63,8 +63,9 @@ class ClaimReply:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """T1: take up to `room` due jobs, within every limit. lease_ms: for tasks that `leases_ms` does not name.
+    """T1: take up to `room` due jobs, within every limit. Those past their deadline come first: they are not run.
 
+    lease_ms: for tasks that `leases_ms` does not name.
     rules, budget: what the claimer's code says of its tasks and of retries.
     isolate_after: a job that lost that many leases in a row is taken alone, by a worker that is_idle; None: it is not
     treated differently. While one has been waiting for longer than lease_ms, workers take nothing else, so that one
@@ -97,6 +98,9 @@ class Claim:
         return ClaimReply(tuple(taken), min(waits, default=None))
 
     def _take_all(self, tables: Tables, gate: Gate, now: int) -> list[JobRow]:
+        overdue = tables.ready(now, self.room, Narrowing(overdue=True))
+        if overdue:  # whatever limit they wait for: their worker buries them
+            return [self._take(tables, row, now) for row in overdue]
         if self.isolate_after is not None:
             for suspect in tables.ready(now, 1, gate.narrowing(isolated=True)):
                 if self.is_idle and gate.admit(suspect):

@@ -157,13 +157,14 @@ class Narrowing:
     """Which due jobs a claim can use.
 
     isolated: only those that lost that many leases in a row (True), or only the others (False); None for all.
-    fresh_only: none that failed before.   without: no job of these tasks.
+    fresh_only: none that failed before.   without: no job of these tasks.   overdue: only those past their deadline.
     """
 
     isolate_after: int | None = None
     isolated: bool | None = None
     fresh_only: bool = False
     without: frozenset[str] = frozenset()
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ _URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT ?"
 # What a narrowing adds to _READY: constant texts, so that each of the few combinations is one prepared statement.
 _ISOLATED: Final = {None: "", True: " AND j.crashes>=? AND j.crashes>0", False: " AND j.crashes<?"}
 _FRESH_ONLY: Final = " AND j.failures=0"
+_OVERDUE: Final = " AND j.deadline<=?"
 _WITHOUT: Final = " AND j.task NOT IN (SELECT value FROM json_each(?))"
 _EVENT: Final = "INSERT INTO aq_event(job_id,at,kind,attempt,worker,detail) VALUES(?,?,?,?,?,?)"
 _EFFECT: Final = "INSERT OR REPLACE INTO aq_effect(key,job_id,attempt,nonce,state,result,at) VALUES(?,?,?,?,?,?,?)"
@@ -132,6 +133,9 @@ class SqliteTables:
             values.append(narrowing.isolate_after)
         if narrowing.fresh_only:
             sql += _FRESH_ONLY
+        if narrowing.overdue:
+            sql += _OVERDUE
+            values.append(now)
         if narrowing.without:
             sql += _WITHOUT
             values.append(json.dumps(sorted(narrowing.without)))
@@ -201,7 +205,7 @@ class SqliteTables:
             try:
                 return Written(max(0, self._connection.execute(sql, tuple(parameters)).rowcount))
             except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError, TypeError) as error:
-                if isinstance(error, sqlite3.OperationalError) and not is_fault_of_statement(error):
+                if isinstance(error, sqlite3.Error) and not is_fault_of_statement(error):
                     raise
                 raise WriteRefused(
                     f"{sql!r}: {', '.join(problems) or error}",

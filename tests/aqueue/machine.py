@@ -115,6 +115,13 @@ class QueueMachine(RuleBasedStateMachine):
             with suppress(LeaseLost):
                 self.perform(Settle(row.id, row.life.worker, step, 0, breaker=RULES[row.task].breaker))
 
+    @rule(count=st.integers(1, 3))
+    def crash(self, count: int) -> None:
+        """A worker dies with jobs in hand, and they are freed; their zombies stay in self.held."""
+        self.claim(count, "w4", idle=True, lost=False)
+        self.clock.now += LEASE_MS + 1
+        self.sweep_twice()
+
     def new(self, task: str, **options: Any) -> NewJob:
         job = new_job(self.name(), **options)
         return NewJob(**{name: getattr(job, name) for name in NewJob.__slots__} | {"task": task})

@@ -40,6 +40,7 @@ def database() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="explore-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "jobs.db"
         with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("PRAGMA synchronous=OFF")  # a crash of the machine is not what is tested
             connection.execute("CREATE TABLE receipt(job INTEGER, attempt INTEGER)")
         yield path
 

@@ -144,11 +144,19 @@ async def test_a_rate_that_changes_keeps_what_is_in_the_bucket(desk: Desk):
     assert not (await desk.claim(rules={"t": TaskRule(rate=Bucket(gain=2, cost=100, burst=50))})).jobs
 
 
-async def test_an_expired_job_uses_up_no_rate(desk: Desk):
-    rules = {"t": TaskRule(rate=Rate(1, per=60).bucket)}
-    await desk.perform(Enqueue((replace(new_job("late"), deadline_ms=5), new_job("in time"))))
-    desk.clock.now += 6
-    assert len((await desk.claim(rules=rules)).jobs) == 2
+async def test_a_job_past_its_deadline_waits_for_no_limit_and_uses_none_up(desk: Desk):
+    rules = {"t": TaskRule(max_running=1, rate=Rate(1, per=60).bucket)}
+    await desk.perform(Enqueue((new_job("first"), new_job("in time"), replace(new_job("late"), deadline_ms=5))))
+    (first,) = (await desk.claim(rules=rules)).jobs
+    desk.clock.now += 4
+    assert not (await desk.claim(rules=rules)).jobs
+    desk.clock.now += 1
+    (late,) = (await desk.claim(rules=rules)).jobs
+    assert late.uid == "late"
+    await desk.settle([late], "bury")
+    await desk.settle([first])
+    desk.clock.now += 60_000
+    assert [job.uid for job in (await desk.claim(rules=rules)).jobs] == ["in time"]
 
 
 # Pauses.

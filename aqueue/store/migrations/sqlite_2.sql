@@ -3,6 +3,7 @@
 ALTER TABLE aq_job ADD COLUMN headers TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE aq_job ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX aq_running ON aq_job(task) WHERE state='running';
+CREATE INDEX aq_deadline ON aq_job(deadline) WHERE state='pending' AND deadline IS NOT NULL;
 CREATE INDEX aq_crashed ON aq_job(run_at) WHERE state='pending' AND crashes>0;
 CREATE TABLE aq_limit(                               -- scope: 'queue', 'task:NAME', or 'retries'
   scope TEXT PRIMARY KEY, paused INTEGER NOT NULL DEFAULT 0, max_running INTEGER, max_pending INTEGER, breaker TEXT,
