@@ -112,12 +112,17 @@ def test_without_a_fault_the_day_ends_well(backend: Any):
     assert faultloop.run(day, driver=backend).status == "passed"
 
 
-@pytest.mark.parametrize("driver", ["asyncio", "trio"])
-def test_no_single_cancel_at_any_await_breaks_an_invariant(driver: Any):
-    found = faultloop.explore(day, strategy="sweep", driver=driver)
+TASKS = ("*.job*", "*.cron", "*.renew", "*.sweep", "worker-?", "store.flush", "day")
+# All tasks on asyncio; on trio those whose cancellation differs most.
+SWEEPS = [*(("asyncio", tasks) for tasks in TASKS), *(("trio", tasks) for tasks in ("*.job*", "*.cron", "worker-?"))]
+
+
+@pytest.mark.parametrize(("driver", "tasks"), SWEEPS)
+def test_no_single_cancel_at_any_await_breaks_an_invariant(driver: Any, tasks: str):
+    found = faultloop.explore(day, strategy="sweep", driver=driver, tasks=tasks)
     assert [failure.fault for failure in found.failures] == []
     assert found.status == "passed"
-    assert found.tried > 300
+    assert found.tried >= 20
 
 
 @pytest.mark.parametrize("driver", ["asyncio", "trio"])
