@@ -9,7 +9,7 @@ import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from aqueue.errors import BadArguments, LeaseLost, UndecodablePayload, UnknownTa
 from aqueue.hub import Call, Hub, handler_hub
 from aqueue.lifecycle import Bury, ConfirmCancel, Fail, Release, Succeed
 from aqueue.log import logger
-from aqueue.ownership import heard, no_retry_below
+from aqueue.ownership import heard
 from aqueue.policy import Reject, Snooze
 from aqueue.running import Running, StopReason
 from aqueue.store.breakers import BreakerRule
@@ -113,12 +113,11 @@ class Attempt:
     @contextmanager
     def _surroundings(self, task: Task[..., Any], context: Context) -> Generator[None]:
         """What a handler finds in its context variables: its name for the log, and who retries."""
-        with ExitStack() as stack:
-            bound = {"job_id": context.job_id, "task": context.task, "attempt": context.attempt}
-            stack.enter_context(structlog.contextvars.bound_contextvars(**bound))
-            stack.enter_context(heard(context.headers))
-            if task.policy.retry.attempts > 1:
-                stack.enter_context(no_retry_below(f"aqueue:{task.name}"))
+        bound = structlog.contextvars.bound_contextvars(
+            job_id=context.job_id, task=context.task, attempt=context.attempt
+        )
+        owner = f"aqueue:{task.name}" if task.policy.retry.attempts > 1 else None
+        with bound, heard(context.headers, or_else=owner):
             yield
 
     def _context(self) -> Context:

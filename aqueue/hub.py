@@ -17,7 +17,7 @@ import anyio
 from aqueue.clock import Clock
 from aqueue.errors import BadOption, QueueClosed
 from aqueue.lifecycle import State
-from aqueue.observing import LogObserver, Notice, NoticeName, Observer, tell_all
+from aqueue.observing import LogObserver, Notice, NoticeName, Observer, is_heard, tell_all
 from aqueue.store.base import JoinsTransactions, Session, Store, insist
 from aqueue.store.limits import Bucket
 from aqueue.store.operations import Operation
@@ -111,6 +111,8 @@ class Hub:
         detail: str | None = None,
     ) -> None:
         """Tell every observer that something has happened."""
+        if not is_heard(self.observers, name):
+            return
         notice = Notice(
             name,
             self.clock.now_ms(),

@@ -10,12 +10,12 @@ A handler runs with job_id, task and attempt bound to structlog's context variab
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from aqueue.lifecycle import State
-from aqueue.log import logger
+from aqueue.log import is_quiet, logger
 
-__all__ = ["LogObserver", "Notice", "NoticeName", "Observer", "tell_all"]
+__all__ = ["LogObserver", "Notice", "NoticeName", "Observer", "is_heard", "tell_all"]
 
 NoticeName: TypeAlias = Literal[
     "enqueued", "claimed", "started", "settled", "lease_lost", "left_to_its_lease", "rescued", "cancel_requested",
@@ -50,7 +50,7 @@ class Observer(Protocol):
         ...
 
 
-_WARNINGS = frozenset({"lease_lost", "left_to_its_lease", "rescued", "missed"})
+WARNINGS: Final = frozenset({"lease_lost", "left_to_its_lease", "rescued", "missed"})
 
 
 class LogObserver:
@@ -63,8 +63,13 @@ class LogObserver:
             for name in ("job_id", "task", "attempt", "worker", "state", "seconds", "detail")
             if (value := getattr(notice, name)) is not None
         }
-        log = logger().warning if notice.name in _WARNINGS else logger().debug
+        log = logger().warning if notice.name in WARNINGS else logger().debug
         log(f"{'' if notice.name.startswith('worker') else 'job.'}{notice.name}", **said)
+
+
+def is_heard(observers: list[Observer], name: NoticeName) -> bool:
+    """Whether anybody would do anything with such a notice; most queues are watched by their quiet log alone."""
+    return len(observers) > 1 or name in WARNINGS or not is_quiet()
 
 
 def tell_all(observers: list[Observer], notice: Notice) -> None:

@@ -52,14 +52,14 @@ def retry_headers() -> dict[str, str]:
 
 
 @contextmanager
-def heard(headers: Mapping[str, str]) -> Generator[None]:
-    """Serve a call that came with these headers: if they name an owner, nothing below retries."""
-    owner = next((value for name, value in headers.items() if name.lower() == RETRY_OWNER_HEADER.lower()), None)
-    if owner is None:
+def heard(headers: Mapping[str, str], *, or_else: str | None = None) -> Generator[None]:
+    """Serve a call that came with these headers: whoever they name retries, or `or_else`, and nothing below does."""
+    named = (value for name, value in headers.items() if name.lower() == RETRY_OWNER_HEADER.lower())
+    token = _owner.set(_owner.get() or next(named, or_else))
+    try:
         yield
-    else:
-        with no_retry_below(owner):
-            yield
+    finally:
+        _owner.reset(token)
 
 
 async def retried(call: Callable[[], Awaitable[R]], retry: Retry, *, random: Random) -> R:

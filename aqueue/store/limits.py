@@ -91,7 +91,7 @@ class Gate:
         self._budget = budget
         self._before = tables.limits()
         self._rows = dict(self._before)
-        self._breakers: dict[str, BreakerRow] = tables.breakers()
+        self._breakers = tables.breakers() if any(rule.breaker for rule in rules.values()) else {}
         self._breakers_before = dict(self._breakers)
         self._running: dict[str, int] = {}
         self._waits: list[int] = []

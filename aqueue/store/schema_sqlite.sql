@@ -46,7 +46,7 @@ CREATE TABLE aq_effect(                              -- the idempotency ledger
   key TEXT PRIMARY KEY, job_id INTEGER NOT NULL, attempt INTEGER NOT NULL, nonce TEXT NOT NULL,
   state TEXT NOT NULL CHECK(state IN('intent','applied')), result BLOB, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX aq_effect_job ON aq_effect(job_id);
-CREATE INDEX aq_running ON aq_job(task) WHERE state='running';
+CREATE INDEX aq_task ON aq_job(task, state) WHERE state IN('pending','running');
 CREATE INDEX aq_deadline ON aq_job(deadline) WHERE state='pending' AND deadline IS NOT NULL;
 CREATE INDEX aq_crashed ON aq_job(run_at) WHERE state='pending' AND crashes>0;
 CREATE TABLE aq_limit(                               -- scope: 'queue', 'task:NAME', or 'retries'

@@ -47,12 +47,14 @@ _INSERT_ROW: Final = f"INSERT INTO aq_job({_COLUMNS}) VALUES({','.join('?' * len
 # What a transition may change: the life without its three maxima, and what the handler left behind.
 _CHANGING: Final = ("run_at", *_LIFE[4:], "error", "result")
 _UPDATE: Final = f"UPDATE aq_job SET {','.join(f'{name}=?' for name in _CHANGING)} WHERE id=? AND attempt=? AND state=?"
-_READY: Final = (
-    f"SELECT {','.join(f'j.{name}' for name in (*_JOB, *_LIFE))} FROM aq_job j "
+# The index is named where the order of urgency would tempt SQLite to look through all that is pending.
+_READY: Final = {
+    index: f"SELECT {','.join(f'j.{name}' for name in (*_JOB, *_LIFE))} FROM aq_job j {index} "
     "WHERE j.state='pending' AND j.run_at<=? AND (j.order_key IS NULL OR NOT EXISTS("
     "SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
     "AND (o.state='running' OR o.id<j.id)))"
-)
+    for index in ("", "INDEXED BY aq_deadline", "INDEXED BY aq_crashed")
+}
 _URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT ?"
 # What a narrowing adds to _READY: constant texts, so that each of the few combinations is one prepared statement.
 _ISOLATED: Final = {None: "", True: " AND j.crashes>=? AND j.crashes>0", False: " AND j.crashes<?"}
@@ -127,7 +129,9 @@ class SqliteTables:
 
     def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
         """Due pending jobs whose key is free, highest priority first, then oldest due first."""
-        sql, values = _READY, list[object]([now])
+        index = "INDEXED BY aq_crashed" if narrowing.isolated else ""
+        sql = _READY["INDEXED BY aq_deadline" if narrowing.overdue else index]
+        values: list[object] = [now]
         if narrowing.isolated is not None:
             sql += _ISOLATED[narrowing.isolated]
             values.append(narrowing.isolate_after)
@@ -151,7 +155,7 @@ class SqliteTables:
         sql = "SELECT count(*) FROM (SELECT 1 FROM aq_job WHERE state='pending' LIMIT ?)"
         if task is None:
             return int(self._connection.execute(sql, (limit,)).fetchone()[0])
-        sql = "SELECT count(*) FROM (SELECT 1 FROM aq_job WHERE state='pending' AND task=? LIMIT ?)"
+        sql = "SELECT count(*) FROM (SELECT 1 FROM aq_job WHERE task=? AND state='pending' LIMIT ?)"
         return int(self._connection.execute(sql, (task, limit)).fetchone()[0])
 
     def limits(self) -> dict[str, LimitRow]:

@@ -2,7 +2,7 @@
 -- belongs to the application that shares the file. Version 1 refuses the 2 that is left there.
 ALTER TABLE aq_job ADD COLUMN headers TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE aq_job ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX aq_running ON aq_job(task) WHERE state='running';
+CREATE INDEX aq_task ON aq_job(task, state) WHERE state IN('pending','running');
 CREATE INDEX aq_deadline ON aq_job(deadline) WHERE state='pending' AND deadline IS NOT NULL;
 CREATE INDEX aq_crashed ON aq_job(run_at) WHERE state='pending' AND crashes>0;
 CREATE TABLE aq_limit(                               -- scope: 'queue', 'task:NAME', or 'retries'
