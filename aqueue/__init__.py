@@ -60,7 +60,8 @@ from aqueue.ownership import (
 from aqueue.policy import Reject, Retry, Snooze
 from aqueue.queue import Queue
 from aqueue.store import MemoryStore, Session, SqliteStore, Store
-from aqueue.store.rows import Event, FireRow, ScheduleRow, Violation
+from aqueue.store.questions import FlowReport
+from aqueue.store.rows import BreakerRow, Event, FireRow, LimitRow, ScheduleRow, Violation
 from aqueue.task import Draft, Task
 from aqueue.testing import Crashed, Rehearsal
 from aqueue.transaction import Transaction
@@ -75,6 +76,7 @@ __all__ = [
     "BadOption",
     "BadUrl",
     "Breaker",
+    "BreakerRow",
     "Call",
     "Clock",
     "Context",
@@ -84,11 +86,13 @@ __all__ = [
     "EffectBusy",
     "Event",
     "FireRow",
+    "FlowReport",
     "Job",
     "JobCancelled",
     "JobDead",
     "JobInfo",
     "LeaseLost",
+    "LimitRow",
     "LogObserver",
     "LoopClock",
     "MemoryStore",

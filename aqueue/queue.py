@@ -22,7 +22,7 @@ from aqueue.policy import Retry, at_least
 from aqueue.service import serve
 from aqueue.store.base import Store
 from aqueue.store.limits import QUEUE, Pause
-from aqueue.store.questions import Census, Dead, Verify
+from aqueue.store.questions import Census, Dead, Flow, FlowReport, Verify
 from aqueue.store.rows import Catchup, FireRow, ScheduleRow, Violation
 from aqueue.store.schedules import Missed, Schedules, Unschedule
 from aqueue.store.urls import store_at
@@ -171,6 +171,10 @@ class Queue:
         """Have workers take jobs again."""
         await self._hub.perform(Pause(QUEUE, paused=False))
         self._hub.wake_workers()
+
+    async def flow(self) -> FlowReport:
+        """What holds jobs back: pauses, limits with the levels of their buckets, breakers with their states."""
+        return await self._hub.perform(Flow())
 
     async def unschedule(self, name: str) -> bool:
         """Remove a schedule that the code does not declare any more, and say whether there was one."""

@@ -12,6 +12,7 @@ from aqueue import (
     Context,
     LoopClock,
     MemoryStore,
+    Notice,
     Queue,
     QueueFull,
     Rate,
@@ -211,6 +212,53 @@ async def test_a_job_that_lost_its_lease_runs_alone_and_the_others_go_on_after_i
             await anyio.sleep(2.5)
             assert (together[4:], worker.free_slots) == ([["later"]], 9)
         assert await q.check(grace=60) == ()
+
+
+async def test_a_handler_that_goes_on_after_tx_has_no_lease_to_lose():
+    q, ended, told = make(), list[int](), list[str]()
+
+    class Ears:
+        def notice(self, notice: Notice) -> None:
+            told.append(notice.name)
+
+    q.observe(Ears())
+
+    @q.task()
+    async def work(ctx: Context) -> None:
+        async with ctx.tx() as tx:
+            tx.result = 1
+        await anyio.sleep(20)
+        ended.append(1)
+
+    async with q, q.worker(lease=3, sweep=1):
+        job = await work.enqueue()
+        await anyio.sleep(1)
+        assert (await job.info()).state == "succeeded"
+        await anyio.sleep(30)
+        assert ended == [1]
+    assert [name for name in told if not name.startswith("worker")] == ["enqueued", "claimed", "started", "settled"]
+
+
+async def test_what_holds_jobs_back_can_be_read():
+    q = make()
+
+    @q.task(concurrency=3, rate="5/s", breaker=Breaker("partner", failures=1), retry=Retry(2, base=0))
+    async def work(ctx: Context) -> None:
+        if ctx.attempt == 1:
+            raise OSError
+
+    async with q:
+        await q.pause()
+        await work.enqueue()
+        async with q.worker():
+            await q.resume()
+            await anyio.sleep(1)
+            report = await q.flow()
+    limits = {limit.scope: limit for limit in report.limits}
+    assert set(limits) == {"queue", "retries", "task:work"}
+    assert not limits["queue"].paused
+    assert (limits["task:work"].max_running, limits["task:work"].burst, limits["task:work"].level) == (3, 5, 4000)
+    assert [(breaker.name, breaker.state) for breaker in report.breakers] == [("partner", "open")]
 
 
 @pytest.mark.parametrize("wrong", [{"concurrency": 0}, {"rate": "fast"}, {"max_pending": 0}])
