@@ -272,6 +272,14 @@ async def test_failures_in_a_row_open_a_breaker_for_all_its_tasks_and_no_other(d
     assert await desk.stuck(grace=-1) == (), "what waits behind an open breaker is not stuck"
 
 
+async def test_a_failure_whose_reply_was_lost_is_counted_once(desk: Desk):
+    await desk.enqueue(2)
+    (job,) = (await desk.claim(1, rules=BEHIND)).jobs
+    for _ in range(3):
+        await desk.settle([job], "error", RULE)
+    assert len((await desk.claim(rules=BEHIND)).jobs) == 2, "one failure of two is no reason to open"
+
+
 async def test_a_success_in_between_starts_the_count_again(desk: Desk):
     await desk.enqueue(4)
     for how in ("error", "ok", "error"):
