@@ -152,12 +152,14 @@ class Queue:
         """Have each job that is enqueued carry what `source` returns at that moment, under its own options' headers."""
         self._hub.header_sources.append(source)
 
-    async def enqueue_many(self, drafts: Iterable[Draft[R]]) -> tuple[Job[R], ...]:
+    async def enqueue_many(self, drafts: Iterable[Draft[R]], *, tx: object = None) -> tuple[Job[R], ...]:
         """Store jobs in one transaction, all or none: `await q.enqueue_many(send.job(i) for i in range(1000))`.
 
-        Raises BadArguments, QueueClosed, StoreUnavailable. Cancelled here: all or none of them may be stored.
+        tx: your own connection, as in Task.options; then they are there if you commit.
+        Raises BadArguments, BadOption, QueueFull, QueueClosed, StoreUnavailable.
+        Cancelled here: all or none of them may be stored.
         """
-        return await enqueue_drafts(self._hub, tuple(drafts))
+        return await enqueue_drafts(self._hub, tuple(drafts), tx=tx)
 
     def job(self, job_id: int) -> Job[Any]:
         """Return a handle on a job by its number, without looking whether it exists."""

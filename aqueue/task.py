@@ -148,7 +148,16 @@ class Task(Generic[P, R]):
         return Task(self._hub, self.name, self.handler, self.policy, options=options, signature=self.signature)
 
     def job(self, *args: P.args, **kwargs: P.kwargs) -> Draft[R]:
-        """Describe a job without enqueueing it. Raises BadArguments."""
+        """Describe a job without enqueueing it. Raises BadArguments, BadOption if it has a transaction already."""
+        if self._options.tx is not None:
+            raise BadOption(
+                "options(tx=...) belongs to enqueue(), and this only describes a job",
+                expected="the transaction to be named where the job is enqueued",
+                advice="use q.enqueue_many(drafts, tx=connection)",
+            )
+        return self._draft(args, kwargs)
+
+    def _draft(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Draft[R]:
         self.signature.check(self.name, args, kwargs)
         payload = encode_call(args, kwargs, task=self.name)
         retry, options = self.policy.retry, self._options
@@ -190,7 +199,7 @@ class Task(Generic[P, R]):
         Raises BadArguments, QueueFull, QueueClosed, StoreUnavailable.
         Cancelled here: the job may be stored. Use options(unique=...) if you will enqueue it again.
         """
-        (job,) = await enqueue_drafts(self._hub, (self.job(*args, **kwargs),), tx=self._options.tx)
+        (job,) = await enqueue_drafts(self._hub, (self._draft(args, kwargs),), tx=self._options.tx)
         return job
 
     def handle(self, enqueued: Enqueued) -> Job[R]:

@@ -359,6 +359,17 @@ async def test_a_job_and_its_enqueuers_rows_are_there_together_or_not_at_all(
             assert await job.result() == 7
 
 
+async def test_many_jobs_go_into_the_users_transaction_and_a_description_takes_none(path: Path):
+    q, work = plain(path)
+    async with q:
+        with user(path, isolation_level="") as connection:
+            await q.enqueue_many([work.job(), work.job()], tx=connection)
+            with pytest.raises(BadOption, match="enqueue_many"):
+                work.options(tx=connection).job()
+            connection.commit()
+        assert (await q.counts())["pending"] == 2
+
+
 async def test_a_full_queue_leaves_the_users_transaction_as_it_was(path: Path):
     q = Queue(SqliteStore(str(path), durability="process"), random=Random(0))
 
