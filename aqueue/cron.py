@@ -66,13 +66,8 @@ def _times(cron: str, tz: str, after_ms: int) -> Iterator[int]:
         simulated = CronSim(cron, datetime.fromtimestamp(after_ms // 1000, tz=UTC).astimezone(zone))
     except CronSimError as error:
         raise _bad(f"cron={cron!r}: {error}", "minute hour day-of-month month day-of-week") from None
-    last_ms = after_ms
     for moment in simulated:
-        nominal = round(moment.timestamp() * 1000)
-        # Strictly ascending, whatever a change of the zone's offset does to the calendar: a time is a name.
-        if nominal > last_ms:
-            last_ms = nominal
-            yield nominal
+        yield round(moment.timestamp() * 1000)
 
 
 def _bad(happened: str, expected: str) -> BadOption:
