@@ -26,7 +26,13 @@ from faultloop.model.faults import NANOSECONDS
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_loop import Loop
 
-declare("aiosqlite", "inline", "its worker's queue is run at steps of its own", 'threads="real" watches its thread')
+declare(
+    "aiosqlite",
+    "inline",
+    "its worker's queue is run at steps of its own",
+    'threads="real" watches its thread',
+    on="asyncio",
+)
 
 _DELAYS_MS = (1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100)
 """How long SQLite waits for a lock the first time, the second, … (sqlite3.c, sqliteDefaultBusyCallback)."""

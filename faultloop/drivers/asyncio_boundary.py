@@ -14,9 +14,22 @@ declare(
     "controlled",
     "a simulated network, io=auto",
     'io="simulated", "loopback", "real"',
+    on="asyncio",
 )
-declare("hosts that nobody in the scenario serves", "refused", "FL301", "a server in the scenario, or world.host")
-declare("sockets of this machine", "through", "real, polled at every turn, by descriptor", 'io="simulated"')
+declare(
+    "hosts that nobody in the scenario serves",
+    "refused",
+    "FL301",
+    "a server in the scenario, or world.host",
+    on="asyncio",
+)
+declare(
+    "sockets of this machine",
+    "through",
+    "real, polled at every turn, by descriptor",
+    'io="simulated"',
+    on="asyncio",
+)
 declare("child processes, signals", "through", "real, best effort: waited for when nothing else can run")
 
 

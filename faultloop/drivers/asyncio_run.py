@@ -23,6 +23,7 @@ from faultloop.drivers.asyncio_waits import waiting_tasks
 from faultloop.drivers.frames import SiteTable, raised_at
 from faultloop.drivers.looking import Guide, Keep, Look, looking_order, ordinal_of
 from faultloop.drivers.ready import Choose, Entry
+from faultloop.drivers.timekeeper import Timekeeper
 from faultloop.engine.paths import bare_function
 from faultloop.engine.plan import Plan
 from faultloop.engine.recorder import Recorder
@@ -32,10 +33,10 @@ from faultloop.model.outcome import Waiting
 from faultloop.model.trace import Order, Threads
 
 Scenario = Callable[[], Awaitable[object]]
-Around = Callable[[Loop], AbstractContextManager[None]]
+Around = Callable[[Timekeeper], AbstractContextManager[None]]
 
 
-def _nothing(_: Loop) -> AbstractContextManager[None]:
+def _nothing(_: Timekeeper) -> AbstractContextManager[None]:
     return nullcontext()
 
 

@@ -12,9 +12,10 @@ from typing import Any
 from faultloop.drivers import trio_private as private
 from faultloop.drivers.alarm import clear_alarm, set_alarm
 from faultloop.drivers.asyncio_guided import Guided
-from faultloop.drivers.asyncio_run import Facts, Scenario, Settings
+from faultloop.drivers.asyncio_run import Around, Facts, Scenario, Settings
 from faultloop.drivers.asyncio_run import _call as call_scenario
 from faultloop.drivers.asyncio_sweep import Strike
+from faultloop.drivers.boundary import declare
 from faultloop.drivers.frames import ChainTable, SiteTable, raised_at
 from faultloop.drivers.looking import Guide, Keep
 from faultloop.drivers.trio_guided import Follower, looking_at
@@ -30,6 +31,8 @@ from faultloop.engine.recorder import Recorder
 from faultloop.errors import Deadlock, Livelock, OverLimit, UsageError
 from faultloop.model.points import Phase
 
+declare("trio.socket, the names of hosts", "through", "real: there is no simulated network", on="trio")
+
 HAS_NETWORK = False
 PHASES = (Phase.PARKED, Phase.RACING)
 """There is no `woken`: a task that trio has made ready can no longer be reached, until it waits again."""
@@ -39,7 +42,7 @@ def execute(scenario: Scenario, settings: Settings, *, strikes: tuple[Strike, ..
     """Run a scenario at full speed. strikes: faults at known step numbers, in their order."""
     host = _make(settings)
     sweeper = Sweeper(host, strikes) if strikes else None
-    facts = _run(host, scenario, [], None, None)
+    facts = _run(host, scenario, settings.around, [])
     if sweeper is not None:
         facts.obstacle, facts.has_landed = sweeper.obstacle, sweeper.landed == len(strikes)
         facts.injected = tuple(sweeper.injector.injected)
@@ -66,7 +69,7 @@ def execute_traced(
     if guide is not None:
         assert keep is not None, "who guides has answers to keep"
         host.ordering = looking_at(host, settings, guide, keep, tracer.ordinal_of, lambda _: 0)
-    facts = _run(host, scenario, [tracer.ears], tracer, sites)
+    facts = _run(host, scenario, settings.around, [tracer.ears], tracer, sites)
     facts.injected = tuple(tracer.injector.injected)
     facts.has_landed = bool(recorder.delivered)
     return facts, tracer
@@ -81,7 +84,7 @@ def execute_guided(
     """
     host = _make(settings)
     follower = Follower(host, settings, guide, sites)
-    facts = _run(host, scenario, [follower.ears], None, None)
+    facts = _run(host, scenario, settings.around, [follower.ears])
     return Guided(facts, follower.choices.recorded(), tuple(follower.steps))
 
 
@@ -91,11 +94,16 @@ def _make(settings: Settings) -> Host:
 
 
 def _run(
-    host: Host, scenario: Scenario, instruments: list[Any], tracer: Tracer | None, sites: SiteTable | None
+    host: Host,
+    scenario: Scenario,
+    around: Around,
+    instruments: list[Any],
+    tracer: Tracer | None = None,
+    sites: SiteTable | None = None,
 ) -> Facts:
     facts = Facts()
     began = time.perf_counter_ns()
-    with _surroundings(host) as is_late:
+    with around(host), _surroundings(host) as is_late:
         try:
             host.start(call_scenario(scenario), instruments)
             _drive(host, facts, sites, is_late)

@@ -19,11 +19,17 @@ from typing import Any, Protocol
 
 from faultloop.drivers import trio_private as private
 from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.boundary import declare
 from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Ordering, ReadyQueue
 from faultloop.drivers.trio_clock import VirtualClock
+from faultloop.drivers.trio_errands import Errands
 from faultloop.drivers.trio_threads import Jobs
 from faultloop.errors import Deadlock, Livelock, OverLimit, UsageError
 from faultloop.model.faults import NANOSECONDS
+
+declare(
+    "trio.sleep, deadlines, trio.current_time", "controlled", "virtual time: it moves when nothing is ready", on="trio"
+)
 
 NO_STOP = 1 << 62
 CHECK_STEPS = 4_096
@@ -85,7 +91,8 @@ class Host:
             raise UsageError(
                 'threads="paced" is the asyncio driver\'s: on trio they are "inline" or "real"', code="FL531"
             )
-        self.jobs = Jobs(settings.threads)
+        self.errands = Errands()
+        self.jobs = Jobs(settings.threads, self.later)
         self.queue = ReadyQueue()
         self.ordering: Ordering | None = (
             AnyOrder(self.queue, settings.choose, hold=settings.hold)
@@ -98,6 +105,7 @@ class Host:
         self.keeper: Keeper | None = None
         self.step = 0
         self.turns_at_instant = 0
+        self.nodes: object | None = None
         self.broken: BaseException | None = None
         """An error that a watcher met inside trio, where it would be swallowed."""
         self.failure: BaseException | None = None
@@ -118,6 +126,22 @@ class Host:
     def now(self) -> int:
         """Virtual nanoseconds."""
         return self.clock.now
+
+    @property
+    def slept_inline(self) -> int:
+        """Nanoseconds by which the thread's job that runs inline is ahead."""
+        return self.jobs.slept
+
+    def pass_time(self, nanoseconds: int) -> None:
+        """Let time pass within a step, as a call that blocks does; a thread's job blocks only itself."""
+        if self.jobs.inline:
+            self.jobs.slept += nanoseconds
+        elif nanoseconds:
+            self._move_to(self.now + nanoseconds)
+
+    def later(self, nanoseconds: int, action: Callable[[], object]) -> None:
+        """Have something done after a virtual time, whatever runs then."""
+        self.errands.add(self.now + nanoseconds, action)
 
     # The life of a run
 
@@ -159,7 +183,12 @@ class Host:
         if self._reaches_out():
             private.poll(runner, 0)
         keeper = self.keeper
-        if (keeper is not None and keeper.is_busy) or private.has_deadline_until(runner, self.clock.end_of_instant):
+        due = self.errands.next_instant()
+        if (
+            (due is not None and due <= self.clock.now)
+            or (keeper is not None and keeper.is_busy)
+            or private.has_deadline_until(runner, self.clock.end_of_instant)
+        ):
             self._pass_deadlines()
         tasks = self._take_ready()
         if self.has_ended:
@@ -264,6 +293,7 @@ class Host:
     def _pass_deadlines(self) -> None:
         """Every deadline of this instant: what rounds to the same nanosecond passes together."""
         clock, runner = self.clock, self.runner
+        self.errands.run(clock.now)
         if self.keeper is not None and self.keeper.is_busy:
             private.runq(runner).extend(self.keeper.release(clock.now))
         while (deadline := private.next_deadline(runner)) != math.inf and clock.has_come(deadline):
@@ -301,21 +331,23 @@ class Host:
         """Move to the next instant at which something is due. Returns whether there was one."""
         deadline = private.next_deadline(self.runner)
         release = self.keeper.next_release() if self.keeper is not None else None
-        if deadline == math.inf and release is None:
-            return False
         instant = self.clock.instant_of(deadline) if deadline != math.inf else NO_STOP
-        if release is not None:
-            instant = min(instant, release)
+        instant = min([instant, *(each for each in (release, self.errands.next_instant()) if each is not None)])
+        if instant == NO_STOP:
+            return False
         if instant > self.virtual_end:
             raise OverLimit(
                 f"over limit: the next timer is due at {instant / NANOSECONDS:.3f} s of virtual time, "
                 f"and {self.limits.virtual_seconds:g} s are allowed (limits.virtual_seconds)"
             )
+        self._move_to(instant)
+        return True
+
+    def _move_to(self, instant: int) -> None:
         self.clock.move_to(instant)
         self.turns_at_instant = 0
         if self.watcher is not None:
             self.watcher.time_moved()
-        return True
 
     def _leave_instant(self) -> None:
         """Steps go on and on at one instant: let time move, and call it a livelock when there is none to move to."""

@@ -17,7 +17,7 @@ from faultloop.model.entropy import Entropy
 from faultloop.model.faults import NANOSECONDS
 
 if TYPE_CHECKING:
-    from faultloop.drivers.asyncio_loop import Loop
+    from faultloop.drivers.timekeeper import Timekeeper
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """What wall clocks say when a run begins."""
@@ -61,7 +61,7 @@ class Source:
         "seed",
     )
 
-    def __init__(self, loop: Loop, entropy: Entropy) -> None:
+    def __init__(self, loop: Timekeeper, entropy: Entropy) -> None:
         self.loop = loop
         self.seed = entropy.seed
         self.clock_sequence = 0
