@@ -162,7 +162,55 @@ class Host:
     def run(self) -> None:
         """Run until the scenario has ended. Raises Deadlock, Livelock or OverLimit where it would not."""
         while self.runner.main_task_outcome is None and not self.has_ended:
+            self._hurry()
             self.turn()
+
+    def _hurry(self) -> None:
+        """Turns that nobody sees and nothing comes between, until one is another kind: most of what a run does.
+
+        Each is what `turn` would make of it, with all that it asks at hand.
+        """
+        keeper, watcher = self.keeper, self.watcher
+        if self.ordering is not None or not self._runs_batches or (keeper is not None and keeper.is_busy):
+            return
+        runner, plumbing, clock, choose = self.runner, self.plumbing, self.clock, self._choose
+        ready, deadlines, resume = private.runq(runner), private.deadlines(runner), self._loop.send
+        reaches_out, errands, counter = self._reaches_out, self.errands.waiting, private.counter
+        stop = min(self._next_check, watcher.next_stop if watcher is not None else NO_STOP)
+        spin_turns = self.limits.spin_turns
+        while (count := len(ready)) and self.step + count < stop and not errands and not reaches_out():
+            if deadlines and deadlines[0][0] <= clock.end_of_instant:
+                return
+            if count == 1:
+                if ready[0] in plumbing:
+                    return
+            elif count == 2:
+                one, other = ready
+                if one in plumbing or other in plumbing:
+                    return
+                # trio takes from the end, where the older one is to be, or the one that is drawn.
+                if (counter(one) < counter(other)) is not (choose is not None and choose(2) == 1):
+                    ready.reverse()
+            else:
+                tasks = sorted(ready, key=counter)
+                if not plumbing.isdisjoint(tasks[:OLDEST]):
+                    return
+                tasks = self._drawn(tasks)
+                ready.clear()
+                ready.extend(reversed(tasks))
+            try:
+                resume(())
+            except BaseException as error:
+                self.has_ended = True
+                if isinstance(error, StopIteration):
+                    return
+                raise
+            self.step += count
+            self.turns_at_instant += 1
+            if self.turns_at_instant > spin_turns:
+                self._leave_instant()
+            if runner.main_task_outcome is not None or self.nodes is not None:
+                return
 
     def end_calmly(self) -> None:
         """From here on nothing is drawn, seen or kept back."""
@@ -183,11 +231,11 @@ class Host:
         if self._reaches_out():
             private.poll(runner, 0)
         keeper = self.keeper
-        due = self.errands.next_instant()
+        deadlines = private.deadlines(runner)
         if (
-            (due is not None and due <= self.clock.now)
+            self.errands.waiting
             or (keeper is not None and keeper.is_busy)
-            or private.has_deadline_until(runner, self.clock.end_of_instant)
+            or (deadlines and deadlines[0][0] <= self.clock.end_of_instant)
         ):
             self._pass_deadlines()
         tasks = self._take_ready()
