@@ -19,8 +19,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from faultloop.drivers import asyncio_threads
-from faultloop.drivers.asyncio_nodes import LIFE
 from faultloop.drivers.boundary import declare
+from faultloop.drivers.nodes import LIFE
 from faultloop.model.faults import NANOSECONDS
 
 if TYPE_CHECKING:

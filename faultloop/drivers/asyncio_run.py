@@ -32,6 +32,8 @@ from faultloop.model.limits import Limits
 from faultloop.model.outcome import Waiting
 from faultloop.model.trace import Order, Threads
 
+UNSEEN = "Task exception was never retrieved"
+"""asyncio's words for a task whose error nobody has looked at."""
 Scenario = Callable[[], Awaitable[object]]
 Around = Callable[[Timekeeper], AbstractContextManager[None]]
 
@@ -305,7 +307,7 @@ def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sit
     for task in unseen:
         task._log_traceback = False
         if id(task) not in looked_at:
-            complaints.append(Complaint("Task exception was never retrieved", task._exception))
+            complaints.append(Complaint(UNSEEN, task._exception))
     facts.complaints = tuple(complaints)
     if loop.open_generators or loop._asyncgens:
         # One that has ended may still be there: the traceback of what ended it keeps it alive.

@@ -12,7 +12,7 @@ from typing import Any
 from faultloop.drivers import trio_private as private
 from faultloop.drivers.alarm import clear_alarm, set_alarm
 from faultloop.drivers.asyncio_guided import Guided
-from faultloop.drivers.asyncio_run import Around, Facts, Scenario, Settings
+from faultloop.drivers.asyncio_run import UNSEEN, Around, Complaint, Facts, Scenario, Settings
 from faultloop.drivers.asyncio_run import _call as call_scenario
 from faultloop.drivers.asyncio_sweep import Strike
 from faultloop.drivers.boundary import declare
@@ -161,7 +161,11 @@ def _look_around(host: Host, facts: Facts, tracer: Tracer | None, sites: SiteTab
     """Collect what the standard checks judge, before anything is torn down."""
     runner = host.runner
     # Nothing outlives its nursery: what is left of a run that was not halted are trio's and the program's system tasks.
+    # Only nodes have more: what they were started with is nobody's child.
     left = sorted(set(runner.tasks) - host.plumbing, key=private.counter) if facts.halted is not None else []
+    if host.nodes is not None:
+        left = left or host.nodes.alive()
+        facts.complaints = tuple(Complaint(UNSEEN, error) for error in host.nodes.unseen())
     alive = [task for task in left if task is not runner.main_task]
     facts.alive = tuple(tracer.path_of(task) if tracer is not None else coroutine_label(task) for task in alive)
     open_now = sorted(g.__qualname__ for g in list(runner.asyncgens.alive) if g.ag_frame is not None)

@@ -49,6 +49,7 @@ class Follower:
         host.ordering = looking_at(
             host, settings, guide, self.choices.keep, self._ordinals.__getitem__, lambda task: self._at.get(task, 0)
         )
+        host.choose = self.choices.choose
         host.watcher = self
 
     def _made(self, task: Any) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from faultloop.drivers.asyncio_sweep import Strike
 from faultloop.drivers.trio_faults import Injector
-from faultloop.drivers.trio_host import NO_STOP, Host
+from faultloop.drivers.trio_host import Host
+from faultloop.drivers.trio_turns import NO_STOP
 from faultloop.model.points import Phase
 
 

@@ -12,7 +12,7 @@ from random import Random
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from faultloop.drivers.asyncio_nodes import LIFE
+from faultloop.drivers.nodes import LIFE
 from faultloop.model.entropy import Entropy
 from faultloop.model.faults import NANOSECONDS
 
