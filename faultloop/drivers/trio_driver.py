@@ -9,8 +9,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from faultloop.drivers import trio_footprints
 from faultloop.drivers import trio_private as private
 from faultloop.drivers.alarm import clear_alarm, set_alarm
+from faultloop.drivers.asyncio_footprints import record_touches
 from faultloop.drivers.asyncio_guided import Guided
 from faultloop.drivers.asyncio_run import UNSEEN, Around, Complaint, Facts, Scenario, Settings
 from faultloop.drivers.asyncio_run import _call as call_scenario
@@ -80,11 +82,18 @@ def execute_guided(
 ) -> Guided:
     """Run a scenario with every question about the order of steps answered by a guide.
 
-    sites: shared by the runs of one exploration.   footprints: steps on trio do not tell what they touch.
+    sites: shared by the runs of one exploration.   footprints: whether the guide is told what steps touch.
     """
     host = _make(settings)
-    follower = Follower(host, settings, guide, sites)
-    facts = _run(host, scenario, settings.around, [follower.ears])
+    touched: list[tuple[int, bool]] = []
+    follower = Follower(host, settings, guide, sites, touched)
+    if footprints:
+        trio_footprints.install()
+        record_touches(lambda number, is_write: touched.append((number, is_write)))
+    try:
+        facts = _run(host, scenario, settings.around, [follower.ears])
+    finally:
+        record_touches(None)
     return Guided(facts, follower.choices.recorded(), tuple(follower.steps))
 
 
