@@ -42,8 +42,8 @@ _HOMES = ("anyio._backends._asyncio", "anyio._core._synchronization", "anyio.str
 
 _recorder: Recorder | None = None
 _numbers: dict[int, tuple[weakref.ref[Any], int]] = {}
-"""By id, what was touched in this run."""
-_touched = 0
+"""By id, what was made or touched in this run."""
+_met = 0
 """How many there were of them."""
 
 
@@ -58,9 +58,9 @@ def install() -> None:
 
 
 def _follow(recorder: Recorder | None) -> None:
-    global _recorder, _touched
+    global _recorder, _met
     _recorder = recorder
-    _touched = 0
+    _met = 0
     _numbers.clear()
     if recorder is not None and len(_looked_in) < len(_HOMES):
         _wrap_what_is_imported()
@@ -80,6 +80,8 @@ def _wrap_what_is_imported() -> None:
 
 def wrap(kind: Any, called: Iterable[Method], awaited: Iterable[str], properties: Iterable[str]) -> None:
     """Have those methods and properties of a class that it has touch their object, for good."""
+    if "__init__" in vars(kind):
+        _wrap_init(kind)
     for method, is_write in called:
         if hasattr(kind, method):
             wrap_called(kind, method, is_write, touch_object)
@@ -110,16 +112,32 @@ def _wrap_property(kind: Any, name: str) -> None:
     setattr(kind, name, property(fget, fset if put is not None else None, original.fdel, original.__doc__))
 
 
+def _wrap_init(kind: Any) -> None:
+    original = kind.__init__
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        if _recorder is not None:
+            _number_of(self)
+
+    kind.__init__ = __init__
+
+
 def touch_object(primitive: Any, is_write: bool) -> None:
-    """The running step reads or writes a primitive, or what it is one end of. Numbers follow the first touches."""
-    global _touched
-    if _recorder is None:
-        return
+    """The running step reads or writes a primitive, or what it is one end of."""
+    if _recorder is not None:
+        _recorder(_number_of(primitive), is_write)
+
+
+def _number_of(primitive: Any) -> int:
+    """Its number follows its creation, which hangs less on the order of tasks than its first use does."""
+    global _met
     shared = getattr(primitive, "_state", primitive)  # both ends of a memory stream and their clones have one
     place = id(shared)
     known = _numbers.get(place)
     if known is None:
-        _touched += 1
-        number = number_of(("anyio", type(shared).__name__, _touched))
+        _met += 1
+        number = number_of(("anyio", type(shared).__name__, _met))
         known = _numbers[place] = (weakref.ref(shared, lambda _: _numbers.pop(place, None)), number)
-    _recorder(known[1], is_write)
+    return known[1]
