@@ -14,14 +14,12 @@ declare(
     "controlled",
     "a simulated network, io=auto",
     'io="simulated", "loopback", "real"',
-    on="asyncio",
 )
 declare(
     "hosts that nobody in the scenario serves",
     "refused",
     "FL301",
     "a server in the scenario, or world.host",
-    on="asyncio",
 )
 declare(
     "sockets of this machine",

@@ -54,7 +54,7 @@ class Settings:
     hold: int | None = 2
     threads: Threads = "inline"
     limits: Limits = field(default_factory=Limits)
-    network: Callable[[Loop], Network] | None = None
+    network: Callable[[Any], Network] | None = None
     around: Around = _nothing
 
 

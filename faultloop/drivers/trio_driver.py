@@ -33,9 +33,8 @@ from faultloop.engine.recorder import Recorder
 from faultloop.errors import Deadlock, Livelock, OverLimit, UsageError
 from faultloop.model.points import Phase
 
-declare("trio.socket, the names of hosts", "through", "real: there is no simulated network", on="trio")
+declare("trio.socket to this machine", "through", "real, polled at every turn", 'io="simulated"', on="trio")
 
-HAS_NETWORK = False
 PHASES = (Phase.PARKED, Phase.RACING)
 """There is no `woken`: a task that trio has made ready can no longer be reached, until it waits again."""
 
@@ -115,6 +114,8 @@ def _run(
     with around(host), _surroundings(host) as is_late:
         try:
             host.start(call_scenario(scenario), instruments)
+            if host.reach is not None:
+                host.reach.network.enter()
             _drive(host, facts, sites, is_late)
             facts.steps, facts.now = host.step, host.now
             _look_around(host, facts, tracer, sites)
@@ -124,6 +125,8 @@ def _run(
                 tracer.stop()
             if host.runner is not None:
                 facts.untidy = tear_down(host)
+            if host.reach is not None:
+                host.reach.network.leave()
     if host.failure is not None and facts.halted is None:
         facts.error, facts.error_place = host.failure, ""
     facts.wall_ns = time.perf_counter_ns() - began

@@ -19,6 +19,7 @@ from typing import Any, assert_never
 from faultloop.drivers import nodes
 from faultloop.drivers import trio_private as private
 from faultloop.drivers.asyncio_faults import CANCEL_MESSAGE, make_error, own_scope
+from faultloop.drivers.trio_forgetting import no_crashes
 from faultloop.drivers.trio_host import Host
 from faultloop.drivers.trio_nodes import life_of
 from faultloop.model.faults import Cancel, Crash, Delay, Expire, Fail, Fault, Pause
@@ -55,7 +56,7 @@ class Injector:
             case Expire():
                 return self._expire(task)
             case Crash(restart):
-                return private.no_crashes() or nodes.crash(life_of(task), restart)
+                return no_crashes() or nodes.crash(life_of(task), restart)
             case Pause(nanoseconds):
                 return nodes.pause(life_of(task), nanoseconds)
             case _:

@@ -86,3 +86,6 @@ class Follower:
 
     def checkpoint(self) -> None:
         """Nothing to keep within limits."""
+
+    def note(self, text: str) -> None:
+        """Nothing is recorded."""

@@ -25,6 +25,7 @@ from faultloop.drivers.boundary import declare
 from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Ordering, ReadyQueue
 from faultloop.drivers.trio_clock import VirtualClock
 from faultloop.drivers.trio_errands import Errands
+from faultloop.drivers.trio_network import Reach, connect
 from faultloop.drivers.trio_nodes import Nodes
 from faultloop.drivers.trio_threads import Jobs
 from faultloop.drivers.trio_turns import NO_STOP, OLDEST, Keeper, Watcher, hurry
@@ -70,6 +71,9 @@ class Host:
         self.step = 0
         self.turns_at_instant = 0
         self.nodes: Nodes | None = None
+        self._make_network = settings.network
+        self.reach: Reach | None = None
+        """The way to the simulated network, if there is one."""
         self.broken: BaseException | None = None
         """An error that a watcher met inside trio, where it would be swallowed."""
         self.failure: BaseException | None = None
@@ -109,6 +113,11 @@ class Host:
             self.nodes = Nodes(self)
         return self.nodes
 
+    def note(self, text: str) -> None:
+        """Something befell the run that no task did; a recorded run keeps it."""
+        if self.watcher is not None:
+            self.watcher.note(text)
+
     def later(self, nanoseconds: int, action: Callable[[], object]) -> None:
         """Have something done after a virtual time, whatever runs then."""
         self.errands.add(self.now + nanoseconds, action)
@@ -136,6 +145,8 @@ class Host:
         """Set up trio, and go as far as the scenario's task being made. coroutine: the scenario's."""
         self._root = coroutine
         self.runner, self.loop = private.start(coroutine, self.clock, instruments)
+        if self._make_network is not None:
+            self.reach = connect(self, self._make_network)
         self.reaches_out = private.reaches_out(self.runner)
         self.loop.send(None)
         while self.runner.main_task is None and self.runner.main_task_outcome is None and not self.has_ended:
@@ -172,6 +183,8 @@ class Host:
         runner = self.runner
         if self.reaches_out():
             private.poll(runner, 0)
+        if self.reach is not None:
+            self.reach.poll()
         keeper = self.keeper
         deadlines = private.deadlines(runner)
         if (
@@ -307,6 +320,8 @@ class Host:
         if rested := private.idle_waiters(runner):
             for task in rested:
                 runner.reschedule(task)
+            return
+        if self.reach is not None and self.reach.poll():
             return
         if self.reaches_out() and private.poll(runner, 0):
             return

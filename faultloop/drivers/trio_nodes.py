@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from faultloop.drivers import trio_forgetting as forgetting
 from faultloop.drivers import trio_private as private
 from faultloop.drivers.coffins import bury
 from faultloop.drivers.nodes import LIFE, Boot, Life, Node
@@ -71,6 +72,11 @@ class Nodes:
             return True
         return False
 
+    def listens(self, waiter: Any) -> bool:
+        """Whether a task that waits for a descriptor is one that may run now."""
+        life = life_of(waiter.task)
+        return life is None or not (life.is_over or life.node.is_paused)
+
     def scope_of(self, task: Any) -> Any:
         """The scope around all of a task that a node was started with; None for any other task."""
         work = self._works.get(task)
@@ -97,7 +103,7 @@ class Nodes:
         for node in self.all.values():
             node.resume()
         for nursery, task in self._missed:
-            private.forget_child(nursery, task)
+            forgetting.forget_child(nursery, task)
         self._missed.clear()
 
     # As Grounds
@@ -133,7 +139,7 @@ class Nodes:
     def end(self, life: Life) -> None:
         """Let all that belongs to a life be gone: tasks, deadlines, sockets."""
         runner = self._host.runner
-        running = private.running_task()
+        running = forgetting.running_task()
         mine = {task for task in runner.tasks if life_of(task) is life and task is not running}
         suspended: list[Any] = []
         for task in sorted(mine, key=private.counter):
@@ -141,10 +147,10 @@ class Nodes:
             if nursery is not None and nursery.parent_task not in mine and task not in self._works:
                 self._missed.append((nursery, task))
             elif nursery is not None:
-                private.forget_child(nursery, task)
+                forgetting.forget_child(nursery, task)
             suspended += bury(task.coro)
             self._works.pop(task, None)
-        private.forget_tasks(runner, mine)
+        forgetting.forget_tasks(runner, mine)
         for each in suspended:
             runner.asyncgens.alive.discard(each)
             for held in gc.get_referents(each):
@@ -157,6 +163,8 @@ class Nodes:
     def go_on(self, kept: list[Any]) -> None:
         """Let what was kept from a paused node run now."""
         private.runq(self._host.runner).extend(kept)
+        if self._host.reach is not None:
+            self._host.reach.network.look_again()
 
     def has_ended(self, task: _Work) -> bool:
         """Whether a task of `boot` has ended."""

@@ -25,6 +25,8 @@ from faultloop.errors import UsageError
 
 _run: Any = getattr(getattr(trio, "_core", None), "_run", None)
 _threads: Any = getattr(trio, "_threads", None)
+core = _run
+"""The module that trio's loop is in."""
 _SLEEP = trio.sleep_until.__code__
 _RUNNER = (
     "runq",
@@ -43,7 +45,7 @@ _RUNNER = (
 _TASK = ("_counter", "_next_send_fn", "_cancel_status")
 
 
-def _has(owner: object, name: str) -> bool:
+def has(owner: object, name: str) -> bool:
     """Whether a class declares a field, for attrs keeps those without a default out of the class's own attributes."""
     return hasattr(owner, name) or any(field.name == name for field in getattr(owner, "__attrs_attrs__", ()))
 
@@ -55,7 +57,7 @@ def missing() -> tuple[str, ...]:
     wanted += [(getattr(_run, "Runner", None), name) for name in _RUNNER]
     wanted += [(getattr(_run, "Task", None), name) for name in _TASK]
     wanted += [(getattr(_run, "Deadlines", None), name) for name in ("expire", "next_deadline", "_heap", "_active")]
-    return tuple(name for owner, name in wanted if not _has(owner, name))
+    return tuple(name for owner, name in wanted if not has(owner, name))
 
 
 def require() -> None:
@@ -249,43 +251,16 @@ def own_context() -> Generator[None, None, None]:
         context.update(around)
 
 
-def running_task() -> Any:
-    """The task whose step runs, or None between steps."""
-    return _run.GLOBAL_RUN_CONTEXT.__dict__.get("task")
-
-
-def forget_child(nursery: Any, task: Any) -> None:
-    """Let a nursery not wait for a task any more."""
-    nursery._children.discard(task)
-    nursery._check_nursery_closed()
-
-
-def no_crashes() -> str:
-    """Why no task can be let go without a word on this trio, or nothing."""
-    wanted = [(_run.Task, "_activate_cancel_status"), (getattr(_run, "CancelStatus", None), "_children")]
-    lost = [name for owner, name in wanted if not _has(owner, name)]
-    return f"trio {trio.__version__} has no {', '.join(lost)}, so no node can crash [FL702]" if lost else ""
-
-
-def forget_tasks(runner: Any, tasks: set[Any]) -> None:
-    """Take suspended tasks out of trio's books: nothing cancels them, no deadline of theirs passes, none is counted."""
-    left: dict[Any, None] = {}
-    for task in tasks:
-        status = task._cancel_status
-        while status is not None:
-            left[status] = None
-            status = status.parent
-        task._activate_cancel_status(None)
-        runner.tasks.discard(task)
-        getattr(_run, "GLOBAL_PARKING_LOT_BREAKER", {}).pop(task, None)
-        for nursery in task.child_nurseries:
-            nursery._children.difference_update(tasks)
-    # Innermost first: a status goes once nothing is below it, and its scope's deadline with it.
-    while gone := [status for status in left if not status._tasks and not status._children]:
-        for status in gone:
-            del left[status]
-            status._scope.deadline = math.inf
-            status.parent = None
+def socket_type() -> Any:
+    """The class of trio's sockets. Raises UsageError (FL702) if it cannot be put on a network of ours."""
+    kind = getattr(getattr(trio, "_socket", None), "_SocketType", None)
+    if not hasattr(kind, "_nonblocking_helper"):
+        raise UsageError(
+            f"trio {trio.__version__} has no _SocketType._nonblocking_helper, so no network can be simulated: "
+            'run with io="loopback"',
+            code="FL702",
+        )
+    return kind
 
 
 def errors_beside(task: Any) -> int:
@@ -379,6 +354,15 @@ def thread_starter(start_thread: Callable[..., None]) -> Generator[bool, None, N
 def capture(work: Callable[[], Any]) -> Any:
     """What came of a call, as trio keeps it."""
     return _run.capture(work)
+
+
+def failed(error: BaseException) -> Any:
+    """What a wait ends with that ends in an error."""
+
+    def fail() -> None:
+        raise error
+
+    return capture(fail)
 
 
 def start_real_thread(work: Callable[[], Any], deliver: Callable[[Any], object], name: str | None = None) -> None:

@@ -51,6 +51,9 @@ class Sweeper:
     def checkpoint(self) -> None:
         """Nothing to keep within limits."""
 
+    def note(self, text: str) -> None:
+        """Nothing is recorded."""
+
     def _land(self, strike: Strike, task: Any) -> None:
         self._open.remove(strike)
         obstacle = self.injector.strike(strike.fault, task)

@@ -238,6 +238,10 @@ class Tracer:
         self._settle_woken()
         self._event("time", None)
 
+    def note(self, text: str) -> None:
+        """Keep a note, beside the task that is running."""
+        self._log((self._host.step, self._host.now, "note", -1, -1, -1, 0, text))
+
     def checkpoint(self) -> None:
         """Keep the recording within its limit."""
         self._recorder.check_size()

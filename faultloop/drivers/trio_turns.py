@@ -35,6 +35,10 @@ class Watcher(Protocol):
         """Called every few thousand steps."""
         ...
 
+    def note(self, text: str) -> None:
+        """Something befell the run that no task did."""
+        ...
+
 
 class Keeper(Protocol):
     """Who keeps wake-ups back. is_busy: whether it wants to see what is ready."""
@@ -68,9 +72,10 @@ def hurry(host: Host) -> None:
     ready, deadlines, resume = private.runq(runner), private.deadlines(runner), host.loop.send
     reaches_out, errands, counter = host.reaches_out, host.errands.waiting, private.counter
     stop = min(host.next_check, watcher.next_stop if watcher is not None else NO_STOP)
+    candidates = host.reach.network.candidates if host.reach is not None else ()
     spin_turns = host.limits.spin_turns
     while (count := len(ready)) and host.step + count < stop and not errands and not reaches_out():
-        if deadlines and deadlines[0][0] <= clock.end_of_instant:
+        if candidates or (deadlines and deadlines[0][0] <= clock.end_of_instant):
             return
         if count == 1:
             if ready[0] in plumbing:

@@ -25,16 +25,6 @@ def test_woken_is_refused_and_the_phases_that_there_are_named():
         on_trio(scenario, "cancel scenario @ sleep #1 woken")
 
 
-def test_a_simulated_network_is_refused():
-    async def scenario() -> None:
-        await trio.sleep(1)
-
-    with pytest.raises(UsageError, match=r"on trio sockets are real.*FL517"):
-        on_trio(scenario, io="simulated")
-    with pytest.raises(UsageError, match=r"on trio sockets are real.*FL517"):
-        on_trio(scenario, "net:reset")
-
-
 def test_a_sweep_on_trio_tries_no_woken():
     async def scenario() -> None:
         with trio.move_on_after(5):
