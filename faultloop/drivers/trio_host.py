@@ -159,9 +159,11 @@ class Host:
 
     def run(self) -> None:
         """Run until the scenario has ended. Raises Deadlock, Livelock or OverLimit where it would not."""
+        ready = private.runq(self.runner)
         while self.runner.main_task_outcome is None and not self.has_ended:
-            hurry(self)
             self.turn()
+            if ready and not self.has_ended and self.runner.main_task_outcome is None:
+                hurry(self)
 
     def end_calmly(self) -> None:
         """From here on nothing is drawn, seen or kept back."""
