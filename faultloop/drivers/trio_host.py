@@ -162,7 +162,7 @@ class Host:
         ready = private.runq(self.runner)
         while self.runner.main_task_outcome is None and not self.has_ended:
             self.turn()
-            if ready and not self.has_ended and self.runner.main_task_outcome is None:
+            if ready:
                 hurry(self)
 
     def end_calmly(self) -> None:

@@ -64,7 +64,7 @@ def hurry(host: Host) -> None:
     Each is what `turn` would make of it, with all that it asks at hand.
     """
     keeper, watcher = host.keeper, host.watcher
-    if host.ordering is not None or host.nodes is not None or not host.runs_batches:
+    if host.has_ended or host.ordering is not None or host.nodes is not None or not host.runs_batches:
         return
     if keeper is not None and keeper.is_busy:
         return
@@ -74,7 +74,13 @@ def hurry(host: Host) -> None:
     stop = min(host.next_check, watcher.next_stop if watcher is not None else NO_STOP)
     candidates = host.reach.network.candidates if host.reach is not None else ()
     spin_turns = host.limits.spin_turns
-    while (count := len(ready)) and host.step + count < stop and not errands and not reaches_out():
+    while (
+        runner.main_task_outcome is None
+        and (count := len(ready))
+        and host.step + count < stop
+        and not errands
+        and not reaches_out()
+    ):
         if candidates or (deadlines and deadlines[0][0] <= clock.end_of_instant):
             return
         if count == 1:
@@ -105,5 +111,5 @@ def hurry(host: Host) -> None:
         host.turns_at_instant += 1
         if host.turns_at_instant > spin_turns:
             host.leave_instant()
-        if runner.main_task_outcome is not None or host.nodes is not None:
+        if host.nodes is not None:
             return
