@@ -18,7 +18,7 @@ from aqueue.clock import Clock
 from aqueue.errors import BadOption, QueueClosed
 from aqueue.lifecycle import State
 from aqueue.observing import LogObserver, Notice, NoticeName, Observer, is_heard, tell_all
-from aqueue.store.base import JoinsTransactions, Session, Store, insist
+from aqueue.store.base import Hint, JoinsTransactions, Session, Store, insist
 from aqueue.store.limits import Bucket
 from aqueue.store.operations import Operation
 from aqueue.store.rows import JobRow
@@ -142,6 +142,18 @@ class Hub:
         if self._settlement is not None:
             self._settlement.set()
         self.wake_workers()
+
+    def hear(self, hint: Hint) -> None:
+        """Another process did something."""
+        if hint.cancel:
+            self.renew_soon()
+        for job_id in self._waiters if hint.settled is None else hint.settled:
+            for event in self._waiters.get(job_id, ()):
+                event.set()
+        if hint.settled != () and self._settlement is not None:
+            self._settlement.set()
+        if hint.work or hint.settled != ():
+            self.wake_workers()
 
     @contextmanager
     def watch(self, job_id: int) -> Generator[anyio.Event]:

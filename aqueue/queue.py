@@ -20,7 +20,7 @@ from aqueue.lifecycle import State
 from aqueue.observing import Observer
 from aqueue.policy import Retry, at_least
 from aqueue.service import serve
-from aqueue.store.base import Store
+from aqueue.store.base import GivesHints, Store
 from aqueue.store.limits import QUEUE, Pause
 from aqueue.store.questions import Census, Dead, Flow, FlowReport, Verify
 from aqueue.store.rows import Catchup, FireRow, ScheduleRow, Violation
@@ -40,9 +40,10 @@ R = TypeVar("R")
 class Queue:
     """A queue of jobs in one store.
 
-    store: "sqlite:///relative.db", "sqlite:////absolute.db", "memory:", or a Store.
-    durability: of a SQLite file; "power" (default) survives power failure, "process" a crash of the process.
-    clock: stamps what is stored.   random: all jitter and all names; give Random(seed) for a run that can be repeated,
+    store: "sqlite:///relative.db", "sqlite:////absolute.db", "postgresql://user@host/database", "memory:", or a Store.
+    durability: "power" (default) survives power failure, "process" a crash of the process.
+    clock: stamps what is stored; by default this machine's, or that of the PostgreSQL server.
+    random: all jitter and all names; give Random(seed) for a run that can be repeated,
     and never the same seed to two runs on one database.
     poll: seconds between two looks at the store where a hint may be missed.
     max_pending: how many jobs may be pending; enqueueing more raises QueueFull, at once, also in a handler.
@@ -84,6 +85,8 @@ class Queue:
         try:
             opening = self._hub.store.open(clock=self._hub.clock, random=self._hub.random)
             session = await self._stack.enter_async_context(opening)
+            if isinstance(session, GivesHints):
+                session.give_hints_to(self._hub.hear)
             self._hub.opened = session if self._hub.wrap_session is None else self._hub.wrap_session(session)
         except BaseException:
             self._stack = None

@@ -7,7 +7,9 @@ fault injector wraps, because `perform` is the one await between the queue and i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from random import Random
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -18,7 +20,7 @@ from aqueue.errors import StoreUnavailable
 from aqueue.log import logger
 from aqueue.store.operations import Operation
 
-__all__ = ["JoinsTransactions", "Session", "Store", "insist"]
+__all__ = ["GivesHints", "Hint", "JoinsTransactions", "Session", "Store", "insist"]
 
 R = TypeVar("R")
 
@@ -57,6 +59,28 @@ class JoinsTransactions(Protocol):
 
         Raises BadOption unless the connection is one of this database, with a transaction begun.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What another process did, as far as is known. A hint may be lost, doubled or wrong: the store is the truth.
+
+    work: there may be jobs to claim.   cancel: somebody asked to cancel a running job.
+    settled: jobs that ended or go on to their next try, None if they are too many to name.
+    """
+
+    work: bool = False
+    cancel: bool = False
+    settled: tuple[int, ...] | None = ()
+
+
+@runtime_checkable
+class GivesHints(Protocol):
+    """A session that hears of what other processes do."""
+
+    def give_hints_to(self, hear: Callable[[Hint], None]) -> None:
+        """Have every hint from now on told, on the event loop."""
         ...
 
 

@@ -78,6 +78,10 @@ class MemoryTables:
         """The job of this id."""
         return self._jobs.get(job_id)
 
+    def glance(self, job_id: int) -> JobRow | None:
+        """The job of this id."""
+        return self.job(job_id)
+
     def job_with_uid(self, uid: str) -> int | None:
         """The id of the job enqueued by this request."""
         return self._uids.get(uid)

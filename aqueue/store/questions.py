@@ -27,7 +27,7 @@ class Inspect:
 
     def apply(self, tables: Tables, now: int) -> Inspected | None:  # noqa: ARG002 - the seam's signature
         """Return the job and its log, or None."""
-        row = tables.job(self.job_id)
+        row = tables.glance(self.job_id)
         return None if row is None else Inspected(row, tuple(tables.events(self.job_id)))
 
 

@@ -190,7 +190,11 @@ class Tables(Protocol):
         ...
 
     def job(self, job_id: int) -> JobRow | None:
-        """The job of this id."""
+        """The job of this id. Where transactions run side by side: it stays as it is until this one ends."""
+        ...
+
+    def glance(self, job_id: int) -> JobRow | None:
+        """The job of this id as it is now, for those who decide nothing by it."""
         ...
 
     def job_with_uid(self, uid: str) -> int | None:
@@ -223,7 +227,8 @@ class Tables(Protocol):
     def limits(self) -> dict[str, LimitRow]:
         """Every limit, by scope.
 
-        Where transactions run side by side: they and what they count stay as they are until this one ends.
+        Where transactions run side by side: either they and what they count stay as they are until this one ends, or
+        a limit that is written in spite of another transaction's undoes this one, which then runs again.
         """
         ...
 

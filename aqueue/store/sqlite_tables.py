@@ -8,15 +8,25 @@ Rule 2: no statement is built from values.
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
-from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from aqueue.errors import LeaseLost, WriteRefused
-from aqueue.lifecycle import Life, State
+from aqueue.lifecycle import State
+from aqueue.store.columns import (
+    CHANGING,
+    INVARIANTS,
+    JOB,
+    LIFE,
+    changing_values,
+    effect_values,
+    event_values,
+    job_row,
+    job_values,
+    life_values,
+)
 from aqueue.store.rows import (
     BreakerRow,
     EffectRow,
@@ -31,25 +41,15 @@ from aqueue.store.rows import (
 )
 from aqueue.store.sqlite_guard import is_fault_of_statement, only_writing_user_tables
 
-__all__ = ["INVARIANTS", "SqliteTables"]
+__all__ = ["SqliteTables"]
 
-_JOB: Final = (
-    "id", "uid", "task", "payload", "payload_crc", "priority", "deadline", "order_key", "unique_key", "created_at",
-    "error", "result", "headers",
-)  # fmt: skip
-_LIFE: Final = (
-    "run_at", "max_attempts", "max_claims", "max_redrives", "state", "attempt", "failures", "redrives", "worker",
-    "claim_nonce", "lease_until", "cancel_at", "finished_at", "dead_reason", "crashes",
-)  # fmt: skip
-_COLUMNS: Final = ",".join((*_JOB, *_LIFE))
+_COLUMNS: Final = ",".join((*JOB, *LIFE))
 _SELECT: Final = f"SELECT {_COLUMNS} FROM aq_job"
-_INSERT_ROW: Final = f"INSERT INTO aq_job({_COLUMNS}) VALUES({','.join('?' * len((*_JOB, *_LIFE)))})"
-# What a transition may change: the life without its three maxima, and what the handler left behind.
-_CHANGING: Final = ("run_at", *_LIFE[4:], "error", "result")
-_UPDATE: Final = f"UPDATE aq_job SET {','.join(f'{name}=?' for name in _CHANGING)} WHERE id=? AND attempt=? AND state=?"
+_INSERT_ROW: Final = f"INSERT INTO aq_job({_COLUMNS}) VALUES({','.join('?' * len((*JOB, *LIFE)))})"
+_UPDATE: Final = f"UPDATE aq_job SET {','.join(f'{name}=?' for name in CHANGING)} WHERE id=? AND attempt=? AND state=?"
 # The index is named where the order of urgency would tempt SQLite to look through all that is pending.
 _READY: Final = {
-    index: f"SELECT {','.join(f'j.{name}' for name in (*_JOB, *_LIFE))} FROM aq_job j {index} "
+    index: f"SELECT {','.join(f'j.{name}' for name in (*JOB, *LIFE))} FROM aq_job j {index} "
     "WHERE j.state='pending' AND j.run_at<=? AND (j.order_key IS NULL OR NOT EXISTS("
     "SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
     "AND (o.state='running' OR o.id<j.id)))"
@@ -72,14 +72,6 @@ _BREAKER: Final = "INSERT OR REPLACE INTO aq_breaker(name,state,failures,changed
 _SCHEDULE: Final = "INSERT OR REPLACE INTO aq_schedule(name,cron,tz,catchup,template,next_at) VALUES(?,?,?,?,?,?)"
 _FIRE: Final = "INSERT OR IGNORE INTO aq_fire(name,fire_at,job_id) VALUES(?,?,?)"
 
-INVARIANTS: Final[Mapping[str, str]] = dict(
-    re.findall(
-        r"^-- name: (\w+)\n((?:.|\n)*?;)$",
-        files("aqueue.store").joinpath("invariants.sql").read_text(encoding="utf-8"),
-        flags=re.MULTILINE,
-    )
-)
-
 
 class SqliteTables:
     """Tables of the seam in rows.py, on one connection in autocommit mode."""
@@ -89,17 +81,21 @@ class SqliteTables:
         self._connection = connection
 
     def _rows(self, sql: str, *values: object) -> list[JobRow]:
-        return [_job_row(columns) for columns in self._connection.execute(sql, values)]
+        return [job_row(columns) for columns in self._connection.execute(sql, values)]
 
     def insert_job(self, job: JobRow) -> int:
         """Insert, ignoring job.id, and return the id given."""
-        cursor = self._connection.execute(_INSERT_ROW, (None, *_job_values(job)[1:], *_life_values(job.life)))
+        cursor = self._connection.execute(_INSERT_ROW, (None, *job_values(job)[1:], *life_values(job.life)))
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
     def job(self, job_id: int) -> JobRow | None:
         """The job of this id."""
         return next(iter(self._rows(f"{_SELECT} WHERE id=?", job_id)), None)
+
+    def glance(self, job_id: int) -> JobRow | None:
+        """The job of this id."""
+        return self.job(job_id)
 
     def job_with_uid(self, uid: str) -> int | None:
         """The id of the job enqueued by this request."""
@@ -115,11 +111,8 @@ class SqliteTables:
 
     def replace_job(self, before: JobRow, after: JobRow) -> None:
         """Write `after` over `before`; 0 rows updated is LeaseLost."""
-        life = _life_values(after.life)
-        changed = self._connection.execute(
-            _UPDATE,
-            (life[0], *life[4:], after.error, after.result, before.id, before.life.attempt, before.life.state),
-        ).rowcount
+        guard = (before.id, before.life.attempt, before.life.state)
+        changed = self._connection.execute(_UPDATE, (*changing_values(after), *guard)).rowcount
         if changed != 1:
             raise LeaseLost(
                 f"job {before.id} changed while it was being written",
@@ -243,7 +236,7 @@ class SqliteTables:
 
     def append_event(self, event: Event) -> None:
         """Write one line of the log."""
-        self._connection.execute(_EVENT, _event_values(event))
+        self._connection.execute(_EVENT, event_values(event))
 
     def events(self, job_id: int) -> list[Event]:
         """The log of one job, oldest first."""
@@ -258,7 +251,7 @@ class SqliteTables:
 
     def put_effect(self, effect: EffectRow) -> None:
         """Write the ledger's line for its key."""
-        self._connection.execute(_EFFECT, _effect_values(effect))
+        self._connection.execute(_EFFECT, effect_values(effect))
 
     def count_applied_effects(self, job_id: int) -> int:
         """How many effects this job applied."""
@@ -288,40 +281,12 @@ class SqliteTables:
     ) -> None:
         """Write rows as they are, into empty tables."""
         self._connection.execute("BEGIN")
-        jobs_values = ((*_job_values(job), *_life_values(job.life)) for job in jobs)
+        jobs_values = ((*job_values(job), *life_values(job.life)) for job in jobs)
         self._connection.executemany(_INSERT_ROW, jobs_values)
-        self._connection.executemany(_EVENT, map(_event_values, events))
-        self._connection.executemany(_EFFECT, map(_effect_values, effects))
+        self._connection.executemany(_EVENT, map(event_values, events))
+        self._connection.executemany(_EFFECT, map(effect_values, effects))
         self._connection.executemany(_LIMIT, map(astuple, limits))
         self._connection.executemany(_BREAKER, map(astuple, breakers))
         self._connection.executemany(_SCHEDULE, map(astuple, schedules))
         self._connection.executemany(_FIRE, map(astuple, fires))
         self._connection.execute("COMMIT")
-
-
-def _job_values(job: JobRow) -> tuple[object, ...]:
-    return (
-        job.id, job.uid, job.task, job.payload, job.payload_crc, job.priority, job.deadline, job.order_key,
-        job.unique_key, job.created_at, job.error, job.result, job.headers,
-    )  # fmt: skip
-
-
-def _life_values(life: Life) -> tuple[object, ...]:
-    return (
-        life.run_at, life.max_attempts, life.max_claims, life.max_redrives, life.state, life.attempt, life.failures,
-        life.redrives, life.worker, life.claim_nonce, life.lease_until, life.cancel_at, life.finished_at,
-        life.dead_reason, life.crashes,
-    )  # fmt: skip
-
-
-def _job_row(columns: tuple[Any, ...]) -> JobRow:
-    own, life = columns[: len(_JOB)], columns[len(_JOB) :]
-    return JobRow(**dict(zip(_JOB, own, strict=True)), life=Life(*life))
-
-
-def _event_values(event: Event) -> tuple[object, ...]:
-    return (event.job_id, event.at, event.kind, event.attempt, event.worker, event.detail)
-
-
-def _effect_values(row: EffectRow) -> tuple[object, ...]:
-    return (row.key, row.job_id, row.attempt, row.nonce, row.state, row.result, row.at)

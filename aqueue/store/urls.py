@@ -19,8 +19,22 @@ def store_at(url: str, durability: Literal["power", "process"]) -> Store:
     scheme, separator, path = url.partition(":///")
     if scheme == "sqlite" and separator and path and path != ":memory:":
         return SqliteStore(path, durability=durability)
+    if url.startswith(("postgresql://", "postgres://")):
+        return _postgres_store_at(url, durability)
     raise BadUrl(
         f"{url!r} names no store",
-        expected='"sqlite:///path/to/file.db" or "memory:"',
+        expected='"sqlite:///path/to/file.db", "postgresql://user@host/database" or "memory:"',
         advice="correct the URL, or pass a Store",
     )
+
+
+def _postgres_store_at(url: str, durability: Literal["power", "process"]) -> Store:
+    try:
+        from aqueue.store.postgres import PostgresStore
+    except ImportError as error:
+        raise BadUrl(
+            f"a PostgreSQL store needs psycopg, which cannot be imported: {error}",
+            expected="the extra «postgres» to be installed",
+            advice='pip install "faultloop[postgres]"',
+        ) from error
+    return PostgresStore(url, durability=durability)

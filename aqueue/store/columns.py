@@ -1,0 +1,85 @@
+"""The columns of stored rows, in the order in which every database of ours keeps and returns them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, Final
+
+from aqueue.lifecycle import Life
+from aqueue.store.rows import EffectRow, Event, JobRow
+
+__all__ = [
+    "CHANGING",
+    "INVARIANTS",
+    "JOB",
+    "LIFE",
+    "changing_values",
+    "effect_values",
+    "event_values",
+    "job_row",
+    "job_values",
+    "life_values",
+]
+
+JOB: Final = (
+    "id", "uid", "task", "payload", "payload_crc", "priority", "deadline", "order_key", "unique_key", "created_at",
+    "error", "result", "headers",
+)  # fmt: skip
+LIFE: Final = (
+    "run_at", "max_attempts", "max_claims", "max_redrives", "state", "attempt", "failures", "redrives", "worker",
+    "claim_nonce", "lease_until", "cancel_at", "finished_at", "dead_reason", "crashes",
+)  # fmt: skip
+# What a transition may change: the life without its three maxima, and what the handler left behind.
+CHANGING: Final = ("run_at", *LIFE[4:], "error", "result")
+INVARIANTS: Final[Mapping[str, str]] = dict(
+    re.findall(
+        r"^-- name: (\w+)\n((?:.|\n)*?;)$",
+        files("aqueue.store").joinpath("invariants.sql").read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+)
+
+
+def job_values(job: JobRow) -> tuple[object, ...]:
+    """The values of JOB."""
+    return (
+        job.id, job.uid, job.task, job.payload, job.payload_crc, job.priority, job.deadline, job.order_key,
+        job.unique_key, job.created_at, job.error, job.result, job.headers,
+    )  # fmt: skip
+
+
+def life_values(life: Life) -> tuple[object, ...]:
+    """The values of LIFE."""
+    return (
+        life.run_at, life.max_attempts, life.max_claims, life.max_redrives, life.state, life.attempt, life.failures,
+        life.redrives, life.worker, life.claim_nonce, life.lease_until, life.cancel_at, life.finished_at,
+        life.dead_reason, life.crashes,
+    )  # fmt: skip
+
+
+def changing_values(job: JobRow) -> tuple[object, ...]:
+    """The values of CHANGING."""
+    life = life_values(job.life)
+    return (life[0], *life[4:], job.error, job.result)
+
+
+def job_row(columns: tuple[Any, ...]) -> JobRow:
+    """The job of (*JOB, *LIFE)."""
+    (number, uid, task, payload, payload_crc, priority, deadline, order_key, unique_key, created_at) = columns[:10]
+    (error, result, headers, *life) = columns[10:]
+    return JobRow(
+        number, uid, task, payload, payload_crc, priority, deadline, order_key, unique_key, created_at,
+        Life(*life), error, result, headers,
+    )  # fmt: skip
+
+
+def event_values(event: Event) -> tuple[object, ...]:
+    """The values of an event, its job first."""
+    return (event.job_id, event.at, event.kind, event.attempt, event.worker, event.detail)
+
+
+def effect_values(row: EffectRow) -> tuple[object, ...]:
+    """The values of a line of the ledger, its key first."""
+    return (row.key, row.job_id, row.attempt, row.nonce, row.state, row.result, row.at)

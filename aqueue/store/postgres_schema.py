@@ -1,0 +1,68 @@
+"""The schema of a PostgreSQL database: made where there is none, migrated where it is older, refused if newer.
+
+It goes into the first schema of the connection's search_path, and is found wherever that path finds it.
+Rule 1: a version is reached in one transaction, by one process at a time; interrupted, the database is what it was.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any, Final
+
+from psycopg import Connection
+
+from aqueue.errors import SchemaMismatch
+
+__all__ = ["SCHEMA_VERSION", "create_schema", "identity_of", "version_of"]
+
+SCHEMA_VERSION: Final = 1
+# Held while the schema is made, by whoever makes it; the number is arbitrary and stays.
+_MAKING: Final = "SELECT pg_advisory_xact_lock(7020261019)"
+
+
+def create_schema(connection: Connection[Any]) -> None:
+    """Create the tables, or bring them to this version. Raises SchemaMismatch. connection: in autocommit mode."""
+    if version_of(connection) == SCHEMA_VERSION:
+        return
+    with connection.transaction():
+        connection.execute(_MAKING)
+        version = version_of(connection)  # again, now that nobody else can be at it
+        if version is None:
+            _run(connection, "schema_postgres.sql")
+        else:
+            for target in range(version + 1, SCHEMA_VERSION + 1):
+                _run(connection, f"migrations/postgres_{target}.sql")
+
+
+def version_of(connection: Connection[Any]) -> int | None:
+    """The version of the tables, None if there are none. Raises SchemaMismatch if they are newer, or not ours."""
+    version = None
+    if _has_table(connection, "aq_meta"):
+        row = connection.execute("SELECT value FROM aq_meta WHERE key='schema'").fetchone()
+        version = None if row is None else int(row[0])
+    elif not _has_table(connection, "aq_job"):
+        return None
+    if version is not None and 1 <= version <= SCHEMA_VERSION:
+        return version
+    raise SchemaMismatch(
+        f"the database has tables called aq_…, of {f'version {version}' if version else 'no known version'}",
+        expected=f"version 1 to {SCHEMA_VERSION}, or no such tables",
+        advice="use the version of aqueue that wrote it, or another database or schema; nothing was changed",
+    )
+
+
+def identity_of(connection: Connection[Any]) -> int:
+    """The number that these tables were given when they were made."""
+    row = connection.execute("SELECT value FROM aq_meta WHERE key='store'").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _has_table(connection: Connection[Any], name: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+def _run(connection: Connection[Any], name: str) -> None:
+    connection.execute(files("aqueue.store").joinpath(name).read_bytes())

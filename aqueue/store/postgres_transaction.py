@@ -1,0 +1,96 @@
+"""One transaction for many operations: begin, lock and read, run each, write, tell, commit.
+
+Rule 1: an operation that refuses (an error of ours) is undone alone. An error of the server undoes the transaction.
+Rule 2: Again is raised only when the server has said that nothing happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import psycopg
+from psycopg import Connection, Pipeline
+
+from aqueue.errors import AQueueError, BadOption
+from aqueue.store.group import Again, Reply
+from aqueue.store.operations import Operation
+from aqueue.store.postgres_footprint import footprint_of
+from aqueue.store.postgres_hints import CHANNEL
+from aqueue.store.postgres_tables import PostgresTables
+from aqueue.store.postgres_writes import GUARD_FAILED
+
+__all__ = ["IN_THE_WAY", "commit_together"]
+
+# unique_violation, serialization_failure, deadlock_detected, lock_not_available, and a row that was not as it was read
+IN_THE_WAY: Final = frozenset({"23505", "40001", "40P01", "55P03", GUARD_FAILED})
+_NOT_STORABLE: Final = ("22", "23", "54")
+
+
+def commit_together(
+    connection: Connection[Any], operations: Sequence[Operation[object]], fixed_now: int | None, *, is_retry: bool
+) -> list[Reply]:
+    """Run the operations in one transaction. is_retry: there is one, and something got in its way before.
+
+    Raises Again, or psycopg.Error if it may have happened.
+    """
+    try:
+        with connection.pipeline() as pipeline:
+            connection.execute("BEGIN")
+            replies = _run(connection, pipeline, operations, fixed_now, is_retry=is_retry)
+            committed = connection.execute("COMMIT")
+    except psycopg.Error as error:
+        _roll_back(connection)
+        if error.sqlstate in IN_THE_WAY:
+            raise Again(str(error).strip()) from error
+        if error.sqlstate is not None and error.sqlstate.startswith(_NOT_STORABLE):
+            if not is_retry:
+                raise Again(str(error).strip()) from error  # of one of them: find out of which
+            return [(None, _not_storable(operations[0], error))]
+        raise
+    except BaseException:
+        _roll_back(connection)
+        raise
+    if committed.statusmessage != "COMMIT":
+        raise Again(f"the server answered COMMIT with {committed.statusmessage}")
+    return replies
+
+
+def _run(
+    connection: Connection[Any],
+    pipeline: Pipeline,
+    operations: Sequence[Operation[object]],
+    fixed_now: int | None,
+    *,
+    is_retry: bool,
+) -> list[Reply]:
+    replies: list[Reply] = []
+    tables = PostgresTables(connection, pipeline, footprint_of(operations, is_retry=is_retry), fixed_now=fixed_now)
+    for operation in operations:
+        try:
+            reply = operation.apply(tables, tables.now)
+            tables.operation_done()
+            replies.append((reply, None))
+        except (AQueueError, Again, AssertionError) as error:
+            tables.operation_failed()
+            replies.append((None, error))
+    tables.finish(CHANNEL)
+    return replies
+
+
+def _roll_back(connection: Connection[Any]) -> None:
+    """Leave no transaction behind; if that cannot be, the connection is closed, which ends it as well."""
+    with suppress(psycopg.Error):
+        if not connection.closed and connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            connection.execute("ROLLBACK")
+        return
+    connection.close()
+
+
+def _not_storable(operation: Operation[object], error: psycopg.Error) -> AQueueError:
+    return BadOption(
+        f"the server cannot store {type(operation).__name__}: {str(error).strip()}",
+        expected="numbers of at most 64 bits, and texts",
+        advice="look at what was enqueued or returned; nothing was written",
+    )
