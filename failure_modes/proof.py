@@ -102,9 +102,8 @@ def repro(bundle: Bundle, driver: Driver = "asyncio") -> Proof:
 
 
 def _triggered(broken: Scenario, faults: Sequence[str], driver: Driver) -> list[str]:
-    """The triggers that do not break it. What a driver cannot have, such as `woken` on trio, is left out there."""
+    """The triggers that do not break it. What trio cannot have, such as `woken`, is left to the exploration there."""
     objections: list[str] = []
-    tried = 0
     for fault in faults:
         try:
             run = faultloop.run(broken, faults=[fault], driver=driver)
@@ -112,10 +111,9 @@ def _triggered(broken: Scenario, faults: Sequence[str], driver: Driver) -> list[
             if driver == "asyncio" or error.code not in UNKNOWN_TO_A_DRIVER:
                 raise
             continue
-        tried += 1
         if not run.status.is_failure:
             objections.append(f"«{fault}» does not break it: {run.status.value} {run.not_reached or ''}")
-    return objections if tried else [f"{driver} can have none of the triggers"]
+    return objections
 
 
 def explored(scenario: Scenario, *, driver: Driver = "asyncio") -> faultloop.Exploration:
