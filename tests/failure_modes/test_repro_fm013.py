@@ -15,6 +15,7 @@ def test_the_broken_variant_fails_as_specified(driver: Driver):
 
 @pytest.mark.parametrize("heard", range(JOBS))
 def test_what_came_before_the_listener_ended_is_done_and_nothing_after(heard: int):
-    lost = f"cancel listener @ listen>MemoryObjectReceiveStream.receive #{2 * heard + 1} parked"  # each receive waits twice
+    waits = 2 * heard + 1  # each receive is a checkpoint and a wait
+    lost = f"cancel listener @ listen>MemoryObjectReceiveStream.receive #{waits} parked"
     run = faultloop.run(damaged, faults=[lost])
     assert (run.value.done, run.value.waiting) == (list(range(heard)), list(range(heard, JOBS)))
