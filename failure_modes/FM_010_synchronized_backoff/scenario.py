@@ -117,8 +117,9 @@ def assert_holds(rhythm: Rhythm) -> None:
 
 async def repair(rhythm: Rhythm) -> None:
     """Move one client of a crowded second after the other to the next second that is empty, as a slow restart does."""
-    while seconds := crowded(rhythm):
-        await anyio.sleep(0.1)  # one client is restarted
-        due = per_second(list(rhythm.due.values()))
-        client = next(client for client, at in rhythm.due.items() if int(at) == seconds[0])
-        rhythm.due[client] = next(float(at) for at in range(seconds[0], seconds[0] + CLIENTS + 1) if due[at] == 0)
+    while crowded(rhythm):
+        await anyio.sleep(0.1)  # one client is restarted, unless somebody else did it meanwhile
+        for second in crowded(rhythm)[:1]:
+            due = per_second(list(rhythm.due.values()))
+            client = next(client for client, at in rhythm.due.items() if int(at) == second)
+            rhythm.due[client] = next(float(at) for at in range(second, second + CLIENTS + 1) if due[at] == 0)

@@ -1,13 +1,16 @@
 """The damage of FM_002 can be repaired: one report stays."""
 
+import pytest
+
 import faultloop
 from failure_modes.catalogue import find
 from failure_modes.FM_002_lease_expiry_slow_job.scenario import Report, Store, repair
-from failure_modes.proof import recover
+from failure_modes.proof import Driver, recover
 
 
-def test_the_repair_restores_the_invariant_however_it_is_stopped():
-    assert recover(find("FM_002")).objections == ()
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_the_repair_restores_the_invariant_however_it_is_stopped(driver: Driver):
+    assert recover(find("FM_002"), driver).objections == ()
 
 
 def test_the_report_of_the_last_owner_stays_whoever_was_first():

@@ -1,13 +1,16 @@
 """The damage of FM_009 can be repaired: what is planned is spread."""
 
+import pytest
+
 import faultloop
 from failure_modes.catalogue import find
 from failure_modes.FM_009_retry_storm.scenario import Load, repair
-from failure_modes.proof import recover
+from failure_modes.proof import Driver, recover
 
 
-def test_the_repair_restores_the_invariant_however_it_is_stopped():
-    assert recover(find("FM_009")).objections == ()
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_the_repair_restores_the_invariant_however_it_is_stopped(driver: Driver):
+    assert recover(find("FM_009"), driver).objections == ()
 
 
 def test_no_retry_is_lost_and_none_comes_earlier_than_it_was_planned():

@@ -1,13 +1,16 @@
 """The damage of FM_010 can be repaired: clients are restarted one by one."""
 
+import pytest
+
 import faultloop
 from failure_modes.catalogue import find
 from failure_modes.FM_010_synchronized_backoff.scenario import AT_ONCE_MAX, CLIENTS, Rhythm, repair
-from failure_modes.proof import recover
+from failure_modes.proof import Driver, recover
 
 
-def test_the_repair_restores_the_invariant_however_it_is_stopped():
-    assert recover(find("FM_010")).objections == ()
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_the_repair_restores_the_invariant_however_it_is_stopped(driver: Driver):
+    assert recover(find("FM_010"), driver).objections == ()
 
 
 def test_only_as_many_clients_are_restarted_as_are_too_many():

@@ -1,13 +1,16 @@
 """The damage of FM_016 can be repaired: one invoice stands."""
 
+import pytest
+
 import faultloop
 from failure_modes.catalogue import find
 from failure_modes.FM_016_clock_jump.scenario import Invoice, Store, repair
-from failure_modes.proof import recover
+from failure_modes.proof import Driver, recover
 
 
-def test_the_repair_restores_the_invariant_however_it_is_stopped():
-    assert recover(find("FM_016")).objections == ()
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_the_repair_restores_the_invariant_however_it_is_stopped(driver: Driver):
+    assert recover(find("FM_016"), driver).objections == ()
 
 
 def test_the_invoice_of_the_last_owner_stands():
