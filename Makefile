@@ -17,7 +17,7 @@ STAMP := $(VENV)/.synced-$(EXTRAS)-$(subst /,_,$(PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sync demo test check docs bench clean
+.PHONY: help sync demo test test-browser check docs bench clean
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub("%", "N", $$1); printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,9 @@ demo: $(STAMP)  ## find a failure in a broken queue, replay it, show the guarded
 
 test: $(STAMP)  ## run all tests
 	$(PY) -m pytest $(ARGS)
+
+test-browser: $(STAMP)  ## open pages in Chromium, which must be there (Debian: apt-get install chromium)
+	$(PY) -m pytest -m browser tests/browser $(ARGS)
 
 check: $(STAMP)  ## format, lint, types, the rules of the house, generated docs
 	$(PY) -m ruff format --check .
