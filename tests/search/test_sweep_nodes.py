@@ -35,7 +35,8 @@ async def has_no_nodes() -> None:
 
 def test_a_crash_of_a_node_is_tried_by_default():
     found = explore(forgets_what_it_had, strategy="sweep")
-    assert [failure.fault for failure in found.failures] == ["crash:1s forgets_what_it_had/worker @ work>sleep #1 parked"]
+    (failure,) = found.failures
+    assert failure.fault == "crash:1s forgets_what_it_had/worker @ work>sleep #1 parked"
     assert found.exhausted == ("every single fault (cancel, crash, expire) at every await of the calm run",)
 
 
