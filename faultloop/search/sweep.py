@@ -42,11 +42,16 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a sweep is to hit. kinds: the faults.   tasks, where: patterns of the victims and of their waits."""
+    """What a sweep is to hit.
+
+    kinds: the faults.   tasks, where: patterns of the victims and of their waits.
+    implied: faults that nobody asked for by name: tried wherever they can be, and not missed elsewhere.
+    """
 
     kinds: tuple[Fault, ...]
     tasks: str = "*"
     where: str = "*"
+    implied: tuple[Fault, ...] = ()
 
     def covers(self, parent: Observed, wait: Wait) -> bool:
         """Whether this wait is to be hit."""
@@ -73,11 +78,11 @@ def trials(parent: Observed, scope: Scope, skip: Skip, *, only: set[int] | None 
     phases = driver_named(parent.run.trace.env.driver).PHASES
     for phase in phases:
         for wait in waits:
-            for kind in scope.kinds:
+            for kind in (*scope.kinds, *scope.implied):
                 obstacle = _obstacle(parent, scope, wait, kind)
                 if not obstacle:
                     yield from _trials_at(parent, wait, kind, phase, phases)
-                elif phase is Phase.PARKED:
+                elif phase is Phase.PARKED and kind in scope.kinds:
                     skip(obstacle)
 
 
