@@ -16,9 +16,11 @@ from faultloop.drivers.asyncio_run import Facts, Scenario, Settings
 from faultloop.drivers.asyncio_run import _call as call_scenario
 from faultloop.drivers.asyncio_sweep import Strike
 from faultloop.drivers.frames import ChainTable, SiteTable, raised_at
+from faultloop.drivers.hosting import Halted, Hosted
 from faultloop.drivers.looking import Guide, Keep
 from faultloop.drivers.trio_guided import Follower, looking_at
 from faultloop.drivers.trio_host import Host
+from faultloop.drivers.trio_hosting import TrioStage
 from faultloop.drivers.trio_sites import coroutine_label
 from faultloop.drivers.trio_sweep import Sweeper
 from faultloop.drivers.trio_teardown import tear_down
@@ -97,10 +99,12 @@ def _run(
     began = time.perf_counter_ns()
     with _surroundings(host) as is_late:
         try:
-            host.start(call_scenario(scenario), instruments)
-            _drive(host, facts, sites, is_late)
-            facts.steps, facts.now = host.step, host.now
-            _look_around(host, facts, tracer, sites)
+            if isinstance(scenario, Hosted):
+                _host(host, scenario, instruments, facts, tracer, sites, is_late)
+            else:
+                host.start(call_scenario(scenario), instruments)
+                _drive(host, facts, sites, is_late)
+                _look_around(host, facts, tracer, sites)
         finally:
             host.watcher = None
             if tracer is not None:
@@ -140,6 +144,33 @@ def _drive(host: Host, facts: Facts, sites: SiteTable | None, is_late: Callable[
         facts.error_place = raised_at(facts.error, sites)
 
 
+def _host(
+    host: Host,
+    scenario: Hosted,
+    instruments: list[Any],
+    facts: Facts,
+    tracer: Tracer | None,
+    sites: SiteTable | None,
+    is_late: Callable[[], bool],
+) -> None:
+    """Let a performance use trio, and take what it came to."""
+
+    def judge(halted: Halted | None) -> None:
+        facts.halted = halted
+        _look_around(host, facts, tracer, sites)
+        host.watcher = None
+        if tracer is not None:
+            tracer.stop()
+
+    stage = TrioStage(host, instruments, judge, is_late, lambda: _out_of_time(host))
+    error = scenario.perform(stage)
+    stage.end()
+    if facts.halted is None and error is not None:
+        facts.error, facts.error_place = error, raised_at(error, sites) if sites is not None else ""
+    if tracer is not None and tracer.waits is not None:
+        tracer.waits = [wait for wait in tracer.waits if stage.is_victim(wait)]
+
+
 def _out_of_time(host: Host) -> OverLimit:
     inside = (
         f'; {host.jobs.inline} was running inline as a thread\'s job: if it waits for the loop, use threads="real"'
@@ -151,7 +182,10 @@ def _out_of_time(host: Host) -> OverLimit:
 
 def _look_around(host: Host, facts: Facts, tracer: Tracer | None, sites: SiteTable | None) -> None:
     """Collect what the standard checks judge, before anything is torn down."""
+    facts.steps, facts.now = host.step, host.now
     runner = host.runner
+    if runner is None:  # nothing was called
+        return
     # Nothing outlives its nursery: what is left of a run that was not halted are trio's and the program's system tasks.
     left = sorted(set(runner.tasks) - host.plumbing, key=private.counter) if facts.halted is not None else []
     alive = [task for task in left if task is not runner.main_task]

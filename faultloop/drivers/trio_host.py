@@ -104,6 +104,8 @@ class Host:
         """What trio itself ended with, if it did: a system task has failed."""
         self.wall_end = time.perf_counter() + limits.wall_seconds
         self.virtual_end = round(min(limits.virtual_seconds, 1e9) * NANOSECONDS)
+        self.main_scope: Any = None
+        """What is cancelled for the main task where that does more than run the scenario; else it is its nursery."""
         self.has_ended = False
         self._next_check = min(CHECK_STEPS, limits.steps)
         self._loop: Any = None
