@@ -23,6 +23,7 @@ from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
 
+FOR_EVER = 1e9
 SERVER = "test"
 """What the task is called that makes the calls, where nobody gives it a name."""
 
@@ -89,6 +90,11 @@ class AsyncioStage:
     def new_runner(self, *, debug: bool | None = None, loop_factory: object = None) -> Any:
         """See `hosting.Stage.new_runner`."""
         return _Runner(self)
+
+    def no_hurry(self) -> None:
+        """See `hosting.Stage.no_hurry`."""
+        put_off(FOR_EVER)
+        self.loop.wall_end = float("inf")
 
     def note(self, text: str) -> None:
         """See `hosting.Stage.note`."""

@@ -40,6 +40,10 @@ class Stage(Protocol):
         """
         ...
 
+    def no_hurry(self) -> None:
+        """Lift the run's limit on real time: a person looks at it, or it is over and cleans up."""
+        ...
+
     def note(self, text: str) -> None:
         """Keep a note in the trace, if the run is recorded."""
         ...

@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 import trio
 
-from faultloop.drivers.asyncio_hosting import SERVER
+from faultloop.drivers.alarm import put_off
+from faultloop.drivers.asyncio_hosting import FOR_EVER, SERVER
 from faultloop.drivers.asyncio_trace import Wait
 from faultloop.drivers.hosting import Halted
 from faultloop.drivers.trio_host import Host
@@ -85,6 +86,11 @@ class TrioStage:
     def new_runner(self, *, debug: bool | None = None, loop_factory: object = None) -> NoReturn:
         """There is no runner of asyncio's on trio."""
         raise UsageError("a run on trio has no asyncio loop", code="FL506")
+
+    def no_hurry(self) -> None:
+        """See `hosting.Stage.no_hurry`."""
+        put_off(FOR_EVER)
+        self._host.wall_end = float("inf")
 
     def note(self, text: str) -> None:
         """See `hosting.Stage.note`."""

@@ -1,0 +1,173 @@
+"""Whoever runs async tests, made to run them on a run's loop: anyio, pytest-asyncio, pytest-trio, unittest.
+
+What each of them makes loops with is replaced while a test is performed, and put back. All that is theirs stays: which
+tests they take, how fixtures come to the test, what they call a failure.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import unittest
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from faultloop.drivers.hosting import Stage
+from faultloop.errors import FaultloopError
+from faultloop.pytest_plugin.items import is_unittest
+
+
+class OtherDriver(FaultloopError):
+    """A fixture says that this test runs on another driver than it looked."""
+
+    code = "FL506"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"this test is run by anyio on {name}")
+        self.name = name
+
+
+_stages: list[Stage] = []
+"""The stages being performed on, the innermost last."""
+
+
+def current_stage() -> Stage | None:
+    """The stage of the test that is being performed."""
+    return _stages[-1] if _stages else None
+
+
+@contextmanager
+def hosts_on(stage: Stage, *, name: str = "") -> Generator[None]:
+    """Let everybody who runs async tests run them on this stage. name: of the task in which anyio runs the test."""
+    replaced: list[tuple[Any, str, Any]] = []
+
+    def replace(owner: Any, name: str, value: Any) -> None:
+        replaced.append((owner, name, vars(owner)[name]))
+        setattr(owner, name, value)
+
+    if (anyio_plugin := sys.modules.get("anyio.pytest_plugin")) is not None:
+        replace(anyio_plugin, "get_async_backend", lambda backend: _AnyioBackend(stage, backend, name))
+    if stage.driver == "asyncio":
+        if (asyncio_plugin := sys.modules.get("pytest_asyncio.plugin")) is not None:
+            replace(asyncio_plugin, "Runner", stage.new_runner)
+        case: Any = unittest.IsolatedAsyncioTestCase
+        replace(case, "_setupAsyncioRunner", _unittest_setup(stage))
+        replace(case, "_callTestMethod", _unittest_test(stage, case._callTestMethod))
+    _stages.append(stage)
+    try:
+        yield
+    finally:
+        _stages.pop()
+        for owner, name, value in reversed(replaced):
+            setattr(owner, name, value)
+
+
+@contextmanager
+def testing(item: pytest.Item, stage: Stage) -> Generator[None]:
+    """While pytest calls the test: here faults may strike. unittest says itself when the test begins."""
+    if is_unittest(item):
+        yield
+    else:
+        with stage.testing():
+            yield
+
+
+# anyio
+
+
+class _AnyioBackend:
+    """In the place of anyio's, as far as its pytest plugin asks."""
+
+    def __init__(self, stage: Stage, backend: str, name: str) -> None:
+        if backend != stage.driver:
+            raise OtherDriver(backend)
+        self._stage = stage
+        self._name = name
+
+    def create_test_runner(self, options: Mapping[str, Any]) -> _AnyioRunner:
+        return _AnyioRunner(self._stage, self._name)
+
+
+class _AnyioRunner:
+    """As anyio.abc.TestRunner. All that it runs is run in one task, so that fixtures may leave scopes open."""
+
+    def __init__(self, stage: Stage, name: str) -> None:
+        self._stage = stage
+        self._name = name
+
+    def __enter__(self) -> _AnyioRunner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The run ends with the performance."""
+
+    def is_running(self) -> bool:
+        return self._stage.is_running
+
+    def run_asyncgen_fixture(self, fixture_func: Callable[..., Any], kwargs: dict[str, Any]) -> Iterator[Any]:
+        generator = fixture_func(**kwargs)
+        yield self._stage.call(generator.__anext__, {}, name=self._name)
+        try:
+            self._stage.call(generator.__anext__, {})
+        except StopAsyncIteration:
+            return
+        self._stage.call(generator.aclose, {})
+        raise RuntimeError("Async generator fixture did not stop")
+
+    def run_fixture(self, fixture_func: Callable[..., Any], kwargs: dict[str, Any]) -> Any:
+        return self._stage.call(fixture_func, kwargs, name=self._name)
+
+    def run_test(self, test_func: Callable[..., Any], kwargs: dict[str, Any]) -> None:
+        self._stage.call(test_func, kwargs, name=self._name)
+
+
+# unittest
+
+
+def _unittest_setup(stage: Stage) -> Callable[[Any], None]:
+    def set_up_runner(case: Any) -> None:
+        case._asyncioRunner = stage.new_runner()
+
+    return set_up_runner
+
+
+def _unittest_test(stage: Stage, original: Callable[..., Any]) -> Callable[..., Any]:
+    def call_test(case: Any, method: Any) -> Any:
+        with stage.testing():
+            return original(case, method)
+
+    return call_test
+
+
+# pytest-trio
+
+
+def run_on_trio(function: Callable[..., Any], *args: Any, **how: Any) -> Any:
+    """In the place of `trio.run`, for pytest-trio's mark: the run's clock and instruments are its own."""
+    stage = current_stage()
+    if stage is None:
+        return sys.modules["trio"].run(function, *args, **how)
+    return stage.call(_taking_none(function, args), {})
+
+
+def _taking_none(function: Callable[..., Any], args: tuple[Any, ...]) -> Callable[[], Any]:
+    async def call() -> Any:
+        return await function(*args)
+
+    return call
+
+
+# Nobody
+
+
+def call_unhosted(item: pytest.Function) -> bool:
+    """Run an async test that no plugin runs. Returns whether it was one."""
+    stage = current_stage()
+    if stage is None or not inspect.iscoroutinefunction(item.obj) or "anyio_backend" in item.funcargs:
+        return False
+    arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
+    stage.call(item.obj, arguments, name=item.originalname)
+    return True

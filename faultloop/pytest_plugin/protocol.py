@@ -1,0 +1,215 @@
+"""One test from beginning to end: a calm run, which must pass; then the search; then the smallest failure once more.
+
+Rule 1: a test that fails without any fault is told as plain pytest tells it, once.
+Rule 2: what is told of a failure was seen twice: by the search, and when its trace was replayed for the report.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from faultloop.errors import FaultloopError
+from faultloop.model.faults import NANOSECONDS
+from faultloop.pytest_plugin import SUMMARY, TRACE
+from faultloop.pytest_plugin.hosts import OtherDriver
+from faultloop.pytest_plugin.items import driver_of, is_given
+from faultloop.pytest_plugin.options import Ask
+from faultloop.pytest_plugin.performance import Performance, quietly
+from faultloop.pytest_plugin.result import Result
+from faultloop.pytest_plugin.traces import commands, keep_traces, seed_of, shown
+from faultloop.report.failure import needs_line
+from faultloop.report.story import story
+from faultloop.report.words import clean
+from faultloop.search.explore import INTERRUPTED, explore
+from faultloop.search.replay import Replay, replay
+from faultloop.search.run import Run, run
+from faultloop.search.tracefile import load_trace
+
+if TYPE_CHECKING:
+    from faultloop.model.trace import Order
+    from faultloop.search.findings import Exploration, Failure
+
+STORIES_SHOWN_MAX = 3
+
+
+def carry_out(item: pytest.Item, ask: Ask, *, trace: str = "") -> Result:
+    """Run a test as it was asked for. trace: the file of one that is to be replayed instead."""
+    began = time.perf_counter()
+    performance = Performance(item)
+    try:
+        if trace:
+            result = _replayed(item, performance, Path(trace))
+        elif is_given(item):
+            from faultloop.pytest_plugin.hypothesis_tests import carry_out_given
+
+            result = carry_out_given(item, ask, driver_of(item))
+        else:
+            result = _found(item, ask, performance)
+    except FaultloopError as error:
+        result = Result(performance.reports)
+        if not result.reports:
+            raise
+        result.fail(f"faultloop: {error}")
+    calls = [report for report in result.reports if report.when == "call"]
+    if calls:
+        calls[0].duration = time.perf_counter() - began
+    return result
+
+
+def _calm_run(item: pytest.Item, ask: Ask, performance: Performance) -> tuple[Run, str]:
+    """The run that decides whether there is anything to search, and the driver it was on."""
+
+    def on(driver: str) -> tuple[Run, str]:
+        is_drawn = ask.mode == "run" and ask.seed is not None
+        made = run(
+            performance.told(),
+            seed=ask.seed if is_drawn else None,
+            order=cast("Order", ask.order or "batch") if is_drawn else "fifo",
+            driver=driver,
+            target=item.nodeid,
+        )
+        return made, driver
+
+    try:
+        return on(driver_of(item))
+    except OtherDriver as other:
+        return on(other.name)
+
+
+def _found(item: pytest.Item, ask: Ask, performance: Performance) -> Result:
+    began = time.perf_counter()
+    calm, driver = _calm_run(item, ask, performance)
+    result = Result(performance.reports)
+    if not result.is_plain_pass:
+        _tell_calm_failure(result, calm, explores=ask.mode == "explore")
+        return result
+    if calm.status.is_failure:  # by a check of ours
+        result.fail(story(calm.trace))
+        return result
+    if ask.mode != "explore":
+        result.carry(SUMMARY, f"{_virtual(calm)} virtual")
+        return result
+    with quietly(item.config):
+        found = _search(item, ask, performance, driver)
+    if found.reason == INTERRUPTED:
+        raise KeyboardInterrupt
+    if found.failures:
+        return _told(item, ask, found, performance)
+    result.carry(SUMMARY, _summary_of(found, time.perf_counter() - began))
+    return result
+
+
+def _tell_calm_failure(result: Result, calm: Run, *, explores: bool) -> None:
+    """Say what plain pytest does not: who waits for whom, and that nothing was searched."""
+    if calm.trace.outcome.waiting:
+        result.tell(story(calm.trace))
+    elif explores and any(report.failed for report in result.reports):
+        result.tell("It fails without any fault, so nothing was explored.")
+
+
+def _search(item: pytest.Item, ask: Ask, performance: Performance, driver: str) -> Exploration:
+    """Search for a failure of this test."""
+    return explore(
+        performance.untold(),
+        strategy=ask.strategy,
+        runs=ask.runs,
+        time_limit=ask.time,
+        seed=seed_of(item, ask.seed),
+        order=cast("Order | None", ask.order),
+        faults=ask.faults,
+        tasks=ask.tasks,
+        where=ask.where,
+        observe=ask.observe,
+        first=item.config.getoption("maxfail") == 1,
+        driver=driver,
+        target=item.nodeid,
+    )
+
+
+def _summary_of(found: Exploration, seconds: float) -> str:
+    """What was tried, behind the word PASSED."""
+    if found.status == "inconclusive":
+        return f"cannot tell: {clean(found.reason, 200)}"
+    return f"{found.points} awaits, {found.runs} runs, {_virtual(found.calm)} virtual, {seconds:.2f} s"
+
+
+def _virtual(made: Run) -> str:
+    return f"{made.trace.stats.virtual_ns / NANOSECONDS:.3f} s"
+
+
+def _told(item: pytest.Item, ask: Ask, found: Exploration, performance: Performance) -> Result:
+    """The result of a test that some fault or order breaks: its smallest failure, reported as pytest would."""
+    failures = sorted(found.failures, key=lambda failure: failure.deviations)
+    paths = keep_traces(item, ask.directory, [failure.trace for failure in failures])
+    with quietly(item.config):
+        again = replay(failures[0].trace, performance.told())
+    result = Result(performance.reports)
+    if not any(report.failed for report in result.reports):
+        result.fail(clean(failures[0].message, 500) or failures[0].kind)
+    result.tell("\n\n".join(_stories(found, failures, paths, again)))
+    for path in paths:
+        result.carry(TRACE, shown(path))
+    return result
+
+
+def _stories(found: Exploration, failures: list[Failure], paths: list[Path], again: Replay) -> list[str]:
+    more = f"; {len(failures)} different failures" if len(failures) > 1 else ""
+    tried = f"{found.runs} runs at {found.points} awaits{more}; without faults, in the usual order, the test passes"
+    told: list[str] = [tried]
+    for failure, path in list(zip(failures, paths, strict=True))[:STORIES_SHOWN_MAX]:
+        is_smallest = failure is failures[0]
+        steps = commands(path, by_name=bool(failure.trace.faults or failure.trace.choices.departures))
+        last = ""
+        if is_smallest and again.same_digest:
+            last = f"replayed once, with the same digest {failure.trace.digest.removeprefix('sha256:')[:12]}"
+        elif is_smallest:
+            where = f" at step {again.divergence.step}" if again.divergence else ""
+            steps, last = [], f"could not reproduce it: replaying took another way{where}"
+        passes = needs_line(failure.trace, is_shrunk=failure.is_shrunk)
+        told.append(story(failure.trace, passes=passes, next_steps=steps, last=last))
+    if len(failures) > STORIES_SHOWN_MAX:
+        told.append(f"{len(failures) - STORIES_SHOWN_MAX} more have their traces in {shown(paths[0].parent)}")
+    return told
+
+
+def _replayed(item: pytest.Item, performance: Performance, path: Path) -> Result:
+    """Run a trace's answers again, and say whether it is the same run."""
+    trace = load_trace(path)
+    if is_given(item):
+        from faultloop.pytest_plugin.hypothesis_tests import replay_given
+
+        return replay_given(item, trace)
+    first: list[pytest.TestReport] = []
+
+    def keep(perform: Callable[[Any], BaseException | None]) -> Callable[[Any], BaseException | None]:
+        def performed(stage: Any) -> BaseException | None:
+            error = perform(stage)
+            if not first:
+                first.extend(performance.reports)
+            return error
+
+        return performed
+
+    hosted = performance.told()
+    hosted.perform = keep(hosted.perform)
+    again = replay(trace, hosted)
+    result = Result(first)
+    if not again.same_digest:
+        why = str(again.divergence) if again.divergence is not None else "the digests differ"
+        text = f"The replay diverged: {why}. [FL201]\nSee: python -m faultloop replay {shown(path)}"
+        if any(report.failed for report in result.reports):
+            result.tell(text)
+        else:
+            result.fail(text)
+        return result
+    if again.run.status.is_failure and not any(report.failed for report in result.reports):
+        result.fail(clean(trace.outcome.message, 500) or trace.outcome.status.value)
+    result.tell(
+        story(again.run.trace, last=f"replayed with the same digest {trace.digest.removeprefix('sha256:')[:12]}")
+    )
+    return result
