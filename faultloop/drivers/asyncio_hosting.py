@@ -24,6 +24,8 @@ from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
 
 FOR_EVER = 1e9
+_FINAL: Any = asyncio.Runner
+"""Final for type checkers, as its private parts may change; there is no other way to keep it from closing the loop."""
 SERVER = "test"
 """What the task is called that makes the calls, where nobody gives it a name."""
 
@@ -151,9 +153,9 @@ class AsyncioStage:
             self._halt(halted)
             raise
         except OutOfTime:
-            halted = self._out_of_time()
-            self._halt(halted)
-            raise halted from None
+            late = self._out_of_time()
+            self._halt(late)
+            raise late from None
 
     def _halt(self, halted: Halted) -> None:
         """Judge the run as it stands; what is left to do has little to spend."""
@@ -191,7 +193,7 @@ class AsyncioStage:
             await self._next
 
 
-class _Runner(asyncio.Runner):
+class _Runner(_FINAL):  # type: ignore[misc]
     """asyncio's runner on the loop of a run. Closing it ends the run, and leaves the loop to the driver."""
 
     def __init__(self, stage: AsyncioStage) -> None:

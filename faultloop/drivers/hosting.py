@@ -19,8 +19,11 @@ Halted = Deadlock | Livelock | OverLimit
 class Stage(Protocol):
     """A run's loop, for whoever performs on it. driver: its name.   is_running: whether a call is under way."""
 
-    driver: str
-    is_running: bool
+    @property
+    def driver(self) -> str: ...
+
+    @property
+    def is_running(self) -> bool: ...
 
     def call(self, function: Callable[..., Any], arguments: Mapping[str, Any], *, name: str = "") -> Any:
         """Run an async function to its end, all of them in one task. name: what that task is called.

@@ -63,7 +63,7 @@ class TrioStage:
         call = self._call = _Call(function, arguments, self._is_testing)
         if not self._is_started:
             self._is_started = True
-            serving = self._serve()
+            serving: Any = self._serve()
             serving.__qualname__ = name or SERVER  # which the task is named after
             self._host.start(serving, self._instruments)
         self._wake()
@@ -143,9 +143,9 @@ class TrioStage:
         except KeyboardInterrupt:
             if not self._is_late():
                 raise
-            halted = self._out_of_time()
-            self._over(halted)
-            raise halted from None
+            late = self._out_of_time()
+            self._over(late)
+            raise late from None
         finally:
             self.is_running = False
 

@@ -66,7 +66,7 @@ def _start(config: pytest.Config) -> Any:
 
 @pytest.hookimpl(hookwrapper=True, trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, Any, None]:
-    """Take over the tests that are marked, or all async ones, once every other plugin has marked and left out its own."""
+    """Take over the tests that are marked, or all async ones, once the other plugins are done with them."""
     outcome = yield
     outcome.get_result()
     if config.getoption("faultloop") == "off":
@@ -118,6 +118,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         return
     terminalreporter.section("faultloop")
     for nodeid, path in traces:
-        terminalreporter.line(f"{nodeid}: python -m faultloop replay {path}")
+        terminalreporter.line(f"{nodeid}: pytest --faultloop-trace {path}")
     for why, count in apart.items():
         terminalreporter.line(f"{count} test{'s' * (count > 1)} not under faultloop: {why}")

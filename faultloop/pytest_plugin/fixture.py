@@ -40,9 +40,7 @@ class Faultloop:
         returned or raised, before its fixtures are taken down.
         """
         if inspect.iscoroutinefunction(holds):
-            raise TypeError(
-                f'the invariant "{name}" is async: it is asked when nothing runs any more, so it must not be'
-            )
+            raise TypeError(f'the invariant "{name}" is async: it is asked when nothing runs any more')
         self._claims.append((name, holds))
 
     def note(self, text: str) -> None:

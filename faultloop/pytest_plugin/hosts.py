@@ -44,12 +44,12 @@ def hosts_on(stage: Stage, *, name: str = "") -> Generator[None]:
     """Let everybody who runs async tests run them on this stage. name: of the task in which anyio runs the test."""
     replaced: list[tuple[Any, str, Any]] = []
 
-    def replace(owner: Any, name: str, value: Any) -> None:
-        replaced.append((owner, name, vars(owner)[name]))
-        setattr(owner, name, value)
+    def replace(owner: Any, attribute: str, value: object) -> None:
+        replaced.append((owner, attribute, vars(owner)[attribute]))
+        setattr(owner, attribute, value)
 
     if (anyio_plugin := sys.modules.get("anyio.pytest_plugin")) is not None:
-        replace(anyio_plugin, "get_async_backend", lambda backend: _AnyioBackend(stage, backend, name))
+        replace(anyio_plugin, "get_async_backend", _anyio_backends(stage, name))
     if stage.driver == "asyncio":
         if (asyncio_plugin := sys.modules.get("pytest_asyncio.plugin")) is not None:
             replace(asyncio_plugin, "Runner", stage.new_runner)
@@ -61,8 +61,8 @@ def hosts_on(stage: Stage, *, name: str = "") -> Generator[None]:
         yield
     finally:
         _stages.pop()
-        for owner, name, value in reversed(replaced):
-            setattr(owner, name, value)
+        for owner, attribute, value in reversed(replaced):
+            setattr(owner, attribute, value)
 
 
 @contextmanager
@@ -78,6 +78,10 @@ def testing(item: pytest.Item, stage: Stage) -> Generator[None]:
 # anyio
 
 
+def _anyio_backends(stage: Stage, name: str) -> Callable[[str], _AnyioBackend]:
+    return lambda backend: _AnyioBackend(stage, backend, name)
+
+
 class _AnyioBackend:
     """In the place of anyio's, as far as its pytest plugin asks."""
 
@@ -87,7 +91,7 @@ class _AnyioBackend:
         self._stage = stage
         self._name = name
 
-    def create_test_runner(self, options: Mapping[str, Any]) -> _AnyioRunner:
+    def create_test_runner(self, _: Mapping[str, Any]) -> _AnyioRunner:
         return _AnyioRunner(self._stage, self._name)
 
 

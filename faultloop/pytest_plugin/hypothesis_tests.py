@@ -6,6 +6,7 @@ the schedule by us and then the inputs by Hypothesis. Fixtures live as long as a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,7 @@ class _Search:
         self._item, self._ask, self._driver = item, ask, driver
         self._failure: Failure | None = None
         self._runs = 0
+        self._began = time.perf_counter()
 
     def ran(self, scenario: Callable[[], Any]) -> None:
         """Run one example, calmly. Raises what it raised."""
@@ -73,6 +75,9 @@ class _Search:
     def explored(self, scenario: Callable[[], Any]) -> None:
         """Explore one example. Raises what its smallest failure raised."""
         ask = self._ask
+        if self._failure is None and time.perf_counter() - self._began > ask.time:
+            self.ran(scenario)
+            return
         found = explore(
             scenario,
             strategy=ask.strategy,

@@ -52,10 +52,10 @@ def driver_of(item: pytest.Item) -> str:
     """The driver that a test most likely runs on; a fixture may still say another one."""
     if item.get_closest_marker("trio") is not None:
         return "trio"
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    backend = params.get("anyio_backend", "asyncio")
-    name = backend[0] if isinstance(backend, tuple) and backend else backend
-    return name if name in ("asyncio", "trio") else "asyncio"
+    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    backend: Any = params.get("anyio_backend", "asyncio")
+    name = backend[0] if type(backend) is tuple and backend else backend
+    return "trio" if name == "trio" else "asyncio"
 
 
 def objection(item: pytest.Item) -> Objection | None:
@@ -66,7 +66,8 @@ def objection(item: pytest.Item) -> Objection | None:
         if not issubclass(item.cls, unittest.IsolatedAsyncioTestCase):  # type: ignore[attr-defined]
             return Objection("its class runs no loop", "FL803", "Derive it from unittest.IsolatedAsyncioTestCase")
         return None
-    marks = [name for name in OWN_LOOPS if any(mark.name == name for mark in item.iter_markers())]
+    borne = {mark.name for mark in item.iter_markers()}
+    marks = [name for name in OWN_LOOPS if name in borne]
     if len(marks) > 1 and "trio" in marks:
         return Objection(f"it bears the marks {' and '.join(marks)}", "FL806", "Keep one")
     return _wide_loop(item) or _shared_fixture(item)
@@ -105,7 +106,7 @@ def _shared_fixture(item: pytest.Item) -> Objection | None:
             )
         if is_given(item):
             return Objection(
-                f'all examples that Hypothesis draws share its async fixture "{name}", and each run has a loop of its own',
+                f'all examples of Hypothesis's share its async fixture "{name}", and each run has its own loop',
                 "FL808",
                 "Make in the test what the fixture makes",
             )

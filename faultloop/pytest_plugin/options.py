@@ -182,7 +182,7 @@ def read(name: str, value: object, place: str) -> object:
         raise complain(f'{place}: expected {option.expected}, got "{text}"', "FL804") from None
     if name == "jobs" and meant != 1:
         raise complain(
-            f"{place}: a test's fixtures live in one process, so its runs do too. Use pytest-xdist (-n) to spread tests, "
+            f"{place}: a test's fixtures live in one process, so its runs do too. Use pytest-xdist to spread tests, "
             "and --faultloop-split to spread one test",
             "FL807",
         )

@@ -94,7 +94,7 @@ class Performance:
                 stage.no_hurry()
                 raise TimeoutError(f"the {when} of this test did not end within the real time of a run") from None
 
-        call = CallInfo.from_call(phase, when=when, reraise=(Exit,))
+        call: CallInfo[None] = CallInfo.from_call(phase, when=when, reraise=(Exit,))
         error = call.excinfo.value if call.excinfo is not None else None
         if isinstance(error, KeyboardInterrupt) and not self._item.config.getoption("usepdb"):
             raise error
@@ -136,7 +136,7 @@ class Performance:
         return [call.excinfo.value if call.excinfo is not None else AssertionError(str(report.longrepr))]
 
 
-def _say_nothing(excinfo: object, style: object = None) -> str:
+def _say_nothing(*_: object, **__: object) -> str:
     """In the place of what makes an error's text with its source: most of a failing run's time, and nobody reads it."""
     return "not told"
 

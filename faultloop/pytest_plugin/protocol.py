@@ -166,7 +166,7 @@ def _stories(found: Exploration, failures: list[Failure], paths: list[Path], aga
         steps = commands(path, by_name=bool(failure.trace.faults or failure.trace.choices.departures))
         last = ""
         if is_smallest and again.same_digest:
-            last = f"replayed once, with the same digest {failure.trace.digest.removeprefix('sha256:')[:12]}"
+            last = f"replayed once, with the same digest {_short(failure.trace.digest)}"
         elif is_smallest:
             where = f" at step {again.divergence.step}" if again.divergence else ""
             steps, last = [], f"could not reproduce it: replaying took another way{where}"
@@ -209,7 +209,10 @@ def _replayed(item: pytest.Item, performance: Performance, path: Path) -> Result
         return result
     if again.run.status.is_failure and not any(report.failed for report in result.reports):
         result.fail(clean(trace.outcome.message, 500) or trace.outcome.status.value)
-    result.tell(
-        story(again.run.trace, last=f"replayed with the same digest {trace.digest.removeprefix('sha256:')[:12]}")
-    )
+    result.tell(story(again.run.trace, last=f"replayed with the same digest {_short(trace.digest)}"))
     return result
+
+
+def _short(digest: str) -> str:
+    """Enough of a digest to tell two apart by eye."""
+    return digest.removeprefix("sha256:")[:12]

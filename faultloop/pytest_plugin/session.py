@@ -27,9 +27,9 @@ class Session:
         self._config = config
         self._is_for_all = is_on(config)
         self._adopted = 0
-        self.trace = config.getoption("faultloop_trace")
+        self.trace: str = config.getoption("faultloop_trace") or ""
         if self.trace:
-            self._replayed = recorded_test(Path(self.trace), config)
+            self._replayed = recorded_test(Path(self.trace))
             if config.args_source is not pytest.Config.ArgsSource.ARGS:
                 config.args[:] = [os.fspath(config.rootpath / self._replayed.partition("::")[0])]
 
@@ -86,8 +86,8 @@ class Session:
     def _require_some(self, items: Sequence[pytest.Item]) -> None:
         asked = self._config.getoption("faultloop") in ("run", "explore")
         if items and asked and not self._adopted:
-            reasons = sorted({value for item in items for key, value in item.user_properties if key == APART})
-            because = f" ({'; '.join(map(str, reasons))})" if reasons else ""
+            reasons = sorted({str(value) for item in items for key, value in item.user_properties if key == APART})
+            because = f" ({'; '.join(reasons)})" if reasons else ""
             raise complain(f"no async test was selected: nothing would run under faultloop{because}", "FL805")
 
     @pytest.hookimpl(tryfirst=True)
@@ -138,7 +138,7 @@ def _wider_teardown(item: Any, nextitem: pytest.Item | None, result: Result) -> 
     session = item.session
     if session.shouldfail or session.shouldstop:
         nextitem = None
-    call = CallInfo.from_call(
+    call: CallInfo[None] = CallInfo.from_call(
         lambda: session._setupstate.teardown_exact(nextitem),
         when="teardown",
         reraise=(pytest.exit.Exception, KeyboardInterrupt),

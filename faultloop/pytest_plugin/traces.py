@@ -62,7 +62,7 @@ def seed_of(item: pytest.Item, seed: int | None) -> int:
     return zlib.crc32(f"{'' if seed is None else seed} {item.nodeid}".encode())
 
 
-def recorded_test(path: Path, config: pytest.Config) -> str:
+def recorded_test(path: Path) -> str:
     """The node id of the test that a trace was recorded from. Raises UsageError."""
     try:
         found = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
