@@ -24,8 +24,6 @@ from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
 
 FOR_EVER = 1e9
-_FINAL: Any = asyncio.Runner
-"""Final for type checkers, as its private parts may change; there is no other way to keep it from closing the loop."""
 SERVER = "test"
 """What the task is called that makes the calls, where nobody gives it a name."""
 
@@ -193,7 +191,7 @@ class AsyncioStage:
             await self._next
 
 
-class _Runner(_FINAL):  # type: ignore[misc]
+class _Runner(asyncio.Runner):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
     """asyncio's runner on the loop of a run. Closing it ends the run, and leaves the loop to the driver."""
 
     def __init__(self, stage: AsyncioStage) -> None:

@@ -42,10 +42,10 @@ def current_stage() -> Stage | None:
 @contextmanager
 def hosts_on(stage: Stage, *, name: str = "") -> Generator[None]:
     """Let everybody who runs async tests run them on this stage. name: of the task in which anyio runs the test."""
-    replaced: list[tuple[Any, str, Any]] = []
+    replaced: list[tuple[Any, str, object]] = []
 
     def replace(owner: Any, attribute: str, value: object) -> None:
-        replaced.append((owner, attribute, vars(owner)[attribute]))
+        replaced.append((owner, attribute, owner.__dict__[attribute]))
         setattr(owner, attribute, value)
 
     if (anyio_plugin := sys.modules.get("anyio.pytest_plugin")) is not None:

@@ -53,9 +53,8 @@ def driver_of(item: pytest.Item) -> str:
     if item.get_closest_marker("trio") is not None:
         return "trio"
     params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    backend: Any = params.get("anyio_backend", "asyncio")
-    name = backend[0] if type(backend) is tuple and backend else backend
-    return "trio" if name == "trio" else "asyncio"
+    backend: Any = params.get("anyio_backend")
+    return "trio" if backend == "trio" or (type(backend) is tuple and backend[:1] == ("trio",)) else "asyncio"
 
 
 def objection(item: pytest.Item) -> Objection | None:
@@ -106,7 +105,7 @@ def _shared_fixture(item: pytest.Item) -> Objection | None:
             )
         if is_given(item):
             return Objection(
-                f'all examples of Hypothesis's share its async fixture "{name}", and each run has its own loop',
+                f'all of its examples share the async fixture "{name}", and each run has its own loop',
                 "FL808",
                 "Make in the test what the fixture makes",
             )

@@ -84,7 +84,7 @@ class Performance:
         if not item._request:
             item._initrequest()
 
-    def _made(self, when: When, stage: Stage) -> CallInfo[None]:
+    def _made(self, when: When, stage: Stage) -> Any:
         """One phase of the test. What it raises is kept, but for what ends the session."""
 
         def phase() -> None:
@@ -94,7 +94,7 @@ class Performance:
                 stage.no_hurry()
                 raise TimeoutError(f"the {when} of this test did not end within the real time of a run") from None
 
-        call: CallInfo[None] = CallInfo.from_call(phase, when=when, reraise=(Exit,))
+        call: Any = CallInfo.from_call(phase, when=when, reraise=(Exit,))
         error = call.excinfo.value if call.excinfo is not None else None
         if isinstance(error, KeyboardInterrupt) and not self._item.config.getoption("usepdb"):
             raise error
@@ -119,7 +119,7 @@ class Performance:
             case "teardown":
                 item.ihook.pytest_runtest_teardown(item=item, nextitem=item.parent)
 
-    def _errors_of(self, call: CallInfo[None], stage: Stage, *, is_told: bool) -> list[BaseException]:
+    def _errors_of(self, call: Any, stage: Stage, *, is_told: bool) -> list[BaseException]:
         """The error that a phase failed with, if pytest calls it a failure: it may be skipped or expected.
 
         The report is made in any case: plugins learn from it how the test went (tmp_path does).

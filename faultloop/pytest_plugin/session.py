@@ -138,7 +138,7 @@ def _wider_teardown(item: Any, nextitem: pytest.Item | None, result: Result) -> 
     session = item.session
     if session.shouldfail or session.shouldstop:
         nextitem = None
-    call: CallInfo[None] = CallInfo.from_call(
+    call: Any = CallInfo.from_call(
         lambda: session._setupstate.teardown_exact(nextitem),
         when="teardown",
         reraise=(pytest.exit.Exception, KeyboardInterrupt),
