@@ -191,6 +191,11 @@ class AsyncioStage:
             await self._next
 
 
+def new_runner(make_loop: Callable[[], Loop]) -> asyncio.Runner:
+    """asyncio's own runner on a loop of ours, where no run is under way."""
+    return asyncio.Runner(loop_factory=make_loop)
+
+
 class _Runner(asyncio.Runner):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
     """asyncio's runner on the loop of a run. Closing it ends the run, and leaves the loop to the driver."""
 

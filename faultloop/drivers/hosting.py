@@ -7,8 +7,8 @@ the calls is plain code, and no step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn, Protocol
 
 from faultloop.errors import Deadlock, Livelock, OverLimit, TargetError
@@ -68,3 +68,22 @@ class Hosted:
 
     def __call__(self) -> NoReturn:
         raise TargetError("this scenario is a whole test with its fixtures: it is performed, not awaited")
+
+
+_stages: list[Stage] = []
+"""The stages being performed on, the innermost last."""
+
+
+def current_stage() -> Stage | None:
+    """The stage of the performance that is under way, if there is one."""
+    return _stages[-1] if _stages else None
+
+
+@contextmanager
+def performing_on(stage: Stage) -> Generator[None]:
+    """Within, this is the current stage."""
+    _stages.append(stage)
+    try:
+        yield
+    finally:
+        _stages.pop()

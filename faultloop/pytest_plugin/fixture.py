@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faultloop.pytest_plugin.hosts import current_stage
+from faultloop.drivers.hosting import current_stage
 
 if TYPE_CHECKING:
     from faultloop.model.places import Place

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from faultloop.drivers.hosting import Stage
+from faultloop.drivers.hosting import Stage, current_stage, performing_on
 from faultloop.errors import FaultloopError
 from faultloop.pytest_plugin.items import is_unittest
 
@@ -28,15 +28,6 @@ class OtherDriver(FaultloopError):
     def __init__(self, name: str) -> None:
         super().__init__(f"this test is run by anyio on {name}")
         self.name = name
-
-
-_stages: list[Stage] = []
-"""The stages being performed on, the innermost last."""
-
-
-def current_stage() -> Stage | None:
-    """The stage of the test that is being performed."""
-    return _stages[-1] if _stages else None
 
 
 @contextmanager
@@ -56,11 +47,10 @@ def hosts_on(stage: Stage, *, name: str = "") -> Generator[None]:
         case: Any = unittest.IsolatedAsyncioTestCase
         replace(case, "_setupAsyncioRunner", _unittest_setup(stage))
         replace(case, "_callTestMethod", _unittest_test(stage, case._callTestMethod))
-    _stages.append(stage)
     try:
-        yield
+        with performing_on(stage):
+            yield
     finally:
-        _stages.pop()
         for owner, attribute, value in reversed(replaced):
             setattr(owner, attribute, value)
 

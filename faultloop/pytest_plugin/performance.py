@@ -94,7 +94,7 @@ class Performance:
                 stage.no_hurry()
                 raise TimeoutError(f"the {when} of this test did not end within the real time of a run") from None
 
-        call: Any = CallInfo.from_call(phase, when=when, reraise=(Exit,))
+        call = cast(Any, CallInfo).from_call(phase, when=when, reraise=(Exit,))
         error = call.excinfo.value if call.excinfo is not None else None
         if isinstance(error, KeyboardInterrupt) and not self._item.config.getoption("usepdb"):
             raise error

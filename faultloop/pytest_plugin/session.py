@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -138,7 +138,7 @@ def _wider_teardown(item: Any, nextitem: pytest.Item | None, result: Result) -> 
     session = item.session
     if session.shouldfail or session.shouldstop:
         nextitem = None
-    call: Any = CallInfo.from_call(
+    call = cast(Any, CallInfo).from_call(
         lambda: session._setupstate.teardown_exact(nextitem),
         when="teardown",
         reraise=(pytest.exit.Exception, KeyboardInterrupt),
