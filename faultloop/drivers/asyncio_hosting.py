@@ -10,15 +10,15 @@ import asyncio
 import time
 from asyncio import events, runners
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 from faultloop.drivers.alarm import OutOfTime, put_off
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_teardown import VIRTUAL_SECONDS, WALL_SECONDS
-from faultloop.drivers.asyncio_trace import Wait
-from faultloop.drivers.hosting import Halted
+from faultloop.drivers.asyncio_trace import Tracer
+from faultloop.drivers.hosting import Halted, Window
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
@@ -44,7 +44,13 @@ class AsyncioStage:
 
     driver = "asyncio"
 
-    def __init__(self, loop: Loop, judge: Callable[[Halted | None], None], out_of_time: Callable[[], Halted]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        judge: Callable[[Halted | None], None],
+        out_of_time: Callable[[], Halted],
+        tracer: Tracer | None = None,
+    ) -> None:
         self.loop = loop
         self.is_over = False
         self._judge = judge
@@ -53,8 +59,8 @@ class AsyncioStage:
         self._server: Any = None
         self._next: Any = None
         self._call: _Call | None = None
-        self._idle: set[int] = set()
-        self._began = self._ended = 0
+        self._tracer = tracer
+        self.window = Window(tracer.nodes if tracer is not None else ())
         self._spin = loop.run_forever
         cast(Any, loop).run_forever = self._stretch
 
@@ -73,7 +79,11 @@ class AsyncioStage:
             self._server = loop.create_task(self._serve(), name=name or SERVER)
         elif self._next is not None and not self._next.done():
             self._next.set_result(None)
-        loop.run_until_complete(call.done)
+        try:
+            loop.run_until_complete(call.done)
+        except (Deadlock, Livelock, OverLimit):
+            self._break_off(call)
+            raise
         if call.error is not None:
             raise call.error
         return call.value
@@ -81,11 +91,11 @@ class AsyncioStage:
     @contextmanager
     def testing(self) -> Generator[None]:
         """See `hosting.Stage.testing`."""
-        self._began, self._ended = self.loop.step, 0
+        self.window.open(self.loop.step, is_within_step=self.is_running, host=self._host())
         try:
             yield
         finally:
-            self._ended = self.loop.step
+            self.window.ended = self.loop.step
 
     def new_runner(self, *, debug: bool | None = None, loop_factory: object = None) -> Any:
         """See `hosting.Stage.new_runner`."""
@@ -115,10 +125,6 @@ class AsyncioStage:
         self._is_taken = True
         return self.loop
 
-    def is_victim(self, wait: Wait) -> bool:
-        """Whether a wait was the test's, and so may be struck."""
-        return self._began < wait.parked <= self._ended and wait.parked not in self._idle
-
     def end(self) -> None:
         """The performance is over: judge it, if that has not been done."""
         if self.is_over:
@@ -137,6 +143,17 @@ class AsyncioStage:
         """Refer to nothing any more, so that the loop goes when it is let go."""
         self.__dict__.pop("_spin", None)
         cast(Any, self.loop).__dict__.pop("run_forever", None)
+
+    def _break_off(self, call: _Call) -> None:
+        """End a call that the run was halted in, so that fixtures can be taken down in its task."""
+        self._server.cancel()
+        with suppress(Deadlock, Livelock, OverLimit, RuntimeError):
+            self.loop.run_until_complete(call.done)
+
+    def _host(self) -> int:
+        """The index of the task that a test now begins in, if there is one already."""
+        task = asyncio.current_task(self.loop) if self.is_running else self._server
+        return self._tracer.node_of(task).index if self._tracer is not None and task is not None else -1
 
     def _over(self, halted: Halted | None) -> None:
         if not self.is_over:
@@ -187,7 +204,7 @@ class AsyncioStage:
             self._next = self.loop.create_future()
             call.done.set_result(None)
             del call
-            self._idle.add(self.loop.step)
+            self.window.idle.add(self.loop.step)
             await self._next
 
 

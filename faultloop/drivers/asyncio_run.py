@@ -298,14 +298,14 @@ def _host(loop: Loop, scenario: Hosted, facts: Facts, tracer: Tracer | None, sit
         if tracer is not None:
             tracer.stop()
 
-    stage = AsyncioStage(loop, judge, lambda: _out_of_time(loop))
+    stage = AsyncioStage(loop, judge, lambda: _out_of_time(loop), tracer)
     try:
         error = scenario.perform(stage)
         stage.end()
         if facts.halted is None and error is not None:
             facts.error, facts.error_place = error, raised_at(error, sites) if sites is not None else ""
         if tracer is not None and tracer.waits is not None:
-            tracer.waits = [wait for wait in tracer.waits if stage.is_victim(wait)]
+            tracer.waits = stage.window.keep(tracer.waits)
     finally:
         stage.let_go()
 

@@ -162,13 +162,13 @@ def _host(
         if tracer is not None:
             tracer.stop()
 
-    stage = TrioStage(host, instruments, judge, is_late, lambda: _out_of_time(host))
+    stage = TrioStage(host, instruments, judge, is_late, lambda: _out_of_time(host), tracer)
     error = scenario.perform(stage)
     stage.end()
     if facts.halted is None and error is not None:
         facts.error, facts.error_place = error, raised_at(error, sites) if sites is not None else ""
     if tracer is not None and tracer.waits is not None:
-        tracer.waits = [wait for wait in tracer.waits if stage.is_victim(wait)]
+        tracer.waits = stage.window.keep(tracer.waits)
 
 
 def _out_of_time(host: Host) -> OverLimit:

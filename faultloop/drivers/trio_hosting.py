@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -11,9 +12,11 @@ import trio
 
 from faultloop.drivers.alarm import put_off
 from faultloop.drivers.asyncio_hosting import FOR_EVER, SERVER
-from faultloop.drivers.asyncio_trace import Wait
-from faultloop.drivers.hosting import Halted
+from faultloop.drivers.asyncio_teardown import VIRTUAL_SECONDS, WALL_SECONDS
+from faultloop.drivers.hosting import Halted, Window
+from faultloop.drivers.trio_faults import cancel
 from faultloop.drivers.trio_host import Host
+from faultloop.drivers.trio_trace import Tracer
 from faultloop.errors import Deadlock, Livelock, OverLimit, UsageError
 from faultloop.model.faults import NANOSECONDS
 
@@ -43,6 +46,7 @@ class TrioStage:
         judge: Callable[[Halted | None], None],
         is_late: Callable[[], bool],
         out_of_time: Callable[[], Halted],
+        tracer: Tracer | None = None,
     ) -> None:
         self.is_running = False
         self.is_over = False
@@ -53,8 +57,8 @@ class TrioStage:
         self._out_of_time = out_of_time
         self._call: _Call | None = None
         self._is_testing = self._is_started = self._is_idle = False
-        self._idle: set[int] = set()
-        self._began = self._ended = 0
+        self._tracer = tracer
+        self.window = Window(tracer.nodes if tracer is not None else ())
 
     # For who performs
 
@@ -67,7 +71,11 @@ class TrioStage:
             serving.__qualname__ = name or SERVER  # which the task is named after
             self._host.start(serving, self._instruments)
         self._wake()
-        self._run_until(lambda: call.is_done)
+        try:
+            self._run_until(lambda: call.is_done)
+        except (Deadlock, Livelock, OverLimit):
+            self._break_off(call)
+            raise
         if call.error is not None:
             raise call.error
         if not call.is_done:
@@ -77,11 +85,12 @@ class TrioStage:
     @contextmanager
     def testing(self) -> Generator[None]:
         """See `hosting.Stage.testing`."""
-        self._began, self._ended, self._is_testing = self._host.step, 0, True
+        self.window.open(self._host.step, is_within_step=self.is_running, host=self._runs_test())
+        self._is_testing = not self.is_running
         try:
             yield
         finally:
-            self._ended, self._is_testing = self._host.step, False
+            self.window.ended, self._is_testing = self._host.step, False
 
     def new_runner(self, *, debug: bool | None = None, loop_factory: object = None) -> NoReturn:
         """There is no runner of asyncio's on trio."""
@@ -104,10 +113,6 @@ class TrioStage:
 
     # For the driver
 
-    def is_victim(self, wait: Wait) -> bool:
-        """Whether a wait was the test's, and so may be struck."""
-        return self._began < wait.parked <= self._ended and wait.parked not in self._idle
-
     def end(self) -> None:
         """The performance is over: judge it, if that has not been done."""
         if self.is_over:
@@ -121,10 +126,29 @@ class TrioStage:
                 return  # judged by that
         self._over(None)
 
+    def _runs_test(self) -> int:
+        """The index of the task that a test now begins in, if there is one already."""
+        if self._tracer is None or not self._is_started:
+            return -1
+        task = trio.lowlevel.current_task() if self.is_running else self._host.runner.main_task
+        return self._tracer.ordinal_of(task) - 1
+
     def _over(self, halted: Halted | None) -> None:
         if not self.is_over:
             self.is_over = True
             self._judge(halted)
+
+    def _break_off(self, call: _Call) -> None:
+        """End a test that the run was halted in, so that fixtures can be taken down in its task."""
+        host, limits = self._host, self._host.limits
+        put_off(WALL_SECONDS)
+        host.wall_end = time.perf_counter() + WALL_SECONDS
+        host.virtual_end = host.now + round(VIRTUAL_SECONDS * NANOSECONDS)
+        step_end = host.step + limits.teardown_steps
+        if host.main_scope is not None:
+            cancel(host.main_scope)
+            with suppress(Deadlock, Livelock, OverLimit):
+                self._run_until(lambda: call.is_done or host.step > step_end)
 
     def _wake(self) -> None:
         if self._is_idle:
@@ -165,7 +189,7 @@ class TrioStage:
             call.is_done = True
             del call
             self._is_idle = True
-            self._idle.add(self._host.step)
+            self.window.idle.add(self._host.step)
             await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.SUCCEEDED)
 
     async def _made(self, call: _Call) -> None:

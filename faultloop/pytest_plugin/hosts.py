@@ -6,6 +6,7 @@ tests they take, how fixtures come to the test, what they call a failure.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import unittest
@@ -41,6 +42,9 @@ def hosts_on(stage: Stage, *, name: str = "") -> Generator[None]:
 
     if (anyio_plugin := sys.modules.get("anyio.pytest_plugin")) is not None:
         replace(anyio_plugin, "get_async_backend", _anyio_backends(stage, name))
+    if stage.driver == "trio" and (trio_plugin := sys.modules.get("pytest_trio.plugin")) is not None:
+        replace(trio_plugin.TrioFixture, "__init__", _trio_fixture_init(trio_plugin.TrioFixture.__init__))
+        replace(trio_plugin.TrioFixture, "register_and_collect_dependencies", _trio_fixtures_of)
     if stage.driver == "asyncio":
         if (asyncio_plugin := sys.modules.get("pytest_asyncio.plugin")) is not None:
             replace(asyncio_plugin, "Runner", stage.new_runner)
@@ -57,12 +61,27 @@ def hosts_on(stage: Stage, *, name: str = "") -> Generator[None]:
 
 @contextmanager
 def testing(item: pytest.Item, stage: Stage) -> Generator[None]:
-    """While pytest calls the test: here faults may strike. unittest says itself when the test begins."""
+    """While pytest calls the test: here faults may strike.
+
+    unittest and pytest-trio set fixtures up within the call: there it is the test's own function that says when.
+    """
     if is_unittest(item):
+        yield
+    elif item.get_closest_marker("trio") is not None:
+        item.obj = _marking(item.obj, stage)  # type: ignore[attr-defined]
         yield
     else:
         with stage.testing():
             yield
+
+
+def _marking(function: Callable[..., Any], stage: Stage) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def test(*args: Any, **kwargs: Any) -> Any:
+        with stage.testing():
+            return await function(*args, **kwargs)
+
+    return test
 
 
 # anyio
@@ -137,6 +156,33 @@ def _unittest_test(stage: Stage, original: Callable[..., Any]) -> Callable[..., 
 
 
 # pytest-trio
+
+
+class _InOrder(dict[Any, None]):
+    """In the place of a set: it keeps the order in which things were added."""
+
+    def add(self, thing: object) -> None:
+        self[thing] = None
+
+
+def _trio_fixture_init(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def init(fixture: Any, *args: Any, **kwargs: Any) -> None:
+        original(fixture, *args, **kwargs)
+        fixture.user_done_events = _InOrder()
+
+    return init
+
+
+def _trio_fixtures_of(fixture: Any) -> _InOrder:
+    """As TrioFixture.register_and_collect_dependencies, whose set starts tasks by order of memory addresses."""
+    found = _InOrder()
+    found.add(fixture)
+    for value in fixture._pytest_kwargs.values():
+        if isinstance(value, type(fixture)):
+            value.user_done_events.add(fixture._teardown_done)
+            found.update(_trio_fixtures_of(value))
+    return found
 
 
 def run_on_trio(function: Callable[..., Any], *args: Any, **how: Any) -> Any:
