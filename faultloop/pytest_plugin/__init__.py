@@ -64,15 +64,16 @@ def _start(config: pytest.Config) -> Any:
     return manager.get_plugin(SESSION)
 
 
-@pytest.hookimpl(hookwrapper=True, trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, Any, None]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, Any, Any]:
     """Take over the tests that are marked, or all async ones, once the other plugins are done with them."""
-    outcome = yield
-    outcome.get_result()
-    if config.getoption("faultloop") == "off":
-        return
-    if config.pluginmanager.has_plugin(SESSION) or any(item.get_closest_marker("faultloop") for item in items):
+    result = yield
+    is_off = config.getoption("faultloop") == "off"
+    if not is_off and (
+        config.pluginmanager.has_plugin(SESSION) or any(item.get_closest_marker("faultloop") for item in items)
+    ):
         _start(config).adopt(items)
+    return result
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 MODES = ("off", "run", "explore")
 Mode = Literal["run", "explore", "replay"]
 ORDERS = ("fifo", "batch", "any")
+THREADS = ("inline", "real", "paced")
 RUNS, SECONDS = 2_000, 10.0
 """What one test's exploration may spend, unless it is said otherwise."""
 
@@ -23,7 +24,9 @@ RUNS, SECONDS = 2_000, 10.0
 class Ask:
     """What one test is to be run with.
 
-    order: None is the usual.   seed: None derives it from the test's name.   directory: where traces go.
+    order: None is the usual.   seed: None derives it from the test's name.   threads: how their work is done; empty is
+    `paced` for the calm run, whose verdict must be that of plain pytest, and `inline` for the search.
+    directory: where traces go.
     """
 
     mode: Mode = "run"
@@ -36,6 +39,7 @@ class Ask:
     tasks: str = "*"
     where: str = "*"
     observe: tuple[str, ...] = ()
+    threads: str = ""
     directory: str = ""
     split: int = 1
     jobs: int = 1
@@ -80,6 +84,12 @@ def _order(text: str) -> str:
     return text
 
 
+def _threads(text: str) -> str:
+    if text not in THREADS:
+        raise ValueError(text)
+    return text
+
+
 def _listed(text: str) -> tuple[str, ...]:
     """`none` is none at all."""
     names = tuple(part.strip() for part in text.split(",") if part.strip())
@@ -106,6 +116,7 @@ OPTIONS = (
     Option("tasks", "tasks", "GLOB", "only at awaits of these tasks", str, "a pattern"),
     Option("at", "where", "GLOB", "only at these awaits", str, "a pattern"),
     Option("observe", "observe", "LIST", "modules whose state is watched", _listed, "modules"),
+    Option("threads", "threads", "MODE", "how work for threads is done", _threads, "inline, real or paced", False),
     Option("dir", "directory", "DIR", "where traces go (.faultloop beside the root)", str, "a folder", False),
     Option(
         "split", "split", "K", "make K tests of each, with seeds of their own, for xdist", _count, "a number from 1"

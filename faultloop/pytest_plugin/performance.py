@@ -57,6 +57,8 @@ class Performance:
                 call = self._made("teardown", stage)
                 errors += self._errors_of(call, stage, is_told=is_told)
         finally:
+            for name in _TELLERS:
+                item.__dict__.pop(name, None)
             item._request = False
             item.funcargs = None
         for error in errors:
@@ -77,10 +79,8 @@ class Performance:
             item._obj = None
         else:
             item.obj = self._function  # pytest-trio leaves its own in this place
-        for name in ("repr_failure", "_repr_failure_py"):
-            item.__dict__.pop(name, None)
-            if not is_told:
-                item.__dict__[name] = _say_nothing
+        if not is_told:
+            item.__dict__.update(dict.fromkeys(_TELLERS, _say_nothing))
         if not item._request:
             item._initrequest()
 
@@ -134,6 +134,9 @@ class Performance:
         if not report.failed:
             return []
         return [call.excinfo.value if call.excinfo is not None else AssertionError(str(report.longrepr))]
+
+
+_TELLERS = ("repr_failure", "_repr_failure_py")
 
 
 def _say_nothing(*_: object, **__: object) -> str:

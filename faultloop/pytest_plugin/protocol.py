@@ -15,6 +15,7 @@ import pytest
 
 from faultloop.errors import FaultloopError
 from faultloop.model.faults import NANOSECONDS
+from faultloop.model.limits import Limits
 from faultloop.pytest_plugin import SUMMARY, TRACE
 from faultloop.pytest_plugin.hosts import OtherDriver
 from faultloop.pytest_plugin.items import driver_of, is_given
@@ -31,7 +32,7 @@ from faultloop.search.run import Run, run
 from faultloop.search.tracefile import load_trace
 
 if TYPE_CHECKING:
-    from faultloop.model.trace import Order
+    from faultloop.model.trace import Order, Threads
     from faultloop.search.findings import Exploration, Failure
 
 STORIES_SHOWN_MAX = 3
@@ -71,6 +72,7 @@ def _calm_run(item: pytest.Item, ask: Ask, performance: Performance) -> tuple[Ru
             seed=ask.seed if is_drawn else None,
             order=cast("Order", ask.order or "batch") if is_drawn else "fifo",
             driver=driver,
+            threads=cast("Threads", ask.threads or ("paced" if driver == "asyncio" else "real")),
             target=item.nodeid,
         )
         return made, driver
@@ -127,6 +129,8 @@ def _search(item: pytest.Item, ask: Ask, performance: Performance, driver: str) 
         observe=ask.observe,
         first=item.config.getoption("maxfail") == 1,
         driver=driver,
+        threads=cast("Threads", ask.threads or "inline"),
+        limits=Limits(wall_seconds=max(ask.time, 1.0)),
         target=item.nodeid,
     )
 

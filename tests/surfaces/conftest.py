@@ -2,7 +2,6 @@
 
 import importlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +52,7 @@ class Suite:
     def run(self, *arguments: str, **outcomes: int) -> str:
         """Run pytest; the counts of outcomes must be these. Returns what it printed."""
         result = self.pytester.runpytest_inprocess(*arguments)
-        assert result.parseoutcomes() == outcomes or not outcomes, result.stdout.str()
+        assert not outcomes or result.parseoutcomes() == outcomes, result.stdout.str()
         return result.stdout.str() + result.stderr.str()
 
     @property
@@ -63,11 +62,11 @@ class Suite:
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
     """An empty project."""
     (pytester.path / "pytest.ini").write_text(INI, encoding="utf-8")
     monkeypatch.setenv("PYTHONHASHSEED", "0")
-    yield Suite(pytester)
+    return Suite(pytester)
 
 
 def command_line(*arguments: str) -> int:

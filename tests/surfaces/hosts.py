@@ -1,4 +1,4 @@
-"""The same tests for everybody who runs async tests: a sound one, a leaking one, one that fails by itself, one that hangs.
+"""The same tests for everybody who runs async tests: one is sound, one leaks, one fails, one hangs.
 
 `leaks` passes calmly. Cancelled at its only await it lets the cancellation through and leaves something taken behind.
 """
