@@ -61,6 +61,7 @@ class AsyncioStage:
         self._call: _Call | None = None
         self._tracer = tracer
         self.window = Window(tracer.nodes if tracer is not None else ())
+        loop.logs_complaints = True  # a test may ask for what asyncio says
         self._spin = loop.run_forever
         cast(Any, loop).run_forever = self._stretch
 
