@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from faultloop.checks.standard import Checks
+from faultloop.checks.standard import Checks, judge
+from faultloop.deciders.uniform import Uniform
+from faultloop.drivers.driver import driver_named
 from faultloop.errors import FaultloopError
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
+from faultloop.model.outcome import Outcome, Status
 from faultloop.pytest_plugin import SUMMARY, TRACE
 from faultloop.pytest_plugin.hosts import OtherDriver
 from faultloop.pytest_plugin.items import driver_of, is_given
@@ -27,9 +31,10 @@ from faultloop.pytest_plugin.traces import commands, keep_traces, seed_of, shown
 from faultloop.report.failure import needs_line
 from faultloop.report.story import story
 from faultloop.report.words import clean
+from faultloop.search.conditions import Conditions
 from faultloop.search.explore import INTERRUPTED, explore
 from faultloop.search.replay import Replay, replay
-from faultloop.search.run import Run, run
+from faultloop.search.run import run
 from faultloop.search.tracefile import load_trace
 
 if TYPE_CHECKING:
@@ -63,20 +68,34 @@ def carry_out(item: pytest.Item, ask: Ask, *, trace: str = "") -> Result:
     return result
 
 
-def _calm_run(item: pytest.Item, ask: Ask, performance: Performance) -> tuple[Run, str]:
-    """The run that decides whether there is anything to search, and the driver it was on."""
+@dataclass(frozen=True, slots=True)
+class _Calm:
+    """The run that decides whether there is anything to search."""
 
-    def on(driver: str) -> tuple[Run, str]:
+    outcome: Outcome
+    now: int
+    driver: str
+
+    @property
+    def time(self) -> str:
+        """How long it took, in virtual time."""
+        return f"{self.now / NANOSECONDS:.3f} s virtual"
+
+
+def _calm_run(item: pytest.Item, ask: Ask, performance: Performance) -> _Calm:
+    """Run a test as plain pytest does, but in virtual time.
+
+    Not recorded: a recording keeps every task, and tests look at what is left in memory. With a seed one order is drawn.
+    """
+
+    def on(driver: str) -> _Calm:
+        threads = cast("Threads", ask.threads or ("paced" if driver == "asyncio" else "real"))
+        under = Conditions.of(threads=threads, seed=ask.seed, driver=driver)
         is_drawn = ask.mode == "run" and ask.seed is not None
-        made = run(
-            performance.told(),
-            seed=ask.seed if is_drawn else None,
-            order=cast("Order", ask.order or "batch") if is_drawn else "fifo",
-            driver=driver,
-            threads=cast("Threads", ask.threads or ("paced" if driver == "asyncio" else "real")),
-            target=item.nodeid,
-        )
-        return made, driver
+        order = cast("Order", ask.order or "batch") if is_drawn else "fifo"
+        choose = Uniform(ask.seed or 0).choose if is_drawn else None
+        facts = driver_named(driver).execute(performance.told(), under.settings(order, choose))
+        return _Calm(judge(facts, under.checks), facts.now, driver)
 
     try:
         return on(driver_of(item))
@@ -86,19 +105,19 @@ def _calm_run(item: pytest.Item, ask: Ask, performance: Performance) -> tuple[Ru
 
 def _found(item: pytest.Item, ask: Ask, performance: Performance) -> Result:
     began = time.perf_counter()
-    calm, driver = _calm_run(item, ask, performance)
+    calm = _calm_run(item, ask, performance)
     result = Result(performance.reports)
     if not result.is_plain_pass:
-        _tell_calm_failure(result, calm, explores=ask.mode == "explore")
+        _tell_calm_failure(item, result, calm, explores=ask.mode == "explore")
         return result
     # What a calm run comes to already is not the work of any fault: the test passes, and this no longer counts.
-    noted = f", noted: {clean(calm.trace.outcome.message, 200)}" if calm.status.is_failure else ""
+    noted = f", noted: {clean(calm.outcome.message, 200)}" if calm.outcome.status.is_failure else ""
     if ask.mode != "explore":
-        result.carry(SUMMARY, f"{_virtual(calm)} virtual{noted}")
+        result.carry(SUMMARY, calm.time + noted)
         return result
     checks = Checks(unretrieved="note") if noted else Checks()
     with quietly(item.config):
-        found = _search(item, ask, performance, driver, checks)
+        found = _search(item, ask, performance, calm.driver, checks)
     if found.reason == INTERRUPTED:
         raise KeyboardInterrupt
     if found.failures:
@@ -107,10 +126,11 @@ def _found(item: pytest.Item, ask: Ask, performance: Performance) -> Result:
     return result
 
 
-def _tell_calm_failure(result: Result, calm: Run, *, explores: bool) -> None:
+def _tell_calm_failure(item: pytest.Item, result: Result, calm: _Calm, *, explores: bool) -> None:
     """Say what plain pytest does not: who waits for whom, and that nothing was searched."""
-    if calm.trace.outcome.waiting:
-        result.tell(story(calm.trace))
+    if calm.outcome.status in (Status.DEADLOCKED, Status.LIVELOCKED):
+        with quietly(item.config):
+            result.tell(story(run(Performance(item).untold(), driver=calm.driver, target=item.nodeid).trace))
     elif explores and any(report.failed for report in result.reports):
         result.tell("It fails without any fault, so nothing was explored.")
 
@@ -141,11 +161,7 @@ def _summary_of(found: Exploration, seconds: float) -> str:
     """What was tried, behind the word PASSED."""
     if found.status == "inconclusive":
         return f"cannot tell: {clean(found.reason, 200)}"
-    return f"{found.points} awaits, {found.runs} runs, {_virtual(found.calm)} virtual, {seconds:.2f} s"
-
-
-def _virtual(made: Run) -> str:
-    return f"{made.trace.stats.virtual_ns / NANOSECONDS:.3f} s"
+    return f"{found.points} awaits, {found.runs} runs, {found.calm.virtual_time:.3f} s virtual, {seconds:.2f} s"
 
 
 def _told(item: pytest.Item, ask: Ask, found: Exploration, performance: Performance) -> Result:
