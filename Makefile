@@ -17,10 +17,10 @@ STAMP := $(VENV)/.synced-$(EXTRAS)-$(subst /,_,$(PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sync demo test check test-fm1 test-fm1-fix docs bench clean
+.PHONY: help sync demo test test-browser check docs bench clean
 
 help:  ## print the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub("%", "N", $$1); printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 sync: $(STAMP)  ## make .venv and install everything for development
 
@@ -37,6 +37,9 @@ demo: $(STAMP)  ## find a failure in a broken queue, replay it, show the guarded
 test: $(STAMP)  ## run all tests
 	$(PY) -m pytest $(ARGS)
 
+test-browser: $(STAMP)  ## open pages in Chromium, which must be there (Debian: apt-get install chromium)
+	$(PY) -m pytest -m browser tests/browser $(ARGS)
+
 check: $(STAMP)  ## format, lint, types, the rules of the house, generated docs
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
@@ -45,11 +48,11 @@ check: $(STAMP)  ## format, lint, types, the rules of the house, generated docs
 	$(PY) -m pytest tests/tidy
 	$(PY) docs/generate.py --check
 
-test-fm1: $(STAMP)  ## reproduce FM_001: retry duplication, double execution
-	$(PY) -m pytest tests/failure_modes/test_repro_fm001.py $(ARGS)
+test-fm%-fix: $(STAMP)  ## prove that the guardrail of a failure mode holds and that recovery restores the invariant
+	$(PY) -m pytest $(foreach proof,prevent recover,tests/failure_modes/test_$(proof)_$(shell printf 'fm%03d' '$*').py) $(ARGS)
 
-test-fm1-fix: $(STAMP)  ## prove that the guardrail of FM_001 holds and that recovery restores the invariant
-	$(PY) -m pytest tests/failure_modes/test_prevent_fm001.py tests/failure_modes/test_recover_fm001.py $(ARGS)
+test-fm%: $(STAMP)  ## reproduce a failure mode, FM_001 with test-fm1
+	$(PY) -m pytest tests/failure_modes/test_repro_$(shell printf 'fm%03d' '$*').py $(ARGS)
 
 docs: $(STAMP)  ## write the generated docs again
 	$(PY) docs/generate.py

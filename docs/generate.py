@@ -8,12 +8,15 @@ It derives the index of failure modes from `failure_modes/FM_*/spec.md`, and the
 """
 
 import argparse
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from failure_modes.catalogue import PROOFS, Bundle, CatalogueError, bundles  # noqa: E402
+
 INDEX = Path("docs/failure_mode_index.md")
 SCHEMA = Path("faultloop/model/trace.schema.json")
 
@@ -21,10 +24,11 @@ INDEX_HEAD = """\
 # Index of failure modes
 
 Generated from `failure_modes/FM_*/spec.md` by `make docs`.
-How a bundle is built: [the methodology](03_failure_modes.md).
+How a bundle is built: [the methodology](03_failure_modes.md). «Found within»: by a bare `explore` of the broken
+variant, which is told nothing but its name.
 
-| failure mode | violated invariant | guardrail | proof |
-| --- | --- | --- | --- |
+| failure mode | violated invariant | guardrail | found within, runs | proof |
+| --- | --- | --- | ---: | --- |
 """
 
 
@@ -34,41 +38,30 @@ class Missing(Exception):
 
 def index(root: Path) -> str:
     """The table of all failure modes, by number."""
-    specs = sorted(root.glob("failure_modes/FM_*/spec.md"))
-    if not specs:
-        raise Missing("failure_modes/FM_*/spec.md: there is none")
-    return INDEX_HEAD + "".join(row(root, spec) for spec in specs)
-
-
-def row(root: Path, spec: Path) -> str:
-    """One line of the index, with the first sentences of what the spec says."""
-    text = spec.read_text(encoding="utf-8")
-    place = spec.relative_to(root)
-    title = re.search(r"^# (.+)$", text, flags=re.MULTILINE)
-    if not title:
-        raise Missing(f"{place}: has no title")
-    number = place.parts[1][3:6]
-    proofs = [f"tests/failure_modes/test_{proof}_fm{number}.py" for proof in ("repro", "prevent", "recover")]
-    for proof in proofs:
-        if not (root / proof).is_file():
-            raise Missing(f"{proof}: {place} has no such proof")
-    cells = [
-        f"[{title.group(1)}](../{place.as_posix()})",
-        first_sentence(text, "invariant", place),
-        first_sentence(text, "guardrail", place),
-        " · ".join(f"[{proof.split('_')[2]}](../{proof})" for proof in proofs),
-    ]
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
-
-
-def first_sentence(text: str, section: str, place: Path) -> str:
-    """The first sentence below the heading that contains `section`."""
-    found = re.search(
-        rf"^## [^\n]*{section}[^\n]*\n+(?!#)(\S[^\n]*(?:\n\S[^\n]*)*)", text, re.MULTILINE | re.IGNORECASE
-    )
+    found = bundles(root / "failure_modes")
     if not found:
-        raise Missing(f"{place}: has no section «{section}», or an empty one")
-    return re.split(r"(?<=[.!?])\s", " ".join(found.group(1).split()), maxsplit=1)[0]
+        raise Missing("failure_modes/FM_*: there is none")
+    return INDEX_HEAD + "".join(row(root, bundle) for bundle in found)
+
+
+def row(root: Path, bundle: Bundle) -> str:
+    """One line of the index, with the first sentences of what the spec says."""
+    try:
+        spec = bundle.spec()
+        proofs = [f"tests/failure_modes/test_{proof}_fm{bundle.number}.py" for proof in PROOFS]
+        for proof in proofs:
+            if not (root / proof).is_file():
+                raise Missing(f"{proof}: {bundle.name} has no such proof")
+        cells = [
+            f"[{spec.title}](../failure_modes/{bundle.folder.name}/spec.md)",
+            spec.first_sentence("invariant"),
+            spec.first_sentence("guardrail"),
+            f"{spec.runs_max}",
+            " · ".join(f"[{proof.split('_')[2]}](../{proof})" for proof in proofs),
+        ]
+    except CatalogueError as error:
+        raise Missing(str(error)) from error
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
 
 
 def schema(root: Path) -> str:

@@ -16,7 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -38,23 +38,25 @@ class Charge:
     is_refunded: bool = False
 
 
+@dataclass(slots=True)
 class Bank:
-    """A service outside the queue's database: it books a request when it arrives, and then the reply travels back."""
+    """A service outside the queue's database: it books a request when it arrives, and then the reply travels back.
 
-    def __init__(self) -> None:
-        """Open the book."""
-        self.book: list[Charge] = []
-        self._receipts: dict[str, str] = {}
+    receipts: by the idempotency key they were given for.
+    """
+
+    book: list[Charge] = field(default_factory=list)
+    receipts: dict[str, str] = field(default_factory=dict)
 
     async def charge(self, order: int, *, key: str | None = None) -> str:
         """Book a charge and return its receipt. Under a key seen before, return that receipt and book nothing."""
         await anyio.sleep(0.02)  # the request travels
-        receipt = self._receipts.get(key) if key is not None else None
+        receipt = self.receipts.get(key) if key is not None else None
         if receipt is None:
             receipt = f"receipt-{len(self.book) + 1}"
             self.book.append(Charge(order, receipt))
             if key is not None:
-                self._receipts[key] = receipt
+                self.receipts[key] = receipt
         await anyio.sleep(0.03)  # the reply travels: cancelled here, the charge is booked and the caller does not know
         return receipt
 
@@ -85,16 +87,21 @@ async def pay_once(bank: Bank, order: int, ctx: Context) -> str:
 
 async def broken() -> None:
     """Orders are paid by the handler that hopes."""
-    bank = Bank()
-    await work(bank, pay_and_hope)
-    assert_paid_once(bank)
+    assert_holds(await damaged())
 
 
 async def guarded() -> None:
     """Orders are paid by the handler that keeps a ledger."""
     bank = Bank()
     await work(bank, pay_once)
-    assert_paid_once(bank)
+    assert_holds(bank)
+
+
+async def damaged() -> Bank:
+    """What `broken` leaves behind: the bank's book."""
+    bank = Bank()
+    await work(bank, pay_and_hope)
+    return bank
 
 
 async def work(bank: Bank, handler: Handler) -> None:
@@ -124,7 +131,7 @@ def duplicates(bank: Bank) -> dict[int, int]:
     return {order: charged[order] for order in ORDERS if charged[order] != 1}
 
 
-def assert_paid_once(bank: Bank) -> None:
+def assert_holds(bank: Bank) -> None:
     """The invariant."""
     wrong = duplicates(bank)
     assert not wrong, "every order is charged exactly once: " + ", ".join(
@@ -132,7 +139,7 @@ def assert_paid_once(bank: Bank) -> None:
     )
 
 
-async def reconcile(bank: Bank) -> None:
+async def repair(bank: Bank) -> None:
     """The recovery: refund every charge of an order but its first. Stopped half-way or run again, it does no harm."""
     kept: set[int] = set()
     for charge in list(bank.book):

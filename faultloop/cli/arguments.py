@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 DRIVERS = ("asyncio", "trio")
-VERBS = "run, explore, replay, shrink, show, diff, doctor or schema"
+VERBS = "run, explore, replay, shrink, show, diff, report, export, doctor or schema"
 
 
 class Options(argparse.Namespace):
@@ -42,6 +42,9 @@ class Options(argparse.Namespace):
     out: str = ""
     trace: str = ""
     other: str = ""
+    against: str = ""
+    html: bool = False
+    format: str = "chrome"
     follow: str = "choices"
     allow_import: bool = False
     task: str = ""
@@ -73,9 +76,7 @@ def parse(arguments: list[str]) -> Options:
     """Read a command line. Raises UsageError; leaves through SystemExit after --help and --version."""
     options = _parser().parse_args(arguments, namespace=Options(fault=[], limit=[], check=[], spare=[]))
     if options.verb is None:
-        raise UsageError(
-            "name a command: run, explore, replay, shrink, show, diff, doctor or schema; see faultloop --help"
-        )
+        raise UsageError(f"name a command: {VERBS}; see faultloop --help")
     return options
 
 
@@ -128,6 +129,8 @@ def _parser() -> _Parser:
     _add_shrink(verbs.add_parser("shrink", help="from a failing trace to the smallest one that fails alike"))
     _add_show(verbs.add_parser("show", help="the events of a trace as a table; runs nothing"))
     _add_diff(verbs.add_parser("diff", help="where two traces first differ; runs nothing"))
+    _add_report(verbs.add_parser("report", help="a trace as one self-contained page; runs nothing"))
+    _add_export(verbs.add_parser("export", help="a trace for Perfetto or OpenTelemetry; runs nothing"))
     _add_doctor(verbs.add_parser("doctor", help="run a scenario twice and name the first difference; --boundary"))
     _add_schema(verbs.add_parser("schema", help="the JSON Schema of a trace file"))
     return parser
@@ -243,6 +246,7 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time", type=_seconds, metavar="SECONDS", help="stop after this much real time")
     parser.add_argument("--seed", type=_seed, metavar="N", help="seed of whatever is drawn (0)")
     parser.add_argument("--out", default="", metavar="DIR", help="where to write traces (.faultloop)")
+    parser.add_argument("--html", action="store_true", help="write a page beside each trace")
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
@@ -278,6 +282,21 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
 def _add_diff(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("trace", metavar="A")
     parser.add_argument("other", metavar="B")
+    _common(parser)
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trace", nargs="?", default="", metavar="TRACE", help="a trace file (the newest one)")
+    parser.add_argument("-o", "--out", default="", metavar="FILE", help="where to write it (beside it, as .html)")
+    parser.add_argument("--against", default="", metavar="TRACE", help="a run that passed, to compare it with")
+    parser.add_argument("--root", default="", metavar="DIR", help="where the sources are (found from here upwards)")
+    _common(parser)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trace", metavar="TRACE")
+    parser.add_argument("--format", choices=("chrome", "otel"), default="chrome", help="chrome opens in Perfetto")
+    parser.add_argument("-o", "--out", default="", metavar="FILE", help="where to write it (beside it)")
     _common(parser)
 
 

@@ -63,7 +63,7 @@ def sentence(error: FaultloopError) -> str:
 
 
 def _command(arguments: list[str], *, is_process: bool) -> int:
-    from faultloop.cli.arguments import parse
+    from faultloop.cli.arguments import VERBS, parse
     from faultloop.cli.console import Console
 
     options = parse(arguments)
@@ -98,14 +98,20 @@ def _command(arguments: list[str], *, is_process: bool) -> int:
             from faultloop.cli.reading import diff_verb
 
             return diff_verb(options, console)
+        case "report":
+            from faultloop.cli.picturing import report_verb
+
+            return report_verb(options, console)
+        case "export":
+            from faultloop.cli.picturing import export_verb
+
+            return export_verb(options, console)
         case "schema":
             from faultloop.cli.reading import schema_verb
 
             return schema_verb(options, console)
         case _:
-            raise UsageError(
-                "name a command: run, explore, replay, shrink, show, diff, doctor or schema; see faultloop --help"
-            )
+            raise UsageError(f"name a command: {VERBS}; see faultloop --help")
 
 
 def _wants_details(arguments: Sequence[str] | None) -> bool:

@@ -66,8 +66,12 @@ def _explore_on(driver: str, options: Options, console: Console) -> tuple[int, d
     with console.program_output():
         names = ("-".join(filter(None, (label, str(number)))) for number, _ in enumerate(found.failures, start=1))
         paths = [folder / trace_name(ref, name) for name in names]
+        if paths and found.calm.status.value == "passed":  # first: `replay` without a name takes the newest trace
+            save_trace(found.calm.trace, folder / trace_name(ref, "-".join(filter(None, (label, "calm")))))
         for failure, path in zip(found.failures, paths, strict=True):
             save_trace(failure.trace, path)
+        if options.html:
+            _write_pages(found, paths, root)
         stories = _stories(found, paths, scenario, options)
     console.say(summary(_tried(found, ref, kinds), stories))
     code = _CODES.get(found.status, CANNOT_TELL)
@@ -121,6 +125,15 @@ def _explored(
             files=Files(journal, options.resume, None if options.forget else journal.with_name(learned)),
             on_progress=show,
         )
+
+
+def _write_pages(found: Exploration, paths: list[Path], root: Path) -> None:
+    from faultloop.cli.picturing import page_of, write_page
+
+    passing = found.calm.trace if found.calm.status.value == "passed" else None
+    for failure, path in zip(found.failures, paths, strict=True):
+        passes = needs_line(failure.trace, is_shrunk=failure.is_shrunk)
+        write_page(page_of(path), path, failure.trace, passing=passing, root=root, passes=passes)
 
 
 def _tried(found: Exploration, ref: str, kinds: tuple[str, ...]) -> Tried:

@@ -7,6 +7,7 @@ Rule 2: at most 35 lines; the user's frames only; a task is never called by a nu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from faultloop.model.address import format_fault
@@ -33,6 +34,33 @@ _LABEL_WIDTH = 10
 _FAULTS_SHOWN, _ORDERS_SHOWN, _FINDINGS_SHOWN, _WAITING_SHOWN = 3, 3, 3, 6
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The parts of a story, in lines. passes is not among them: a trace does not know of other runs."""
+
+    sentence: str
+    fault: tuple[str, ...]
+    network: tuple[str, ...]
+    order: tuple[str, ...]
+    broke: tuple[str, ...]
+    stuck: tuple[str, ...]
+    also: tuple[str, ...]
+
+
+def tell(trace: Trace) -> Told:
+    """What a trace has to say, part by part."""
+    names = task_names(task.path for task in trace.tasks)
+    return Told(
+        sentence(trace, names),
+        tuple(_fault_lines(trace, names)),
+        tuple(network_lines(trace)),
+        tuple(_order_lines(trace, names)),
+        tuple(_broke_lines(trace.outcome, names)),
+        tuple(_stuck_lines(trace.outcome.waiting, names)),
+        tuple(_also_lines(trace.outcome, names)),
+    )
+
+
 def story(
     trace: Trace,
     *,
@@ -47,18 +75,18 @@ def story(
     printed as they are.   last: one closing line, such as how replaying it went.
     Returns lines joined by newlines, without one at the end.
     """
-    names = task_names(task.path for task in trace.tasks)
-    lines = [fit(sentence(trace, names), width), ""]
-    lines += _labelled("fault", _fault_lines(trace, names), width)
-    lines += _labelled("network", network_lines(trace), width)
-    lines += _labelled("order", _order_lines(trace, names), width)
-    lines += _labelled("broke", _broke_lines(trace.outcome, names), width)
+    told = tell(trace)
+    lines = [fit(told.sentence, width), ""]
+    lines += _labelled("fault", told.fault, width)
+    lines += _labelled("network", told.network, width)
+    lines += _labelled("order", told.order, width)
+    lines += _labelled("broke", told.broke, width)
     lines += _labelled("passes", [passes] if passes else [], width)
-    table = step_table(trace, names, width)
+    table = step_table(trace, task_names(task.path for task in trace.tasks), width)
     lines += ["", *table] if table else []
-    stuck = _labelled("stuck", _stuck_lines(trace.outcome.waiting, names), width)
+    stuck = _labelled("stuck", told.stuck, width)
     lines += ["", *stuck] if stuck else []
-    also = _labelled("also", _also_lines(trace.outcome, names), width)
+    also = _labelled("also", told.also, width)
     lines += ["", *also] if also else []
     commands = [line for label, command in next_steps for line in _labelled(label, [command])]
     tail = (["", *commands] if commands else []) + ([f"  {last}"] if last else [])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+from msgspec import structs
 
 from faultloop.checks.standard import Checks
 from faultloop.deciders.calm import Calm
@@ -13,7 +15,9 @@ from faultloop.deciders.protocol import Decider
 from faultloop.drivers.asyncio_run import Scenario
 from faultloop.drivers.looking import Guide
 from faultloop.engine.compare import Divergence, divergence
+from faultloop.engine.paths import bare_function
 from faultloop.errors import ReplayDiverged, TargetError, UsageError
+from faultloop.model.faults import PlannedFault
 from faultloop.model.trace import Order, Trace
 from faultloop.search.conditions import Conditions
 from faultloop.search.place import find_root
@@ -68,7 +72,8 @@ def replay(
 
     trace: a trace, or the path of its file.   scenario: instead of the one the trace names.
     follow: `choices` gives every answer again and compares step for step; `faults` delivers the faults at their
-    addresses, follows an order by the names of its steps, and leaves all else calm, to see whether a fix holds.
+    addresses, follows an order by the names of its steps, and leaves all else calm, to see whether a fix holds. A
+    scenario of another name stands for the recorded one: its root task for the root task there.
     root: the project, under which the scenario must lie.   allow_import: trust the trace to name one elsewhere.
     checks: instead of those the trace was recorded with.
     Raises TraceError, TargetError and ImportRefused.
@@ -80,6 +85,7 @@ def replay(
         scenario = _scenario_of(recorded, Path(root) if root is not None else find_root(os.getcwd()), allow_import)
     again = _Again(recorded, scenario, Conditions.of_trace(recorded, checks))
     if follow == "faults":
+        again = replace(again, trace=_of_another_root(recorded, scenario))
         run, held = again.by_name()
         return Replay(run, recorded, run.trace.digest == recorded.digest, held=held)
     run = again.by_answers()
@@ -136,6 +142,31 @@ class _Again:
             target=trace.target.ref,
             guide=guide,
         ).run
+
+
+def _of_another_root(trace: Trace, scenario: Scenario) -> Trace:
+    """The trace with its root task named after the scenario, so that a variant of the recorded one can follow it."""
+    recorded = trace.tasks[0].path if trace.tasks else ""
+    root = bare_function(getattr(scenario, "__qualname__", recorded))
+
+    def moved(path: str) -> str:
+        top, slash, rest = path.partition("/")
+        return f"{root}{slash}{rest}" if top == recorded else path
+
+    def moved_fault(planned: PlannedFault) -> PlannedFault:
+        racing = planned.at.racing
+        racing = structs.replace(racing, task=moved(racing.task)) if racing is not None else None
+        return structs.replace(planned, at=structs.replace(planned.at, task=moved(planned.at.task), racing=racing))
+
+    if root == recorded:
+        return trace
+    departures = tuple(
+        structs.replace(each, first=(moved(each.first[0]), each.first[1]), then=(moved(each.then[0]), each.then[1]))
+        for each in trace.choices.departures
+    )
+    blocks = tuple((moved(path), steps) for path, steps in trace.choices.blocks)
+    choices = structs.replace(trace.choices, departures=departures, blocks=blocks)
+    return structs.replace(trace, faults=tuple(map(moved_fault, trace.faults)), choices=choices)
 
 
 def _first_difference(recorded: Trace, again: Trace) -> Divergence:

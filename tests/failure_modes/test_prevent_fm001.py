@@ -8,7 +8,7 @@ import pytest
 
 import faultloop
 from failure_modes.FM_001_retry_duplication import scenario
-from failure_modes.FM_001_retry_duplication.scenario import Bank, assert_paid_once, guarded, pay_once, work
+from failure_modes.FM_001_retry_duplication.scenario import Bank, assert_holds, guarded, pay_once, work
 
 TRACE = Path(scenario.__file__).with_name("trace.json")
 
@@ -66,7 +66,7 @@ def test_the_key_is_what_prevents_it():
     async def without_key() -> None:
         bank = ForgetfulBank()
         await work(bank, pay_once)
-        assert_paid_once(bank)
+        assert_holds(bank)
 
     run = faultloop.run(without_key, faults=["cancel worker-1.job @ Bank.charge>sleep #2 parked"])
     assert run.status == "violated"

@@ -8,10 +8,10 @@ import pytest
 import faultloop
 from failure_modes.FM_001_retry_duplication.scenario import (
     Bank,
-    assert_paid_once,
+    assert_holds,
     duplicates,
     pay_and_hope,
-    reconcile,
+    repair,
     work,
 )
 
@@ -36,12 +36,12 @@ def test_the_repair_restores_the_invariant_however_often_it_runs(times: int, dri
     async def repaired() -> Bank:
         bank = await damaged()
         for _ in range(times):
-            await reconcile(bank)
+            await repair(bank)
         return bank
 
     run = faultloop.run(repaired, faults=[LOST_REPLY], driver=driver)
     run.raise_if_failed()
-    assert_paid_once(run.value)
+    assert_holds(run.value)
     assert [charge.order for charge in run.value.book if charge.is_refunded] == [41]
 
 
@@ -53,9 +53,9 @@ def test_a_repair_stopped_at_any_await_is_finished_by_the_next(driver: str):
             await bank.charge(order)
         with suppress(ExceptionGroup):
             async with anyio.create_task_group() as group:
-                group.start_soon(reconcile, bank, name="first repair")
-        await reconcile(bank)
-        assert_paid_once(bank)
+                group.start_soon(repair, bank, name="first repair")
+        await repair(bank)
+        assert_holds(bank)
 
     kinds = ["cancel", "fail:ConnectionError"]
     found = faultloop.explore(stopped_and_repaired, tasks="first repair", faults=kinds, strategy="sweep", driver=driver)
@@ -70,9 +70,9 @@ def test_two_repairs_at_once_do_not_refund_too_much(driver: str):
         for order in (41, 41, 42, 42):
             await bank.charge(order)
         async with anyio.create_task_group() as group:
-            group.start_soon(reconcile, bank)
-            group.start_soon(reconcile, bank)
-        assert_paid_once(bank)
+            group.start_soon(repair, bank)
+            group.start_soon(repair, bank)
+        assert_holds(bank)
 
     for seed in range(30):
         faultloop.run(repaired_twice_at_once, seed=seed, order="any", driver=driver).raise_if_failed()

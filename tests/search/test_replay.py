@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from faultloop import Run, Status, Trace, replay, run, save_trace
+from faultloop import Run, Status, Trace, explore, replay, run, save_trace
 from faultloop.errors import ReplayDiverged, TargetError, UsageError
 
 Scenario = Callable[[], Coroutine[Any, Any, object]]
@@ -109,6 +109,44 @@ def test_following_only_the_faults_leaves_the_order_calm():
     trace = recorded(seed=5, order="any", faults=[FAULT]).trace
     assert trace.choices.picks
     assert replay(trace, workers(), follow="faults").run.trace.choices.picks == ()
+
+
+async def careless() -> None:
+    await workers()()
+
+
+async def careful() -> None:
+    await workers(is_careful=True)()
+
+
+@pytest.mark.parametrize("fault", ["cancel careless/w-2 @ Lock.acquire woken", "cancel careless @ gather #1 parked"])
+def test_a_variant_of_another_name_stands_for_the_recorded_one(fault: str):
+    trace = run(careless, faults=[fault]).trace
+    fixed = replay(trace, careful, follow="faults")
+    assert (fixed.run.not_reached, len(fixed.run.trace.delivered)) == ((), 1)
+
+
+def test_an_order_is_followed_by_a_variant_of_another_name():
+    found = explore(reversed_by_an_order, strategy="schedules", order="batch", runs=50)
+    (failure,) = found.failures
+    assert failure.trace.choices.departures
+    again = replay(failure.trace, reversed_too, follow="faults")
+    assert (again.held, again.run.status) == (True, Status.VIOLATED)
+
+
+async def reversed_by_an_order() -> None:
+    said: list[int] = []
+
+    async def say(number: int) -> None:
+        await asyncio.sleep(0)
+        said.append(number)
+
+    await asyncio.gather(*(asyncio.create_task(say(number), name=f"say-{number}") for number in range(2)))
+    assert said == [0, 1]
+
+
+async def reversed_too() -> None:
+    await reversed_by_an_order()
 
 
 def test_a_trace_of_a_function_inside_another_needs_a_scenario():

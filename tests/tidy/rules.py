@@ -23,10 +23,6 @@ LOOPS = frozenset({"asyncio", "trio"})
 CORE_DEPENDENCIES = frozenset({"faultloop", "msgspec"})
 PRINTING_PARTS = frozenset({"cli", "report", "__main__"})
 
-BUNDLE_SECTIONS = ("invariant", "trigger", "detection", "guardrail", "recovery", "where it happened")
-BUNDLE_FILES = ("spec.md", "scenario.py", "trace.json")
-BUNDLE_PROOFS = ("repro", "prevent", "recover")
-
 
 @dataclass(frozen=True, slots=True)
 class Module:
@@ -233,36 +229,3 @@ def _matches(path: str, text: str, pattern: re.Pattern[str], complaint: str) -> 
         for number, line in enumerate(text.splitlines(), start=1)
         for match in pattern.finditer(line)
     ]
-
-
-# Failure mode bundles
-
-
-def incomplete_bundle(bundle: Path, tests: Path) -> list[str]:
-    """A bundle FM_NNN_name tells its failure, reproduces it, and is proved by three test files."""
-    numbered = re.fullmatch(r"FM_(\d{3})_[a-z0-9_]+", bundle.name)
-    if not numbered:
-        return [f"{bundle.name}: is not named FM_NNN_name"]
-    complaints = [f"{bundle.name}: has no {name}" for name in BUNDLE_FILES if not (bundle / name).is_file()]
-    for proof in BUNDLE_PROOFS:
-        name = f"test_{proof}_fm{numbered.group(1)}.py"
-        if not (tests / name).is_file():
-            complaints.append(f"{bundle.name}: has no {tests.name}/{name}")
-    spec = bundle / "spec.md"
-    if spec.is_file():
-        complaints += missing_sections(f"{bundle.name}/spec.md", spec.read_text(encoding="utf-8"))
-    return complaints
-
-
-def missing_sections(path: str, spec: str) -> list[str]:
-    """A spec has each section of the method as a heading, with something below it."""
-    parts = re.split(r"^##[ \t]+(.+)$", spec, flags=re.MULTILINE)
-    sections = {heading.lower(): body.strip() for heading, body in zip(parts[1::2], parts[2::2], strict=True)}
-    complaints = []
-    for wanted in BUNDLE_SECTIONS:
-        bodies = [body for heading, body in sections.items() if wanted in heading]
-        if not bodies:
-            complaints.append(f"{path}: has no section «{wanted}»")
-        elif not all(bodies):
-            complaints.append(f"{path}: its section «{wanted}» is empty")
-    return complaints

@@ -11,9 +11,13 @@ from faultloop.model.address import parse_fault
 from tests.tidy.project import ROOT, files, text
 
 GENERATE = ROOT / "docs" / "generate.py"
-SPEC = "# FM_001 lost | found\n\n## Violated invariant\n\nOne effect\nper key. More.\n\n## Guardrail\n\nA ledger.\n"
+SPEC = (
+    "# FM_001 lost | found\n\n## Violated invariant\n\nOne effect\nper key. More.\n\n## Guardrail\n\nA ledger.\n"
+    "\n## Trigger\n\nIt\nfinds it within 20 runs.\n"
+    "\n## Detection\n\nSaid.\n\n## Recovery\n\nSaid.\n\n## Where it happened\n\nSaid.\n"
+)
 ROW = (
-    r"| [FM_001 lost \| found](../failure_modes/FM_001_lost/spec.md) | One effect per key. | A ledger. "
+    r"| [FM_001 lost \| found](../failure_modes/FM_001_lost/spec.md) | One effect per key. | A ledger. | 20 "
     "| [repro](../tests/failure_modes/test_repro_fm001.py) · [prevent](../tests/failure_modes/test_prevent_fm001.py)"
     " · [recover](../tests/failure_modes/test_recover_fm001.py) |\n"
 )
@@ -59,6 +63,8 @@ def project(tmp_path: Path) -> Path:
     """A project with one bundle, and a faultloop that knows only the verb schema."""
     contents = {
         "docs/generate.py": GENERATE.read_text(encoding="utf-8"),
+        "failure_modes/__init__.py": "",
+        "failure_modes/catalogue.py": (ROOT / "failure_modes" / "catalogue.py").read_text(encoding="utf-8"),
         "failure_modes/FM_001_lost/spec.md": SPEC,
         "faultloop/__init__.py": "",
         "faultloop/__main__.py": "print('{}')",
@@ -85,7 +91,7 @@ def test_what_was_written_is_up_to_date_and_what_was_edited_is_not(project: Path
 @pytest.mark.parametrize(
     ("path", "content", "complaint"),
     [
-        ("failure_modes/FM_001_lost/spec.md", None, "there is none"),
+        ("failure_modes/FM_001_lost/spec.md", None, "No such file"),
         ("failure_modes/FM_001_lost/spec.md", SPEC.replace("# FM", "FM"), "has no title"),
         ("failure_modes/FM_001_lost/spec.md", SPEC.replace("A ledger.", ""), "no section «guardrail», or an empty one"),
         ("tests/failure_modes/test_recover_fm001.py", None, "has no such proof"),

@@ -1,0 +1,1 @@
+"""FM_012: a slot is taken and never given back."""

@@ -1,0 +1,241 @@
+"""What a bundle must prove, the same three things for each.
+
+    repro      The broken variant passes when nothing goes wrong, and fails under each trigger of the spec. Its trace
+               replays, step for step. An exploration that is told nothing finds it, within the runs the spec names.
+    prevent    The guarded variant passes: calm, under the recorded fault, and in 500 runs explored afresh.
+    recover    What the broken variant leaves behind is repaired by the documented step: once, twice, stopped by a
+               cancellation or by a crash at any of its awaits and run again.
+
+A scenario brings what these need: `broken` and `guarded`, scenarios; `damaged`, the broken system without its last
+assertion, which returns what it left, as plain data; `assert_holds`, the invariant over that; `repair`, the recovery.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import linecache
+import sys
+import time
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+import anyio
+
+import faultloop
+from failure_modes.catalogue import Bundle, CatalogueError
+from faultloop import world
+
+Scenario = Callable[[], Coroutine[Any, Any, Any]]
+Driver = Literal["asyncio", "trio"]
+
+RUNS = 500
+"""How many fresh runs a guarded variant has to survive."""
+SEEDS_MAX = 50
+"""A small system is through with its orders long before 500 runs; then it is explored again under another seed."""
+DEVIATIONS_MAX = 2
+RESTART = "crash:1s"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What came of it. said: the figures, in words.   objections: why it does not hold; none when it does."""
+
+    bundle: Bundle
+    kind: str
+    said: str
+    objections: tuple[str, ...]
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether all is as the spec says."""
+        return not self.objections
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """What a scenario module brings. Any of it may come from a copy of the module whose guardrail is taken away."""
+
+    broken: Scenario
+    guarded: Scenario
+    damaged: Scenario
+    repair: Callable[[Any], Coroutine[Any, Any, Any]]
+    assert_holds: Callable[[Any], None]
+
+
+def variants(bundle: Bundle, module: ModuleType | None = None) -> Variants:
+    """Import a bundle's scenario. Raises CatalogueError (FMC205) for what it does not bring."""
+    source = module if module is not None else importlib.import_module(bundle.module)
+    names = ("broken", "guarded", "damaged", "repair", "assert_holds")
+    if missing := [name for name in names if not callable(getattr(source, name, None))]:
+        raise CatalogueError("FMC205", f"{bundle.folder.name}/scenario.py: has no function {', '.join(missing)}")
+    return Variants(*(getattr(source, name) for name in names))
+
+
+# Reproduce
+
+
+def repro(bundle: Bundle, driver: Driver = "asyncio") -> Proof:
+    """Show that the broken variant breaks: where the spec says, as the trace says, and found by itself."""
+    began = time.perf_counter()
+    spec, system = bundle.spec(), variants(bundle)
+    objections = _calm(system.broken, "broken", driver)
+    for fault in spec.faults:
+        run = faultloop.run(system.broken, faults=[fault], driver=driver)
+        if not run.status.is_failure:
+            objections.append(f"«{fault}» does not break it: {run.status.value} {run.not_reached or ''}")
+    again = faultloop.replay(bundle.trace, system.broken)
+    if not (again.same_digest and again.run.status.is_failure):
+        objections.append(f"the trace is another run today: {again.run.status.value}, {again.divergence}")
+    found = explored(system.broken, driver=driver)
+    if found.first_failure_run is None or found.first_failure_run > spec.runs_max:
+        objections.append(f"a bare exploration finds it in run {found.first_failure_run}, not within {spec.runs_max}")
+    deviations = max((failure.deviations for failure in found.failures), default=0)
+    if deviations > DEVIATIONS_MAX:
+        objections.append(f"the shrunk failure has {deviations} deviations, more than {DEVIATIONS_MAX}")
+    said = f"found in run {found.first_failure_run}, {deviations} deviation{'s' * (deviations != 1)}"
+    return Proof(bundle, "repro", said, tuple(objections), time.perf_counter() - began)
+
+
+def explored(scenario: Scenario, *, driver: Driver = "asyncio") -> faultloop.Exploration:
+    """Explore as a user would who knows nothing but the scenario, up to the first failure."""
+    return faultloop.explore(scenario, first=True, driver=driver)
+
+
+def record(bundle: Bundle) -> faultloop.Failure:
+    """Find the failure by itself and keep its shrunk trace. Raises CatalogueError (FMC206) where there is none."""
+    found = faultloop.explore(variants(bundle).broken, first=True, target=f"{bundle.module}:broken")
+    if not found.failures:
+        raise CatalogueError("FMC206", f"{bundle.name}: exploring `broken` found nothing in {found.runs} runs")
+    faultloop.save_trace(found.failures[0].trace, bundle.trace)
+    return found.failures[0]
+
+
+# Prevent
+
+
+def prevent(bundle: Bundle, driver: Driver = "asyncio", *, system: Variants | None = None) -> Proof:
+    """Show that the guarded variant holds. system: instead of the bundle's own, to see whether this can fail."""
+    began = time.perf_counter()
+    guarded = (system if system is not None else variants(bundle)).guarded
+    objections = _calm(guarded, "guarded", driver)
+    if not objections and driver == "asyncio":  # a trace is a run on the driver it names
+        objections += _under_the_recorded_fault(bundle, guarded)
+    runs = 0
+    for seed in range(SEEDS_MAX):
+        if objections or runs >= RUNS:
+            break
+        found = faultloop.explore(guarded, runs=RUNS - runs, seed=seed, first=True, driver=driver)
+        runs += found.runs
+        if found.status != "passed":
+            told = found.failures[0].message if found.failures else found.reason
+            objections.append(f"a run of {runs} ends otherwise: {told}")
+    if not objections and runs < RUNS:
+        objections.append(f"there were only {runs} runs to make of it, expected {RUNS}")
+    return Proof(bundle, "prevent", f"{runs} runs", tuple(objections), time.perf_counter() - began)
+
+
+def _under_the_recorded_fault(bundle: Bundle, guarded: Scenario) -> list[str]:
+    fixed = faultloop.replay(bundle.trace, guarded, follow="faults")
+    if fixed.run.not_reached or not fixed.held:
+        return [f"the recorded deviation does not reach the guarded variant: {fixed.run.not_reached}"]
+    if fixed.run.status.is_failure:
+        return [f"the recorded deviation breaks the guarded variant: {fixed.run.trace.outcome.message}"]
+    return []
+
+
+def without_guardrail(bundle: Bundle) -> Variants:
+    """The bundle's scenario with the guardrail's lines taken away. Raises CatalogueError (FMC204)."""
+    source = bundle.scenario.read_text(encoding="utf-8")
+    changed = bundle.spec().guardrail.applied_to(source, bundle.folder.name)
+    module = ModuleType(f"{bundle.module}_without_guardrail")
+    module.__file__ = str(bundle.scenario.with_name("scenario_without_guardrail.py"))
+    sys.modules[module.__name__] = module  # where dataclasses look for the names in their annotations
+    linecache.cache[module.__file__] = (len(changed), None, changed.splitlines(keepends=True), module.__file__)
+    exec(compile(changed, module.__file__, "exec"), module.__dict__)
+    return variants(bundle, module)
+
+
+# Recover
+
+
+def recover(bundle: Bundle, driver: Driver = "asyncio") -> Proof:
+    """Show that what the broken variant leaves behind can be repaired, whatever becomes of the repair."""
+    began = time.perf_counter()
+    system, trigger = variants(bundle), bundle.spec().faults[0]
+    run = faultloop.run(system.damaged, faults=[trigger], driver=driver)
+    objections: list[str] = []
+    stops = 0
+    if run.status.is_failure or run.not_reached:
+        objections.append(f"`damaged` leaves nothing under «{trigger}»: {run.status.value} {run.not_reached or ''}")
+    elif not _is_damaged(system, run.value):
+        objections.append(f"«{trigger}» leaves no damage: `assert_holds` has nothing against it")
+    else:
+        objections += _failure(faultloop.run(_repaired(system, run.value, times=1), driver=driver), "the repair")
+        objections += _failure(faultloop.run(_repaired(system, run.value, times=2), driver=driver), "a second repair")
+        for how, scenario, kinds in _stopped(system, run.value, driver):
+            found = faultloop.explore(scenario, faults=kinds, tasks="repair", strategy="sweep", driver=driver)
+            stops += found.tried
+            objections += [f"{how}: {failure.fault}: {failure.message}" for failure in found.failures]
+            if found.status == "inconclusive" or found.tried == 0:
+                objections.append(f"{how}: nothing could be tried: {found.reason}")
+    said = f"stopped at {stops} places, run again"
+    return Proof(bundle, "recover", said, tuple(objections), time.perf_counter() - began)
+
+
+def _is_damaged(system: Variants, left: Any) -> bool:
+    try:
+        system.assert_holds(left)
+    except AssertionError:
+        return True
+    return False
+
+
+def _repaired(system: Variants, left: Any, *, times: int) -> Scenario:
+    """Repair a copy. Twice: the second time nothing changes."""
+
+    async def repaired() -> None:
+        mine = copy.deepcopy(left)
+        await system.repair(mine)
+        system.assert_holds(mine)
+        for _ in range(times - 1):
+            before = copy.deepcopy(mine)
+            await system.repair(mine)
+            assert mine == before, f"a second repair changes what the first one left: {before} became {mine}"
+
+    return repaired
+
+
+def _stopped(system: Variants, left: Any, driver: Driver) -> Generator[tuple[str, Scenario, list[str]]]:
+    """Ways to stop a repair half-way, each with the faults that do so."""
+
+    async def cancelled_and_repaired() -> None:
+        mine = copy.deepcopy(left)
+        with suppress(ExceptionGroup):
+            async with anyio.create_task_group() as group:
+                group.start_soon(system.repair, mine, name="repair")
+        await system.repair(mine)
+        system.assert_holds(mine)
+
+    async def crashed_and_repaired() -> None:
+        mine = copy.deepcopy(left)
+        machine = world.node("repair")
+        machine.start(system.repair, mine)
+        await machine.finished()
+        system.assert_holds(mine)
+
+    yield "a repair that is cancelled and run again", cancelled_and_repaired, ["cancel"]
+    if driver == "asyncio":
+        yield "a repair that crashes and is started again", crashed_and_repaired, [RESTART]
+
+
+def _failure(run: faultloop.Run, what: str) -> list[str]:
+    return [f"{what} fails: {run.trace.outcome.message}"] if run.status.is_failure else []
+
+
+def _calm(scenario: Scenario, name: str, driver: Driver) -> list[str]:
+    return _failure(faultloop.run(scenario, driver=driver), f"`{name}`, without any fault,")

@@ -1,0 +1,83 @@
+"""The catalogue's command line: what it shows, what it runs, and how a new bundle begins."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from failure_modes.__main__ import main
+from failure_modes.catalogue import FOLDER, CatalogueError, Patch, find
+from failure_modes.scaffold import scaffold
+
+PROJECT = FOLDER.parent
+
+
+def test_all_failure_modes_are_listed_with_what_they_violate(capsys: pytest.CaptureFixture[str]):
+    assert main(["list"]) == 0
+    told = capsys.readouterr().out
+    assert "FM_001 Retry duplication: double execution\n        Every effect happens exactly once per key" in told
+
+
+def test_a_spec_is_shown_whole(capsys: pytest.CaptureFixture[str]):
+    assert main(["show", "fm1"]) == 0
+    assert capsys.readouterr().out == (find("1").folder / "spec.md").read_text(encoding="utf-8")
+
+
+def test_proofs_are_told_a_line_each(capsys: pytest.CaptureFixture[str]):
+    assert main(["recover", "FM_001"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("FM_001  holds")
+    assert told.endswith("recover: 1 of 1 as specified\n")
+
+
+@pytest.mark.parametrize("name", ["FM_001", "fm_001", "fm1", "1", "001", "FM_001_retry_duplication"])
+def test_a_failure_mode_is_found_however_it_is_typed(name: str):
+    assert find(name).folder.name == "FM_001_retry_duplication"
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        (["show", "FM_999"], "FMC101"),
+        (["repro"], "FMC102"),
+        (["repro", "shoe"], "FMC101"),
+        (["new", "FM_001", "again"], "FMC104"),
+        (["new", "FM_1", "short"], "FMC103"),
+        (["new", "FM_990", "Not A Name"], "FMC103"),
+        (["dance"], "FMC100"),
+        ([], "FMC100"),
+    ],
+)
+def test_what_is_typed_wrongly_is_answered_in_a_sentence(
+    typed: list[str], code: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(typed) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("failure_modes: ")
+    assert told.err.endswith(f"[{code}]\n")
+
+
+def test_a_guardrail_is_taken_away_where_it_stands():
+    source = "def f():\n    if ready:\n        hold()\n        go()\n"
+    assert Patch(("hold()",), ()).applied_to(source, "FM") == source.replace("hold()", "pass")
+    assert Patch(("hold()", "go()"), ("go()",)).applied_to(source, "FM") == source.replace("        hold()\n", "")
+    with pytest.raises(CatalogueError, match="stands 0 times"):
+        Patch(("held()",), ()).applied_to(source, "FM")
+
+
+def test_the_tests_of_a_new_bundle_run_and_fail_until_it_is_filled_in(tmp_path: Path):
+    """In a copy of the catalogue, so that nothing is written into this one."""
+    ignored = shutil.ignore_patterns("FM_*", "__pycache__")
+    shutil.copytree(FOLDER, tmp_path / "failure_modes", ignore=ignored)
+    tests = tmp_path / "tests" / "failure_modes"
+    tests.mkdir(parents=True)
+    written = scaffold("FM_990", "lost_shoe", folder=tmp_path / "failure_modes", tests=tests)
+    assert len(written) == 6
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", str(tests)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": f"{tmp_path}:{PROJECT}"}, capture_output=True, text=True, timeout=120
+    )
+    assert "3 failed" in done.stdout, done.stdout + done.stderr
