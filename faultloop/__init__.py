@@ -4,7 +4,8 @@ An event loop of ours owns who runs next and what time it is, so a scenario can 
 delayed at one exact await, and the same run can be had again from a trace.
 
 Each name is imported when it is first asked for: pytest imports this package in every session, also where no test is to
-run under faultloop, and must not pay for a loop then.
+run under faultloop, and must not pay for a loop then. What replays a trace of a test runs pytest in this process, which
+would else warn that the package is there already: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations

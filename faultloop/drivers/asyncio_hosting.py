@@ -159,6 +159,7 @@ class AsyncioStage:
     def _over(self, halted: Halted | None) -> None:
         if not self.is_over:
             self.is_over = True
+            self.loop.logs_complaints = False
             self._judge(halted)
 
     def _stretch(self) -> None:

@@ -6,7 +6,10 @@ pytest is run in this process, with the one test; when the test's turn comes, wh
 from __future__ import annotations
 
 import importlib.util
+import io
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,14 +33,21 @@ def with_test(ref: str, root: Path, use: Callable[[Hosted], T], *, confined: boo
     file, _, name = ref.partition("::")
     locate(f"{file}:test", root=root, confined=confined)
     borrower = _Borrower(ref, use)
-    arguments = [f"{root / file}::{name}", "-p", "no:terminal", "-p", "no:cacheprovider", "--faultloop=off"]
+    arguments = [f"{root / file}::{name}", "-p", "no:terminal", "-p", "no:cacheprovider", "-Wignore", "--faultloop=off"]
     if importlib.util.find_spec("xdist") is not None:
         arguments.append("-n0")  # whatever the project's own options say
-    pytest.main(arguments, plugins=[borrower])
+    said = io.StringIO()
+    with redirect_stderr(said):
+        code = pytest.main([*arguments], plugins=[borrower])  # it changes the list that it is given
+    if code == pytest.ExitCode.USAGE_ERROR:  # the project's own options want a plugin that is not here
+        pytest.main(["-o", "addopts=", *arguments], plugins=[borrower])
+    sys.stderr.write(said.getvalue() if not borrower.values else "")
     if borrower.error is not None:
         raise borrower.error
     if not borrower.values:
         because = f": {borrower.complaint}" if borrower.complaint else ""
+        if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
+            because = ", because it ends with an error of its own. If it wants options, put them into PYTEST_ADDOPTS"
         raise TargetError(f'pytest does not find the test "{shown(ref)}" under {root}{because}.')
     value: T = borrower.values[0]
     return value

@@ -85,7 +85,7 @@ class _Calm:
 def _calm_run(item: pytest.Item, ask: Ask, performance: Performance) -> _Calm:
     """Run a test as plain pytest does, but in virtual time.
 
-    Not recorded: a recording keeps every task, and tests look at what is left in memory. With a seed one order is drawn.
+    Not recorded: a recording keeps every task, and tests look at what is left in memory. A seed draws an order.
     """
 
     def on(driver: str) -> _Calm:
