@@ -191,3 +191,33 @@ def test_a_trace_cannot_name_a_test_outside_the_project(suite: Suite, capsys: py
     capsys.readouterr()
     assert command_line("replay", str(trace)) == 2
     assert "[FL106]" in capsys.readouterr().err
+
+
+def test_a_cancellation_that_passes_a_wait_for_a_group_of_errors_is_let_through(suite: Suite):
+    suite.write(
+        "import asyncio, pytest\n@pytest.mark.asyncio\nasync def test_it():\n"
+        "    with pytest.RaisesGroup(ValueError):\n"
+        "        async with asyncio.TaskGroup() as group:\n"
+        "            await asyncio.sleep(1)\n"
+        "            raise ValueError\n"
+    )
+    suite.run("--faultloop=explore", "--faultloop-runs=20", passed=1)
+
+
+def test_what_broken_runs_leave_open_is_no_error_of_the_next_test(suite: Suite):
+    suite.write(
+        "import asyncio, pytest, warnings\n"
+        "class Handle:\n"
+        "    def __init__(self): self.me, self.is_open = self, True\n"  # a cycle: only the collector finds it
+        "    def __del__(self):\n"
+        "        if self.is_open: warnings.warn('left open', ResourceWarning)\n"
+        "@pytest.mark.asyncio\nasync def test_a():\n"
+        "    handle = Handle()\n"
+        "    await asyncio.sleep(1)\n"
+        "    handle.is_open = False\n"
+        "def test_b():\n    import gc\n    gc.collect()\n"
+    )
+    # In a process of its own: here pytester remembers every call of a hook, and with it what the calls left open.
+    done = suite.pytester.runpytest_subprocess("--faultloop=explore", "--faultloop-runs=20", "-Werror")
+    assert done.parseoutcomes() == {"passed": 2}
+    assert "left open" not in done.stderr.str()
