@@ -5,6 +5,8 @@
 VENV   ?= .venv
 EXTRAS ?= dev
 ARGS   ?=
+# How many orders of each library `make test-libraries` replays.
+LIBRARY_SEEDS ?= 100
 
 ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -17,10 +19,10 @@ STAMP := $(VENV)/.synced-$(EXTRAS)-$(subst /,_,$(PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sync demo test test-browser check docs bench clean
+.PHONY: help sync demo test test-browser test-libraries check docs bench clean
 
 help:  ## print the targets
-	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub("%", "N", $$1); printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub("%", "N", $$1); printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 sync: $(STAMP)  ## make .venv and install everything for development
 
@@ -36,6 +38,9 @@ demo: $(STAMP)  ## find a failure in a broken queue, replay it, show the guarded
 
 test: $(STAMP)  ## run all tests
 	$(PY) -m pytest $(ARGS)
+
+test-libraries: $(STAMP)  ## replay each library on the simulated network in 100 orders instead of 4
+	FAULTLOOP_LIBRARY_SEEDS=$(LIBRARY_SEEDS) $(PY) -m pytest tests/world/libraries -k had_again $(ARGS)
 
 test-browser: $(STAMP)  ## open pages in Chromium, which must be there (Debian: apt-get install chromium)
 	$(PY) -m pytest -m browser tests/browser $(ARGS)

@@ -52,6 +52,12 @@ class JournalError(FaultloopError):
     code = "FL111"
 
 
+class CoverageError(FaultloopError):
+    """A file of await coverage is not there, damaged, or no such file."""
+
+    code = "FL113"
+
+
 class ReplayDiverged(FaultloopError):
     """The program no longer asks what this trace answers."""
 

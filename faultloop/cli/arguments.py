@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 DRIVERS = ("asyncio", "trio")
-VERBS = "run, explore, replay, shrink, show, diff, report, export, doctor or schema"
+VERBS = "run, explore, replay, shrink, show, diff, report, export, coverage, doctor or schema"
 
 
 class Options(argparse.Namespace):
@@ -44,6 +44,10 @@ class Options(argparse.Namespace):
     other: str = ""
     against: str = ""
     html: bool = False
+    action: str = ""
+    data: str = ""
+    files: str = "*"
+    fail_under: float | None = None
     format: str = "chrome"
     follow: str = "choices"
     allow_import: bool = False
@@ -131,6 +135,7 @@ def _parser() -> _Parser:
     _add_diff(verbs.add_parser("diff", help="where two traces first differ; runs nothing"))
     _add_report(verbs.add_parser("report", help="a trace as one self-contained page; runs nothing"))
     _add_export(verbs.add_parser("export", help="a trace for Perfetto or OpenTelemetry; runs nothing"))
+    _add_coverage(verbs.add_parser("coverage", help="which awaits were seen, and what was tried there"))
     _add_doctor(verbs.add_parser("doctor", help="run a scenario twice and name the first difference; --boundary"))
     _add_schema(verbs.add_parser("schema", help="the JSON Schema of a trace file"))
     return parser
@@ -154,6 +159,13 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < 1e9:
         raise argparse.ArgumentTypeError("expected seconds, more than 0")
     return seconds
+
+
+def _percent(text: str) -> float:
+    percent = float(text.removesuffix("%"))
+    if not 0 <= percent <= 100:
+        raise argparse.ArgumentTypeError("expected a percentage, from 0 to 100")
+    return percent
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -297,6 +309,18 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("trace", metavar="TRACE")
     parser.add_argument("--format", choices=("chrome", "otel"), default="chrome", help="chrome opens in Perfetto")
     parser.add_argument("-o", "--out", default="", metavar="FILE", help="where to write it (beside it)")
+    _common(parser)
+
+
+def _add_coverage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("report", "html", "erase"), help="a table, a page, or begin anew")
+    parser.add_argument("--data", default="", metavar="FILE", help="what explorations add to")
+    parser.add_argument("--files", default="*", metavar="GLOB", help="only these files: 'myapp/*'")
+    parser.add_argument(
+        "--fail-under", type=_percent, metavar="N", help="exit with 1 if less than N percent was tried of what could be"
+    )
+    parser.add_argument("-o", "--out", default="", metavar="FILE", help="where html goes (beside the data)")
+    parser.add_argument("--root", default="", metavar="DIR", help="where the sources are (found from here upwards)")
     _common(parser)
 
 

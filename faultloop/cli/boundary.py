@@ -106,6 +106,10 @@ def _command(arguments: list[str], *, is_process: bool) -> int:
             from faultloop.cli.picturing import export_verb
 
             return export_verb(options, console)
+        case "coverage":
+            from faultloop.cli.covering import coverage_verb
+
+            return coverage_verb(options, console)
         case "schema":
             from faultloop.cli.reading import schema_verb
 

@@ -12,6 +12,7 @@ from faultloop.cli.arguments import DRIVERS, Options, parse_checks, parse_limits
 from faultloop.cli.codes import CANNOT_TELL, FOUND_FAILURE, FOUND_NOTHING
 from faultloop.cli.codes import INTERRUPTED as STOPPED
 from faultloop.cli.console import Console
+from faultloop.cli.covering import DATA
 from faultloop.cli.executors import executor_by_name
 from faultloop.cli.progress import progress
 from faultloop.cli.project import trace_name, traces_folder
@@ -22,6 +23,7 @@ from faultloop.report.failure import needs_line
 from faultloop.report.story import story
 from faultloop.report.summary import Tried, summary
 from faultloop.report.words import clean
+from faultloop.search.coverage import add_coverage
 from faultloop.search.target import Scenario
 from faultloop.search.tracefile import save_trace
 
@@ -63,6 +65,7 @@ def _explore_on(driver: str, options: Options, console: Console) -> tuple[int, d
     found = _explored(options, console, driver, ref, scenario, kinds, journal)
     if found.reason != INTERRUPTED:
         journal.unlink(missing_ok=True)
+    add_coverage(traces_folder(root) / DATA, found.coverage)
     with console.program_output():
         names = ("-".join(filter(None, (label, str(number)))) for number, _ in enumerate(found.failures, start=1))
         paths = [folder / trace_name(ref, name) for name in names]
@@ -149,6 +152,7 @@ def _tried(found: Exploration, ref: str, kinds: tuple[str, ...]) -> Tried:
         first_failure_run=found.first_failure_run,
         not_tried=(*map(str, found.not_tried), *(f"observing {name}: it is compiled" for name in found.unseen)),
         exhausted=found.exhausted,
+        best_effort=found.best_effort,
         schedules=found.schedules,
         classes=found.classes,
         attempts=found.attempts,
@@ -219,4 +223,5 @@ def _result(found: Exploration, paths: list[Path]) -> dict[str, object]:
             "exhausted": list(found.exhausted),
             "not_tried": [str(left_out) for left_out in found.not_tried],
         },
+        "best_effort": found.best_effort,
     }

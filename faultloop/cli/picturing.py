@@ -15,12 +15,12 @@ from faultloop.model.trace import Trace
 from faultloop.report.chrome import chrome_trace
 from faultloop.report.otel import otel_spans
 from faultloop.report.page.build import Extras, LinesOf, page
+from faultloop.search.coverage import source_text
 from faultloop.search.tracefile import load_trace, newest_trace, write_atomically
 
 TRACE_ENDING = ".trace.json"
 CALM_ENDING = "-calm.trace.json"
 """What `explore` calls the run that passed, beside the failures it found."""
-_SOURCE_BYTES_MAX = 2_000_000
 
 
 def report_verb(options: Options, console: Console) -> int:
@@ -59,22 +59,10 @@ def lines_below(root: Path) -> LinesOf:
 
     def lines_of(file: str) -> list[str]:
         if file not in known:
-            known[file] = _read(root, file)
+            known[file] = (source_text(root, file) or "").splitlines()
         return known[file]
 
     return lines_of
-
-
-def _read(root: Path, file: str) -> list[str]:
-    if not file.endswith(".py") or "\0" in file:
-        return []
-    try:
-        place = (root / file).resolve()
-        if not place.is_relative_to(root.resolve()) or place.stat().st_size > _SOURCE_BYTES_MAX:
-            return []
-        return place.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return []
 
 
 def _calm_beside(path: Path) -> Path | None:

@@ -139,7 +139,7 @@ def _followed_words(again: Replay) -> str:
 
 
 def _likely_causes(trace: Trace, root: Path) -> list[str]:
-    causes: list[str] = []
+    causes: list[str] = [trace.world.best_effort] if trace.world.best_effort else []
     now = fingerprint(trace.target.ref, root=root)
     if trace.target.fingerprint and now and now != trace.target.fingerprint:
         causes.append("the scenario's file changed since the recording")

@@ -112,6 +112,7 @@ def run_result(result: Run, path: Path | None) -> dict[str, object]:
         "virtual_time": result.virtual_time,
         "steps": result.steps,
         "digest": result.trace.digest,
+        "best_effort": result.trace.world.best_effort,
         "trace": None if path is None else os.fspath(path),
         "not_reached": [
             {"fault": format_fault(missed.fault), "seen": list(missed.seen), "nearest": missed.nearest}
@@ -140,6 +141,9 @@ def replayable(trace: Trace, scenario: Scenario, path: Path, root: str) -> tuple
         steps = next_steps(path, root=root, by_name=bool(trace.faults or trace.choices.departures))
         return steps, f"replayed once, with the same digest {short_digest(trace)}"
     where = f" at step {again.divergence.step}" if again.divergence else ""
+    if trace.world.best_effort:
+        steps = next_steps(path, root=root, by_name=True)
+        return steps[1:], f"replayed once: it took another way{where}"
     return [], f"could not reproduce it: replaying took another way{where}. See: python -m faultloop doctor"
 
 
@@ -208,6 +212,8 @@ def doctor_verb(options: Options, console: Console) -> int:
             "  Likely: the order of a set, real input and output, or what --boundary lists as let through.",
         ]
         lines += [f"  thread     {clean(name, 200)} posted to the loop" for name in diagnosis.threads]
+    if diagnosis.run.trace.world.best_effort:
+        lines.append(f"  holds      {diagnosis.run.trace.world.best_effort}")
     console.say("\n".join(lines))
     console.result(
         {

@@ -38,6 +38,11 @@ class Network(Protocol):
         ...
 
     @property
+    def is_patient(self) -> bool:
+        """Whether real descriptors are looked at by `waited`, once nothing else can run, and not at every turn."""
+        ...
+
+    @property
     def handles(self) -> list[Any]:
         """The handles that wait for descriptors."""
         ...
@@ -216,6 +221,10 @@ class NetworkLoop(asyncio.SelectorEventLoop):
         secure: Any = sslproto.SSLProtocol(cast(Any, self), protocol, sslcontext, waiter, **about)
         _Asking(self, rawsock, secure, extra=extra, server=server)
         return secure._app_transport
+
+    def has_input(self, seconds: float) -> bool:
+        """Whether a real descriptor is ready, or becomes so within `seconds` of real time. Nothing is queued."""
+        return bool(cast("Loop", self)._selector.select(seconds))
 
     async def _sock_sendfile_native(self, sock: Any, file: Any, offset: int, count: int) -> Any:
         if self._simulated(sock):

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 declare("crash and pause of a node", "controlled", "its tasks end without any code run, or stand still", "world.node")
 
-Boot = tuple[Callable[..., Coroutine[Any, Any, object]], tuple[Any, ...], str]
-"""What a node runs when it starts: a function, its arguments, and the task's name."""
+Boot = tuple[Callable[..., Coroutine[Any, Any, object]], tuple[Any, ...], str, Context]
+"""What a node runs when it starts: a function, its arguments, the task's name, and the context that it was given in."""
 
 
 class Life:
@@ -108,10 +108,14 @@ class Node:
         """How far its wall clock is ahead, in nanoseconds."""
         self.wall_drift = 0.0
         """How much faster its wall clock goes than the loop's, as a fraction."""
+        self.host: Any = None
+        """Its host on the simulated network, if it has one of its own."""
         self.disk: Any = None
         """Its simulated disk, if it has one."""
         self.at_crash: list[Callable[[], None]] = []
         """Called when it crashes: what that does to disks and to the network."""
+        self.at_restart: list[Callable[[], None]] = []
+        """Called when it starts again, before anything runs on it."""
         self._changed: list[Any] = []
 
     @property
@@ -119,15 +123,16 @@ class Node:
         """How far its wall clock is ahead now, in nanoseconds."""
         return self.wall_offset + round(self._loop.now * self.wall_drift)
 
-    def start(self, boot: Boot) -> Any:
+    def start(self, function: Callable[..., Coroutine[Any, Any, object]], args: tuple[Any, ...], name: str) -> Any:
         """Run something on it, now and whenever it starts again. Returns the task."""
+        boot = (function, args, name, contextvars.copy_context())
         self.boots.append(boot)
         return self._boot(boot)
 
     def _boot(self, boot: Boot) -> Any:
-        function, args, name = boot
+        function, args, name, given_in = boot
         assert self.life is not None, "a node that is down runs nothing"
-        context = contextvars.copy_context()
+        context = given_in.copy()  # that of the start and not of the restart: it says on which host the node is
         context.run(LIFE.set, self.life)
         task = self._loop.create_task(context.run(function, *args), name=name, context=context)
         self.life.started.append(task)
@@ -166,6 +171,8 @@ class Node:
         if self.life is not None:
             return
         self.life = Life(self)
+        for hook in self.at_restart:
+            hook()
         for boot in self.boots:
             self._boot(boot)
         self._tell()

@@ -33,6 +33,8 @@ CHECK_STEPS = 4_096
 """How many steps between two looks at the limits."""
 COLLECT_STEPS = 16 * CHECK_STEPS
 """How many steps between two garbage collections: with automatic collection off, finalizers run at fixed steps."""
+PATIENT_TURNS = 1_000
+"""After how many turns at one instant even a patient network's descriptors are looked at: the program may watch one."""
 LAST_POLL_SECONDS = 0.02
 """One more real wait for I/O before a deadlock is declared. Loopback has never needed it."""
 
@@ -107,10 +109,11 @@ def spin(loop: Loop) -> None:
     spin_turns = loop.limits.spin_turns
     network = loop.network
     candidates = network.candidates if network is not None else ()
+    turns_per_look = PATIENT_TURNS if network is not None and network.is_patient else 1
     _set_next_stop(loop)
     try:
         while True:
-            if loop.reaches_out and loop.has_io:
+            if loop.reaches_out and loop.has_io and (loop.turns_at_instant + 1) % turns_per_look == 0:
                 loop.poll()
             if candidates:
                 cast("Network", network).poll()
@@ -222,8 +225,8 @@ def idle(loop: Loop) -> None:
     # While some thread may still post, its posts are taken once all threads rest: never half of them.
     if loop.inbox and not is_awaited and asyncio_threads.drain(loop):
         return
-    has_io = loop.has_io
-    if has_io and loop.poll():
+    has_io, network = loop.has_io, loop.network
+    if has_io and not (network is not None and network.is_patient) and loop.poll():
         return
     if is_awaited:
         if asyncio_threads.settle(loop) or loop.queue.entries:
@@ -233,7 +236,7 @@ def idle(loop: Loop) -> None:
                 return
         elif (loop.jobs_running or loop.subprocesses) and _wait_for_work(loop):
             return
-    if has_io and loop.network is not None and loop.network.waited():
+    if has_io and network is not None and network.waited():
         return
     if _advance(loop):
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from faultloop.engine.paths import TaskNode
+from faultloop.engine.paths import Siblings, TaskNode
 from faultloop.model.points import AwaitPoint, Site
 from faultloop.model.trace import Delivered, Event, TaskEntry
 
@@ -24,6 +24,7 @@ class Recorder:
         self._limit = limit
         self.dropped = 0
         self.nodes: list[TaskNode] = []
+        self._orphans = Siblings()
         self.sites: list[Site] = []
         self.delivered: list[Delivered] = []
         self.log: Callable[[Row], None] = self._head.append
@@ -48,7 +49,7 @@ class Recorder:
 
     def node(self, coroutine: str, parent: TaskNode | None) -> TaskNode:
         """A node for a new task."""
-        node = TaskNode(len(self.nodes), coroutine, parent)
+        node = TaskNode(len(self.nodes), coroutine, parent, self._orphans)
         self.nodes.append(node)
         return node
 

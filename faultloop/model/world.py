@@ -23,3 +23,10 @@ class World(msgspec.Struct, frozen=True, omit_defaults=True):
     io: Io = "auto"
     faults: tuple[str, ...] = ()
     entropy: Entropy = Entropy()
+
+    @property
+    def best_effort(self) -> str:
+        """Why a run in these surroundings may be another one next time, in a sentence; nothing where it may not."""
+        if self.io != "real":
+            return ""
+        return 'best effort: with io="real" what other processes answer, and when, is not recorded; a replay may differ'

@@ -40,13 +40,13 @@ def hosts_on(stage: Stage, *, name: str = "") -> Generator[None]:
         replaced.append((owner, attribute, owner.__dict__[attribute]))
         setattr(owner, attribute, value)
 
-    if (anyio_plugin := sys.modules.get("anyio.pytest_plugin")) is not None:
+    if hasattr(anyio_plugin := sys.modules.get("anyio.pytest_plugin"), "get_async_backend"):
         replace(anyio_plugin, "get_async_backend", _anyio_backends(stage, name))
     if stage.driver == "trio" and (trio_plugin := sys.modules.get("pytest_trio.plugin")) is not None:
         replace(trio_plugin.TrioFixture, "__init__", _trio_fixture_init(trio_plugin.TrioFixture.__init__))
         replace(trio_plugin.TrioFixture, "register_and_collect_dependencies", _trio_fixtures_of)
     if stage.driver == "asyncio":
-        if (asyncio_plugin := sys.modules.get("pytest_asyncio.plugin")) is not None:
+        if hasattr(asyncio_plugin := sys.modules.get("pytest_asyncio.plugin"), "Runner"):
             replace(asyncio_plugin, "Runner", stage.new_runner)
         case: Any = unittest.IsolatedAsyncioTestCase
         replace(case, "_setupAsyncioRunner", _unittest_setup(stage))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import unittest
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +70,23 @@ def objection(item: pytest.Item) -> Objection | None:
     marks = [name for name in OWN_LOOPS if name in borne]
     if len(marks) > 1 and "trio" in marks:
         return Objection(f"it bears the marks {' and '.join(marks)}", "FL806", "Keep one")
-    return _wide_loop(item) or _shared_fixture(item)
+    return _unknown_release(marks) or _wide_loop(item) or _shared_fixture(item)
+
+
+def _unknown_release(marks: list[str]) -> Objection | None:
+    """A plugin that makes its loops where we cannot give it ours: too old, or newer than anybody knew."""
+    for mark, module, name, known in _LOOP_MAKERS:
+        plugin = sys.modules.get(module)
+        if mark in marks and plugin is not None and not hasattr(plugin, name):
+            return Objection(f"this release of {known[0]} makes loops in another way", "FL810", f"Use {known[1]}")
+    return None
+
+
+_LOOP_MAKERS = (
+    ("anyio", "anyio.pytest_plugin", "get_async_backend", ("anyio", "anyio 4")),
+    ("asyncio", "pytest_asyncio.plugin", "Runner", ("pytest-asyncio", "pytest-asyncio 1.1 or newer")),
+    ("trio", "pytest_trio.plugin", "TrioFixture", ("pytest-trio", "pytest-trio 0.8")),
+)
 
 
 def _wide_loop(item: pytest.Item) -> Objection | None:

@@ -45,6 +45,8 @@ class Told:
     broke: tuple[str, ...]
     stuck: tuple[str, ...]
     also: tuple[str, ...]
+    holds: tuple[str, ...]
+    """Why another run may not be this one; empty where it must be."""
 
 
 def tell(trace: Trace) -> Told:
@@ -58,6 +60,7 @@ def tell(trace: Trace) -> Told:
         tuple(_broke_lines(trace.outcome, names)),
         tuple(_stuck_lines(trace.outcome.waiting, names)),
         tuple(_also_lines(trace.outcome, names)),
+        (trace.world.best_effort,) if trace.world.best_effort else (),
     )
 
 
@@ -82,6 +85,7 @@ def story(
     lines += _labelled("order", told.order, width)
     lines += _labelled("broke", told.broke, width)
     lines += _labelled("passes", [passes] if passes else [], width)
+    lines += _labelled("holds", told.holds, width)
     table = step_table(trace, task_names(task.path for task in trace.tasks), width)
     lines += ["", *table] if table else []
     stuck = _labelled("stuck", told.stuck, width)

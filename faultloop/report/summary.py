@@ -21,6 +21,7 @@ class Tried:
     status: passed, violated or inconclusive.   reason: why, or empty.   points: await points of the calm run.
     failures: groups of failures.   first_failure_run: from 1, or None.   schedules: different orders that were run.
     classes: happens-before classes among those watched.   attempts: runs that shrinking took.
+    best_effort: why it may be otherwise next time, or nothing.
     exhausted: what was tried completely, and not_tried: what was left out; each in words.
     """
 
@@ -38,6 +39,7 @@ class Tried:
     schedules: int = 1
     classes: int = 0
     attempts: int = 0
+    best_effort: str = ""
 
 
 def summary(tried: Tried, stories: Sequence[str] = (), *, width: int = WIDTH) -> str:
@@ -45,6 +47,8 @@ def summary(tried: Tried, stories: Sequence[str] = (), *, width: int = WIDTH) ->
     lines = [_verdict(tried), f"  tried      {_tried(tried)}"]
     if tried.reason:
         lines.append(f"  because    {clean(tried.reason, 400)}")
+    if tried.best_effort:
+        lines.append(f"  holds      {tried.best_effort}")
     for number, complete in enumerate(tried.exhausted):
         lines.append(f"  {'' if number else 'complete':<10} {clean(complete, 200)}")
     for number, left_out in enumerate(tried.not_tried[:NOT_TRIED_SHOWN_MAX]):

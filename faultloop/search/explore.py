@@ -24,16 +24,19 @@ from faultloop.drivers.asyncio_run import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import UsageError
 from faultloop.model.address import format_kind, parse_kind
+from faultloop.model.coverage import Coverage
 from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order, Threads
 from faultloop.model.world import Io
 from faultloop.search.conditions import AnyEntropy, Conditions
+from faultloop.search.coverage import source_marks
 from faultloop.search.dispatch import Dispatch, crew_for
 from faultloop.search.findings import Cause, Exploration, Failure, NotTried, causes_of
 from faultloop.search.journal import open_journal
 from faultloop.search.ledger import Ledger, OnProgress
 from faultloop.search.memory import recall, remember
+from faultloop.search.place import find_root
 from faultloop.search.program import Program, forget, make_program
 from faultloop.search.run import Observed, threads_in_words
 from faultloop.search.runner import Brief, observing
@@ -107,10 +110,10 @@ def explore(
     faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone. Those of
     the network (`net:reset`, `net` for all) are drawn along with the orders.
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
-    first: stop at the first failure.   observe: modules, by name or pattern, whose state tells strategies what touches
-    it; runs are slower (benchmarks/observing.py).
+    first: stop at the first failure.   observe: modules, by name or pattern, whose state is watched; runs are slower.
     jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
     limits, threads, io, entropy, driver, checks, target: as for `run`.   on_progress: told how far it is, often.
+    With io="real" faults alone are tried, by their addresses; a failure counts that comes twice in a row.
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
     Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
@@ -166,6 +169,7 @@ class _Asked:
 
 def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     try:
+        _require_one_process(program, asked)
         with (
             observing(program) as observation,
             _collector_at_rest(),
@@ -220,6 +224,9 @@ def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
             stages.pairs(singles)
     if strategy == "sweep" or order == "fifo":
         return
+    if program.under.world.best_effort:
+        stages.skip('orders of steps: with io="real" nobody could have them again')
+        return
     levels: tuple[Order, ...] = ("batch",)
     if order == "any":
         levels = ("any",) if program.under.hold is None else ("batch", "any")
@@ -244,6 +251,15 @@ def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int 
         raise UsageError(f"depth is 1 or 2, not {depth}", code="FL512")
 
 
+def _require_one_process(program: Program, asked: _Asked) -> None:
+    if program.under.world.best_effort and (asked.jobs != 1 or asked.executor is not None):
+        raise UsageError(
+            f'io="{program.under.world.io}" is explored in one process: in another one the calm run is another one. '
+            "Leave jobs at 1",
+            code="FL518",
+        )
+
+
 # Before and after
 
 
@@ -252,7 +268,7 @@ def _objection(first: Observed, second: Observed) -> str | None:
     calm, again = first.run, second.run
     if calm.status.is_failure:
         return "the scenario fails without any fault, so nothing was explored"
-    if calm.trace.digest != again.trace.digest:
+    if calm.trace.digest != again.trace.digest and not calm.trace.world.best_effort:
         difference = divergence(calm.trace, again.trace) or Divergence(0, calm.trace.digest, again.trace.digest)
         return f"not deterministic: {difference}{threads_in_words(first, second)}"
     if calm.status.value != "passed":
@@ -265,7 +281,7 @@ def _refused(program: Program, calm: Observed, objection: str, ledger: Ledger) -
     if not calm.run.status.is_failure:
         return Exploration("inconclusive", calm.run, objection, ledger.runs, seconds, points=len(calm.waits))
     causes = tuple(causes_of(calm.run.trace.outcome, ()))
-    failure = smallest(program, Found(1, (), "fifo", Choices(), causes), at_run=1)
+    failure = smallest(program, Found(1, (), "fifo", Choices(), causes), at_run=1, budget=_budget(program))
     return Exploration(
         status="violated" if failure is not None else "inconclusive",
         calm=calm.run,
@@ -276,6 +292,11 @@ def _refused(program: Program, calm: Observed, objection: str, ledger: Ledger) -
         first_failure_run=1 if failure is not None else None,
         failures=(failure,) if failure is not None else (),
     )
+
+
+def _budget(program: Program) -> int:
+    """How many runs shrinking a failure may take: where runs are not the same twice, a smaller one would be another."""
+    return 1 if program.under.world.best_effort else BUDGET
 
 
 def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Exploration:
@@ -296,7 +317,16 @@ def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Expl
         classes=len(ledger.classes),
         exhausted=tuple(ledger.exhausted),
         attempts=attempts,
+        coverage=_coverage(calm, ledger),
     )
+
+
+def _coverage(calm: Observed, ledger: Ledger) -> Coverage:
+    """Of the whole exploration: the awaits of the calm run belong to it although nothing was done to them."""
+    for wait in calm.waits:
+        ledger.covered.seen(calm.sites.sites[wait.site])
+    files = {covered.point.file for covered in ledger.covered.coverage().points}
+    return ledger.covered.coverage(source_marks(files, find_root(os.getcwd())))
 
 
 def _shrunk(program: Program, ledger: Ledger, *, is_in_a_hurry: bool) -> tuple[tuple[Failure, ...], int, bool]:
@@ -311,7 +341,7 @@ def _shrunk(program: Program, ledger: Ledger, *, is_in_a_hurry: bool) -> tuple[t
         try:
             if not is_in_a_hurry:
                 ledger.tell()
-            failure = smallest(program, found, at_run=found.at_run, budget=1 if is_in_a_hurry else BUDGET)
+            failure = smallest(program, found, at_run=found.at_run, budget=1 if is_in_a_hurry else _budget(program))
         except KeyboardInterrupt:
             is_in_a_hurry = was_interrupted = True
             failure = smallest(program, found, at_run=found.at_run, budget=1)

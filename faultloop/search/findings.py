@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from faultloop.model.coverage import Coverage
 from faultloop.model.faults import PlannedFault
 from faultloop.model.outcome import Outcome
 from faultloop.model.trace import Trace
@@ -92,7 +93,7 @@ class Exploration:
     schedules: different orders that were run.   classes: happens-before classes among those that were watched, as far
     as what is observed tells them apart.   exhausted: what was tried completely, a sentence each, with its bound.
     attempts: runs made to shrink failures, which `runs` does not count.   unseen: modules that were to be observed, and
-    are compiled.
+    are compiled.   coverage: which awaits were seen, and what was tried there.
     """
 
     status: Literal["passed", "violated", "inconclusive"]
@@ -110,6 +111,12 @@ class Exploration:
     exhausted: tuple[str, ...] = ()
     attempts: int = 0
     unseen: tuple[str, ...] = ()
+    coverage: Coverage = field(default_factory=Coverage)
+
+    @property
+    def best_effort(self) -> str:
+        """Why another exploration may come to something else, in a sentence; nothing where it may not."""
+        return self.calm.trace.world.best_effort
 
 
 Cause = tuple[str, ...]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from faultloop.model.coverage import Counting
 from faultloop.search.findings import Cause, Progress
 from faultloop.search.units import Drawing, Enumerating, Found, Guiding, Reaching, Report, Singles, Unit
 
@@ -40,6 +41,7 @@ class Ledger:
     schedules: set[int] = field(default_factory=set[int])
     classes: set[int] = field(default_factory=set[int])
     exhausted: list[str] = field(default_factory=list[str])
+    covered: Counting = field(default_factory=Counting)
 
     @classmethod
     def opened(
@@ -78,6 +80,8 @@ class Ledger:
             self.skipped[why] = self.skipped.get(why, 0) + count
         self.schedules.update(report.schedules)
         self.classes.update(report.classes)
+        if report.coverage is not None:
+            self.covered.add(report.coverage)
         self.tell()
 
     def tell(self) -> None:

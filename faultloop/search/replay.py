@@ -53,9 +53,9 @@ class Replay:
         if self.divergence is not None:
             lines = [f"replay diverged: {self.divergence}"]
             lines += [f"  alike   {line}" for line in self.divergence.context]
-            lines.append(
-                "  The code or its inputs changed since the recording, or something in it is not deterministic."
-            )
+            effort = self.trace.world.best_effort
+            changed = "The code or its inputs changed since the recording, or something in it is not deterministic."
+            lines.append(f"  {effort or changed}")
             raise ReplayDiverged("\n".join(lines))
 
 

@@ -40,6 +40,7 @@ from faultloop.search.conditions import AnyEntropy, Conditions
 from faultloop.search.place import find_root
 from faultloop.search.target import fingerprint
 from faultloop.world.faults import is_network_fault
+from faultloop.world.loops import WorldLoop
 
 _RECORDED_PACKAGES = ("anyio", "trio", "aiohttp", "httpx", "aqueue", "structlog")
 
@@ -108,8 +109,7 @@ def run(
     Never raises for the program's own errors: see `Run.status` and `Run.raise_if_failed()`.
     Raises UsageError and its kind for what is asked wrongly.
     """
-    if order not in ("fifo", "batch", "any"):
-        raise UsageError(f'there is no order "{order}"; there are "fifo", "batch" and "any"', code="FL507")
+    _require_order(order)
     decider: Decider = Calm() if seed is None else Uniform(seed)
     return run_with(
         scenario,
@@ -131,15 +131,34 @@ def run(
     ).run
 
 
-def new_event_loop(*, seed: int | None = None, order: Order = "batch", limits: Limits | None = None) -> Loop:
+def new_event_loop(
+    *,
+    seed: int | None = None,
+    order: Order = "batch",
+    limits: Limits | None = None,
+    threads: Threads = "inline",
+    entropy: AnyEntropy = "seeded",
+    io: Io = "auto",
+    faults: Sequence[str] = (),
+) -> Loop:
     """The loop alone, for any Runner: virtual time, and with a seed the order that it draws.
 
     seed: None is plain asyncio's order.   order: how far a seed may reorder what is ready.
+    threads, entropy, io: as for `run`; network, chance and clocks are the loop's while it runs, and only then.
+    faults: kinds of network fault, which the seed draws.
     Where asyncio's own loop would hang, its `run_forever` raises Deadlock, Livelock or OverLimit.
+    Raises UsageError and its kind for what is asked wrongly.
     """
-    if seed is None:
-        return Loop(limits=limits)
-    return Loop(order=order, choose=Uniform(seed).choose, limits=limits)
+    _require_order(order)
+    if others := [kind for kind in faults if not is_network_fault(kind)]:
+        raise UsageError(f'"{others[0]}": only faults of the network come without a run', code="FL519")
+    if faults and seed is None:
+        raise UsageError("faults of the network are drawn: give a seed as well", code="FL519")
+    under = Conditions.of(limits=limits, threads=threads, io=io, entropy=entropy, seed=seed, faults=faults)
+    choose = None if seed is None else Uniform(seed).choose
+    return WorldLoop(
+        under.world, order="fifo" if seed is None else order, choose=choose, limits=limits, threads=threads
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +295,11 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _require_order(order: str) -> None:
+    if order not in ("fifo", "batch", "any"):
+        raise UsageError(f'there is no order "{order}"; there are "fifo", "batch" and "any"', code="FL507")
 
 
 def _require_coroutine_function(scenario: object) -> None:

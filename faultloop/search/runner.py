@@ -7,35 +7,29 @@ and counts only if that run fails as well; of those that fail alike within a uni
 from __future__ import annotations
 
 import time
-import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from random import Random
 
 from faultloop.checks.standard import clean, describe, judge
-from faultloop.deciders.learned import Learned, Saved
-from faultloop.deciders.looking import Offers
 from faultloop.deciders.odometer import Odometer
 from faultloop.deciders.protocol import Decider
 from faultloop.deciders.strategies import SYSTEMATIC
-from faultloop.deciders.strategies import strategy as make_strategy
 from faultloop.deciders.uniform import Uniform
 from faultloop.deciders.unseen import Fresh
 from faultloop.drivers.alarm import many_runs
-from faultloop.drivers.asyncio_footprints import object_name, object_number
-from faultloop.drivers.asyncio_guided import Guided
 from faultloop.drivers.asyncio_run import Facts
 from faultloop.drivers.driver import driver_named
-from faultloop.drivers.frames import ChainTable
 from faultloop.drivers.observing import Observation, observed
 from faultloop.engine.choices import RecordedChoices
 from faultloop.errors import NotDeterministic
+from faultloop.model.coverage import Counting
 from faultloop.model.faults import PlannedFault
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Choices, Order
 from faultloop.search.findings import causes_of
+from faultloop.search.lane import Lane
 from faultloop.search.program import Program, answering
 from faultloop.search.sweep import Trial, first_seen, identity, trials
 from faultloop.search.units import (
@@ -57,6 +51,7 @@ TRIALS_PER_ORDER = 6
 """How many faults are tried on each order drawn: the order is traced once for all of them."""
 ORDER_NUMBERS: dict[Order, int] = {"fifo": 0, "batch": 1, "any": 2}
 _UNSTEADY = "a fast run failed and the recorded one did not: not deterministic?"
+_OVER_LIMIT = "it ran over a limit: cannot tell"
 
 Alike = tuple[object, ...]
 """What a fast run can tell of why it failed."""
@@ -76,6 +71,7 @@ class _Tally:
     schedules: dict[int, None] = field(default_factory=dict[int, None])
     classes: dict[int, None] = field(default_factory=dict[int, None])
     pairs: dict[int, None] = field(default_factory=dict[int, None])
+    covered: Counting = field(default_factory=Counting)
 
     def may_run(self) -> bool:
         if time.perf_counter() >= self.end or self.runs >= self.runs_max:
@@ -88,7 +84,17 @@ class _Tally:
     def report(self, **more: object) -> Report:
         found = tuple(each for each in self.found.values() if each is not None)
         seen = tuple(self.schedules), tuple(self.classes), tuple(self.pairs)
-        return Report(self.runs, self.tried, self.skipped, found, *seen, is_cut=self.is_cut, **more)  # type: ignore[arg-type]
+        covered = self.covered.coverage()
+        return Report(
+            self.runs,
+            self.tried,
+            self.skipped,
+            found,
+            *seen,
+            is_cut=self.is_cut,
+            coverage=covered if covered.points else None,
+            **more,  # type: ignore[arg-type]
+        )
 
 
 _observing: set[int] = set()
@@ -142,7 +148,7 @@ class Runner:
         self._driver = driver_named(program.under.driver)
         self._singles: tuple[Trial, ...] | None = None
         self._skipped: dict[str, int] = {}
-        self._lanes: dict[tuple[str, str, int], _Lane] = {}
+        self._lanes: dict[tuple[str, str, int], Lane] = {}
 
     def carry_out(self, commission: Commission) -> Report:
         """Make a unit's runs. Interrupted from the keyboard, it returns what it has."""
@@ -184,6 +190,8 @@ class Runner:
         if unit.start == 0:
             self.singles()
             tally.skipped.update(self._skipped)
+            for trial in self.singles():
+                tally.covered.can(trial.site, trial.chance)
         for trial in self.singles()[unit.start : unit.stop]:
             if not tally.may_run():
                 break
@@ -201,7 +209,9 @@ class Runner:
             tally.runs += 1
             is_of_use = not parent.run.status.is_failure and not parent.run.not_reached
             fresh = first_seen(parent, known, after=first.strike.at) if is_of_use else set[int]()
-            waits = (wait for wait in parent.waits if wait.parked in fresh)
+            waits = [wait for wait in parent.waits if wait.parked in fresh]
+            for wait in waits:
+                tally.covered.seen(parent.sites.sites[wait.site])
             reached.append(tuple(dict.fromkeys(identity(parent, wait) for wait in waits)))
         return tally.report(reached=tuple(reached))
 
@@ -211,7 +221,10 @@ class Runner:
         tally.runs += 1
         wanted = set(unit.at)
         only = {wait.parked for wait in parent.waits if identity(parent, wait) in wanted}
-        for second in trials(parent, self._program.scope, lambda _: None, only=only):
+        seconds = list(trials(parent, self._program.scope, lambda _: None, only=only))
+        for second in seconds:
+            tally.covered.can(second.site, second.chance)
+        for second in seconds:
             if not tally.may_run():
                 break
             self._try(tally, (first, second), "fifo", None)
@@ -233,7 +246,7 @@ class Runner:
             choices = answers.recorded()
             has_asked = has_asked or choices.count > 0
             tally.schedules[_mark(unit.order, choices)] = None
-            if judge(facts, self._program.under.checks).status.is_failure:
+            if self._failed(tally, facts):
                 self._confirm(tally, facts, (), unit.order, choices)
         return tally.report(asked=has_asked, ways=ways, following=following or (), is_exhausted=following is None)
 
@@ -255,7 +268,7 @@ class Runner:
             mark = _mark(unit.order, choices)
             is_new = mark not in tally.schedules
             tally.schedules[mark] = None
-            if judge(facts, self._program.under.checks).status.is_failure:
+            if self._failed(tally, facts):
                 self._confirm(tally, facts, (), unit.order, choices)
             elif faulted < unit.faulted and is_new and tally.may_run():
                 faulted += 1
@@ -293,7 +306,7 @@ class Runner:
             tally.pairs.update(dict.fromkeys(lane.pairs(guided)))
             if isinstance(decider, Fresh):
                 tally.classes[decider.position.state] = None
-            failed = judge(guided.facts, self._program.under.checks).status.is_failure
+            failed = self._failed(tally, guided.facts)
             strategy.learn(decider, failed=failed)
             if failed:
                 self._confirm(tally, guided.facts, (), unit.order, guided.choices)
@@ -303,11 +316,11 @@ class Runner:
             learned=lane.save() if unit.saves else None,
         )
 
-    def _lane(self, unit: Guiding) -> _Lane:
+    def _lane(self, unit: Guiding) -> Lane:
         key = (unit.order, unit.strategy, unit.seed)
         lane = self._lanes.get(key)
         if lane is None or lane.part != unit.part:
-            lane = self._lanes[key] = _Lane(unit, unit.part, self._program.under.hold)
+            lane = self._lanes[key] = Lane(unit, unit.part, self._program.under.hold)
         lane.part += 1
         return lane
 
@@ -315,6 +328,9 @@ class Runner:
 
     def _try(self, tally: _Tally, struck: tuple[Trial, ...], order: Order, seed: int | None) -> None:
         """A fast run with faults by step numbers; if it fails, the run that counts."""
+        if self._program.under.world.best_effort:
+            self._try_by_address(tally, tuple(trial.planned for trial in struck))
+            return
         answers = RecordedChoices(Uniform(seed)) if seed is not None else None
         settings = self._program.under.settings(order, answers.choose if answers is not None else None)
         facts = self._driver.execute(self._scenario, settings, strikes=tuple(trial.strike for trial in struck))
@@ -323,10 +339,29 @@ class Runner:
             tally.skip(facts.obstacle or "the await was not reached")
             return
         tally.tried += 1
+        tally.covered.tried(struck[-1].site, struck[-1].chance)
         planned = tuple(trial.planned for trial in struck)
-        if judge(facts, self._program.under.checks, planned).status.is_failure:
+        if self._failed(tally, facts, planned):
             choices = answers.recorded() if answers is not None else Choices()
             self._confirm(tally, facts, planned, order, choices)
+
+    def _failed(self, tally: _Tally, facts: Facts, planned: tuple[PlannedFault, ...] = ()) -> bool:
+        """Whether a run failed. One that used up a limit may have failed or not: that is said, not passed over."""
+        status = judge(facts, self._program.under.checks, planned).status
+        if status is Status.OVER_LIMIT:
+            tally.skip(_OVER_LIMIT)
+        return status.is_failure
+
+    def _try_by_address(self, tally: _Tally, planned: tuple[PlannedFault, ...]) -> None:
+        """A recorded run with faults by address, which hold where step numbers are not the same twice."""
+        observed = self._program.traced(planned)
+        tally.runs += 1
+        if observed.run.not_reached:
+            tally.skip("the await was not reached")
+            return
+        tally.tried += 1
+        if self._failed(tally, observed.facts, planned):
+            self._confirm(tally, observed.facts, planned, "fifo", Choices())
 
     def _confirm(
         self, tally: _Tally, facts: Facts, planned: tuple[PlannedFault, ...], order: Order, choices: Choices
@@ -347,40 +382,6 @@ class Runner:
             return
         causes = tuple(causes_of(run.trace.outcome, planned))
         tally.found[alike] = Found(tally.runs, planned, order, run.trace.choices, causes)
-
-
-class _Lane:
-    """A strategy and what it learns from one part to the next."""
-
-    def __init__(self, unit: Guiding, part: int, hold: int | None) -> None:
-        self.part = part
-        self.sites = ChainTable()
-        self._learned: Learned | None = None
-        random = Random(f"{unit.strategy} {unit.seed} {part}")
-        if unit.strategy == "auto":
-            self._learned = Learned()
-            if unit.learned is not None:
-                self._learned.merge(unit.learned, self.sites.number_of, object_number)
-        offers: Offers = "turn" if unit.order == "batch" else "all" if hold is None else "some"
-        self.strategy = make_strategy(unit.strategy, random, learned=self._learned, offers=offers)
-        self._names: list[int] = []
-
-    def pairs(self, guided: Guided) -> Iterator[int]:
-        """What of a run's order counts as coverage: from which await a step came right before one from which other.
-
-        By awaits and not by tasks, so that a hundred tasks that do the same are as little as two.
-        """
-        names, sites = self._names, self.sites.names
-        names += [zlib.crc32(name.encode()) for name in sites[len(names) :]]
-        for (task, site), (other, other_site) in pairwise(guided.steps):
-            if task != other:
-                yield hash((names[site], names[other_site]))
-
-    def save(self) -> Saved | None:
-        """The tables learned, for who goes on elsewhere."""
-        if self._learned is None:
-            return None
-        return self._learned.save(lambda site: self.sites.names[site], object_name)
 
 
 def _mark(order: Order, choices: Choices) -> int:

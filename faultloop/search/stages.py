@@ -127,6 +127,10 @@ class Stages:
             pass
         return not self._ledger.is_cut
 
+    def skip(self, why: str) -> None:
+        """Leave something out."""
+        self._ledger.skipped[why] = 1
+
     # Faults
 
     def singles(self, count: int, named: str) -> None:

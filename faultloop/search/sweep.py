@@ -14,6 +14,7 @@ from faultloop.drivers.asyncio_sweep import Strike
 from faultloop.drivers.asyncio_trace import Wait
 from faultloop.drivers.driver import driver_named
 from faultloop.model.address import format_kind, task_matches, where_matches
+from faultloop.model.coverage import Chance
 from faultloop.model.faults import Address, Cancel, Crash, Delay, Expire, Fail, Fault, Pause, PlannedFault, Step
 from faultloop.model.points import Phase, Site
 from faultloop.search.run import Observed
@@ -27,10 +28,16 @@ Skip = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One fault of a parent run, both ways."""
+    """One fault of a parent run, both ways. site: of the wait that it hits."""
 
     strike: Strike
     planned: PlannedFault
+    site: Site
+
+    @property
+    def chance(self) -> Chance:
+        """What it does there, for await coverage."""
+        return (format_kind(self.planned.fault), self.planned.at.phase.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +104,21 @@ def _trials_at(parent: Observed, wait: Wait, kind: Fault, phase: Phase, phases: 
     if isinstance(kind, Crash | Pause) and phase is Phase.RACING:
         return  # a node is told nothing of steps elsewhere until it runs again: that is `woken`
     path, where, nth = identity(parent, wait)
+    site = parent.sites.sites[wait.site]
     match phase:
         case Phase.PARKED:
             strike = Strike(kind, phase, wait.parked, wait.parked, wait.ordinal)
-            yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase)))
+            yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase)), site)
         case Phase.WOKEN:
             # After a bare yield the task is ready at once: parked and woken are the same moment.
             if wait.woken and not (wait.is_bare and isinstance(kind, Cancel | Crash | Pause)):
                 strike = Strike(kind, phase, wait.parked, wait.woken, wait.ordinal)
-                yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase)))
+                yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase)), site)
         case Phase.RACING:
             if not wait.is_bare:
                 for step, rival in _rivals(parent, wait):
                     strike = Strike(kind, phase, wait.parked, step, wait.ordinal)
-                    yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase, rival)))
+                    yield Trial(strike, PlannedFault(kind, Address(path, where, nth, phase, rival)), site)
 
 
 def _obstacle(parent: Observed, scope: Scope, wait: Wait, kind: Fault) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from faultloop.deciders.learned import Saved
+from faultloop.model.coverage import Coverage
 from faultloop.model.faults import PlannedFault
 from faultloop.model.trace import Choices, Order
 
@@ -94,6 +95,7 @@ class Report(msgspec.Struct, frozen=True):
     reached: per fault of a Reaching, the waits that it led to.   is_exhausted: the strategy has nothing left.
     asked: whether any question about the order was asked.   ways: of an Enumerating, how many orders there seem to be.
     following: the answers that the next one begins with.   learned: tables for who goes on elsewhere.
+    coverage: what was seen and tried.
     is_cut: the budget was spent, or somebody interrupted, before it was done.   is_interrupted: the latter.
     """
 
@@ -110,6 +112,7 @@ class Report(msgspec.Struct, frozen=True):
     ways: int = 0
     following: tuple[int, ...] = ()
     learned: Saved | None = None
+    coverage: Coverage | None = None
     is_cut: bool = False
     is_interrupted: bool = False
 

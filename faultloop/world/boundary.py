@@ -9,6 +9,7 @@ from faultloop.drivers.boundary import Row, declared
 _DECLARING = (
     "faultloop.drivers.asyncio_loop",
     "faultloop.world.entropy",
+    "faultloop.world.modes",
 )
 """The modules that declare, or that load those that do."""
 

@@ -72,17 +72,20 @@ def _nothing(_: Loop) -> AbstractContextManager[None]:
 
 
 class _Within:
-    """A run's hold on chance and time in its thread; a run around it gets its own back."""
+    """A run's hold on chance and time in its thread; a run around it gets its own back. Entered anew, it goes on."""
 
     __slots__ = ("_me", "_outer", "_patches", "_source")
+
+    _me: int
+    _outer: Source | None
 
     def __init__(self, entropy: Entropy, patches: Patches, loop: Loop) -> None:
         self._patches = patches
         self._source = Source(loop, entropy)
-        self._me = get_ident()
-        self._outer = sources.get(self._me)
 
     def __enter__(self) -> None:
+        self._me = get_ident()
+        self._outer = sources.get(self._me)
         self._patches.__enter__()
         sources[self._me] = self._source
 

@@ -17,6 +17,7 @@ PREFIX: Final = "net:"
 KINDS: Final = {
     "net:refuse": "a connection is refused",
     "net:dns": "a name is not resolved",
+    "net:dnslatency": "a name is resolved late",
     "net:latency": "a segment or a datagram comes late",
     "net:reset": "a connection is reset",
     "net:halfopen": "the other end of a connection is gone, and nobody says so",
@@ -28,6 +29,8 @@ KINDS: Final = {
 }
 HORIZON: Final = 64
 """A fault strikes one of so many occasions of its kind, less one, or none."""
+HORIZON_OF_CONNECTING: Final = 16
+"""The same for what happens once a connection, not once a message: there are fewer occasions to find."""
 MOST: Final = 2
 """How often one kind strikes in one run, at most."""
 _MILLISECOND: Final = NANOSECONDS // 1000
@@ -37,7 +40,8 @@ PARTED: Final = (NANOSECONDS, 10 * NANOSECONDS, 60 * NANOSECONDS)
 """How long a partition lasts, in nanoseconds."""
 NARROW: Final = (100_000, 10_000, 1_000)
 """Bytes a second of a link that became narrow."""
-AMOUNTS: Final = {"net:latency": LATE, "net:slow": NARROW, "net:partition": PARTED}
+_OF_CONNECTING: Final = ("net:refuse", "net:dns", "net:dnslatency")
+AMOUNTS: Final = {"net:latency": LATE, "net:dnslatency": LATE, "net:slow": NARROW, "net:partition": PARTED}
 """How hard a kind may strike, mildest first; the others know one way only."""
 
 
@@ -77,7 +81,8 @@ class Questions:
         self._due: dict[str, list[tuple[int, int]]] = {}
         """By kind, the strikes left: how many occasions after the one before, and how hard."""
         for kind in kinds:
-            strikes = list(_draw(AMOUNTS.get(kind, (0,)), choose))
+            horizon = HORIZON_OF_CONNECTING if kind in _OF_CONNECTING else HORIZON
+            strikes = list(_draw(AMOUNTS.get(kind, (0,)), horizon, choose))
             if strikes:
                 self._due[kind] = strikes
 
@@ -101,9 +106,9 @@ class Questions:
         return amount
 
 
-def _draw(amounts: tuple[int, ...], choose: Callable[[int], int]) -> Iterator[tuple[int, int]]:
+def _draw(amounts: tuple[int, ...], horizon: int, choose: Callable[[int], int]) -> Iterator[tuple[int, int]]:
     for _ in range(MOST):
-        wait = choose(HORIZON)
+        wait = choose(horizon)
         if not wait:
             return
         yield wait, amounts[choose(len(amounts)) if len(amounts) > 1 else 0]

@@ -21,9 +21,10 @@ from faultloop.world.datagrams import DatagramSocket
 from faultloop.world.faults import Questions
 from faultloop.world.hosts import WILDCARDS, Host, Hosts
 from faultloop.world.links import Links
-from faultloop.world.resolve import Resolver, real_getaddrinfo
+from faultloop.world.names import give_back, lend
+from faultloop.world.resolve import Resolver
 from faultloop.world.running import running, running_network
-from faultloop.world.sockets import End, RealSocket, Socket
+from faultloop.world.sockets import End, Socket
 from faultloop.world.streams import StreamSocket
 from faultloop.world.trouble import Trouble
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 _here: ContextVar[Host | None] = ContextVar("faultloop_host", default=None)
 """On which host the code that runs now is; None for the program's own."""
-_lending = threading.Lock()
-_borrowers = 0
 
 
 def current_network() -> Network:
@@ -56,6 +55,7 @@ class Network:
     """
 
     def __init__(self, loop: Loop, *, loopback: Literal["real", "simulated"], faults: Iterable[str] = ()) -> None:
+        self.is_patient = False
         self.candidates: dict[int, Description] = {}
         """By descriptor, what may be ready and is waited for. Always the same object: the loop holds it."""
         self.hosts = Hosts()
@@ -220,9 +220,10 @@ class Network:
         self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[Any]:
         """getaddrinfo from the host table. Raises gaierror; EscapeRefused (FL301) for a name that nobody has."""
-        is_asked = not flags & real.AI_PASSIVE and not self._resolver.is_numeric(host)
-        if is_asked and self.trouble is not None and self.trouble.resolves_not(str(host)):
-            raise real.gaierror(real.EAI_AGAIN, "Temporary failure in name resolution")
+        if self.trouble is not None and not flags & real.AI_PASSIVE and not self._resolver.is_numeric(host):
+            self._loop.pass_time(self.trouble.resolves_late(str(host)))
+            if self.trouble.resolves_not(str(host)):
+                raise real.gaierror(real.EAI_AGAIN, "Temporary failure in name resolution")
         return self._resolver.resolve(host, port, family, type, proto, flags)
 
     # What a scenario does to it
@@ -236,7 +237,10 @@ class Network:
         host = name if isinstance(name, Host) else self.hosts.named(name)
         if host is None:
             known = ", ".join((self.hosts.own.name, *self.hosts.names))
-            raise UsageError(f'there is no host "{name}"; there are {known}', code="FL306")
+            nodes = self._loop.nodes
+            is_node = nodes is not None and name in nodes.all
+            hint = f'. Node {name} has none of its own: world.node("{name}", host="{name}")' if is_node else ""
+            raise UsageError(f'there is no host "{name}"; there are {known}{hint}', code="FL306")
         return host
 
     def part(self, one: Host, other: Host) -> None:
@@ -275,28 +279,20 @@ class Network:
     # Taking the kernel's place
 
     def enter(self) -> None:
-        """The loop begins to run in this thread: `socket.socket` and `socket.getaddrinfo` are ours from here on."""
-        global _borrowers
+        """The loop begins to run in this thread: what the module `socket` names is ours from here on."""
         thread = threading.get_ident()
         self._before = running.get(thread)
         running[thread] = self
-        with _lending:
-            _borrowers += 1
-            if _borrowers == 1:
-                _lend(Socket, _getaddrinfo)
+        lend()
 
     def leave(self) -> None:
         """The loop stops."""
-        global _borrowers
         thread = threading.get_ident()
         if self._before is None:
             del running[thread]
         else:
             running[thread], self._before = self._before, None
-        with _lending:
-            _borrowers -= 1
-            if not _borrowers:
-                _lend(RealSocket, real_getaddrinfo)
+        give_back()
 
     def decide(self, sock: Any, address: Any) -> None:
         """Before the loop connects a socket, for it asks for the descriptor first. Raises EscapeRefused (FL301)."""
@@ -314,19 +310,6 @@ class Network:
     def waited(self) -> bool:
         """Nothing is worth waiting for."""
         return False
-
-
-def _lend(socket_class: Any, getaddrinfo: Any) -> None:
-    module: Any = real
-    module.socket, module.getaddrinfo = socket_class, getaddrinfo
-
-
-def _getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> list[Any]:
-    """What `socket.getaddrinfo` names while a run lasts."""
-    network = running_network()
-    if network is None or not network.simulates(host):
-        return real_getaddrinfo(host, port, family, type, proto, flags)
-    return network.resolve(host, port, family, type, proto, flags)
 
 
 def _cancel(entry: Any) -> None:

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from asyncio import events
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import Token
 from types import TracebackType
 from typing import Any
 
 from faultloop.drivers.asyncio_loop import Loop
-from faultloop.drivers.asyncio_nodes import LIFE, Nodes
+from faultloop.drivers.asyncio_nodes import LIFE, Life, Nodes
 from faultloop.drivers.asyncio_nodes import Node as Machine
 from faultloop.errors import UsageError
 from faultloop.model.faults import NANOSECONDS
+from faultloop.world.hosts import Host
+from faultloop.world.network import current_network
 
 
 class Node:
@@ -28,7 +32,7 @@ class Node:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._tokens: list[Any] = []
+        self._entered: list[tuple[AbstractContextManager[None], Token[Life | None]]] = []
 
     @property
     def name(self) -> str:
@@ -54,7 +58,8 @@ class Node:
         if not self.is_up:
             raise UsageError(f"node {self.name} is down: restart it before something is started on it", code="FL531")
         called = name or (f"{self.name}.{function.__name__}" if self._machine.boots else self.name)
-        self._machine.start((function, args, called))
+        with self._on_its_host():
+            self._machine.start(function, args, called)
 
     async def finished(self) -> None:
         """Wait until all that it was started with has ended, in this life or a later one. Raises what that raised.
@@ -107,13 +112,21 @@ class Node:
     def __enter__(self) -> Node:
         if self._machine.life is None:
             raise UsageError(f"node {self.name} is down: restart it before something is started on it", code="FL531")
-        self._tokens.append(LIFE.set(self._machine.life))
+        on_its_host = self._on_its_host()
+        on_its_host.__enter__()
+        self._entered.append((on_its_host, LIFE.set(self._machine.life)))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        LIFE.reset(self._tokens.pop())
+        on_its_host, token = self._entered.pop()
+        LIFE.reset(token)
+        on_its_host.__exit__(kind, error, traceback)
+
+    def _on_its_host(self) -> AbstractContextManager[None]:
+        host = self._machine.host
+        return nullcontext() if host is None else current_network().on(host)
 
 
 def machine_of(name: str) -> Machine:
@@ -127,12 +140,20 @@ def machine_of(name: str) -> Machine:
     return loop.nodes.node(name)
 
 
-def node(name: str, *, clock: float = 0.0) -> Node:
+def node(name: str, *, clock: float = 0.0, host: str | Host | None = None) -> Node:
     """The node of this name in the run that this is called in.
 
-    clock: how far its wall clock is ahead, in seconds.   Raises UsageError (FL532) outside a run.
+    clock: how far its wall clock is ahead, in seconds.   host: where it is on the simulated network, made known if need
+    be: what is started on the node from now on has its sockets there, also after a restart, at which the host rises.
+    Raises UsageError (FL532) outside a run.
     """
     machine = machine_of(name)
+    if host is not None:
+        network = current_network()
+        on = host if isinstance(host, Host) else network.hosts.named(host) or network.host(host)
+        if machine.host is None:
+            machine.at_restart.append(lambda: network.rise(machine.host))
+        machine.host = on
     if clock:
         machine.wall_offset = round(clock * NANOSECONDS)
     return Node(machine)

@@ -2,6 +2,9 @@
 
 Virtual time would jump over the moment in which a server makes its answer. So it stands still for a little real time
 after the program has sent something, connected, or begun to wait; and a little less after something came.
+
+Descriptors are looked at once nothing else can run, and an answer that begins is given a moment to come whole. So which
+step an answer falls into depends on the machine as little as can be.
 """
 
 from __future__ import annotations
@@ -10,14 +13,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from faultloop.drivers.asyncio_boundary import refuse_foreign_host
+from faultloop.drivers.boundary import declare
 
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_loop import Loop
 
+declare("servers in other processes of this machine", "through", "best effort: time waits for them", 'io="real"')
 ANSWER_SECONDS = 1.0
 """How long an answer may take, in real time."""
 MORE_SECONDS = 0.1
 """How long what follows an answer may take."""
+WHOLE_SECONDS = 0.002
+"""How long the rest of an answer may take that has begun to come."""
 
 
 class Outside:
@@ -29,6 +36,7 @@ class Outside:
         self.candidates: tuple[int, ...] = ()
         self.handles: list[Any] = []
         self.is_open = False
+        self.is_patient = True
 
     def enter(self) -> None:
         """The loop begins to run: nothing changes for the program."""
@@ -67,11 +75,16 @@ class Outside:
         self._until = time.perf_counter() + ANSWER_SECONDS
 
     def waited(self) -> bool:
-        """Wait for an answer that may still come. Returns whether something did."""
-        while (left := self._until - time.perf_counter()) > 0:
-            if self._loop.poll(left):
-                return True
-        return False
+        """Take what has come, or wait for an answer that may still come. Returns whether there was any."""
+        loop = self._loop
+        while True:
+            left = max(self._until - time.perf_counter(), 0.0)
+            if loop.has_input(left):
+                time.sleep(WHOLE_SECONDS)
+                if loop.poll():
+                    return True
+            if not left:
+                return False
 
     def answered(self) -> None:
         """Something has come: what follows it may be on its way."""

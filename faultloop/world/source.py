@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from faultloop.drivers.asyncio_nodes import LIFE
+from faultloop.drivers.boundary import declare
 from faultloop.model.entropy import Entropy
 from faultloop.model.faults import NANOSECONDS
 
@@ -39,6 +40,8 @@ SPARED = (
 """Whose calls always go to the machine: they wait for real threads and processes, or measure what is around a run."""
 PLUMBING = frozenset(("datetime", "os", "random", "secrets", "time", "uuid"))
 """Modules that are asked by a program and ask another of them: whom they serve is further up."""
+declare("names of temporary files", "through", "the machine's: runs must not meet at one name")
+declare("files, folders, os.environ", "through", "as they are, and as a run leaves them")
 READS_AT_INSTANT = 1_000
 READ_NS = 100_000
 """A program that watches a clock until it moves would watch for ever: after so many reads at one instant of virtual

@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from faultloop.world.faults import LATE, Questions
+from faultloop.drivers.boundary import declare
+from faultloop.world.faults import KINDS, LATE, Questions
 from faultloop.world.hosts import Host
 from faultloop.world.stream import Flag
 from faultloop.world.wires import Line
 
 if TYPE_CHECKING:
     from faultloop.world.network import Network
+
+
+declare(", ".join(KINDS), "controlled", "nothing of the kind, or drawn when asked for", 'faults=["net:reset"]')
 
 
 class Trouble:
@@ -25,6 +29,13 @@ class Trouble:
         """Whether a connection is refused, whoever listens. A partition may begin here as well."""
         self._befall_link(here, there)
         return self._strike("net:refuse", here, there) is not None
+
+    def resolves_late(self, name: str) -> int:
+        """How many nanoseconds late a name is resolved this time, or told to be none."""
+        late = self._questions.strike("net:dnslatency")
+        if late is not None:
+            self._network.note(f"net:dnslatency {name}")
+        return late or 0
 
     def resolves_not(self, name: str) -> bool:
         """Whether a name is not resolved this time."""

@@ -72,6 +72,7 @@ def test_json_on_stdout_is_nothing_but_json(shell: Shell):
         "digest": said.json["digest"],
         "trace": None,
         "not_reached": [],
+        "best_effort": "",
     }
     assert "from the program" in said.err
 

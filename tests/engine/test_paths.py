@@ -2,7 +2,7 @@
 
 import pytest
 
-from faultloop.engine.paths import TaskNode, bare_function, is_default_name
+from faultloop.engine.paths import Siblings, TaskNode, bare_function, is_default_name
 
 
 def family() -> tuple[TaskNode, TaskNode]:
@@ -19,6 +19,12 @@ def test_siblings_of_one_label_are_numbered_from_the_second_on():
     root, first = family()
     others = [TaskNode(i, "worker", root) for i in (2, 3)]
     assert [node.path for node in (first, *others)] == ["scenario/worker", "scenario/worker#2", "scenario/worker#3"]
+
+
+def test_tasks_that_no_task_made_are_numbered_as_well():
+    orphans = Siblings()
+    first, second = (TaskNode(index, "handler", None, orphans) for index in (0, 1))
+    assert (second.path, first.path) == ("handler#2", "handler")
 
 
 def test_the_number_follows_creation_and_not_who_asks_first():

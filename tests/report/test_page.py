@@ -13,6 +13,7 @@ import pytest
 from faultloop import Trace, run
 from faultloop.model.outcome import Outcome, Status
 from faultloop.model.trace import Event
+from faultloop.model.world import World
 from faultloop.report.page.build import Extras, page, page_data, series, sources
 from tests.report.programs import hand_over
 from tests.report.support import TRACE
@@ -69,6 +70,12 @@ def test_the_data_tell_what_was_done_and_what_broke():
     assert told["fault"][0] == "cancel worker-2 at lib/pool.py:20 in Pool.acquire, wait #1 in Future"
     assert any("pool.in_use" in line for line in told["broke"])
     assert [(wait["task"], wait["owner"]) for wait in told["stuck"]] == [("scenario", "worker-1"), ("worker-1", "")]
+
+
+def test_a_run_beside_real_servers_is_told_as_best_effort():
+    beside = msgspec.structs.replace(TRACE, world=World("real"))
+    assert [line for line in data_of(page(beside))["also"] if line.startswith("best effort")]
+    assert not [line for line in data_of(page(TRACE))["also"] if line.startswith("best effort")]
 
 
 def test_the_columns_of_events_are_as_long_as_the_run():

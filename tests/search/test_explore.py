@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faultloop import Checks, Exploration, Limits, Status, explore, replay
+from faultloop import Checks, Exploration, Limits, Status, explore, replay, run
 from faultloop.errors import UsageError
 from faultloop.model.faults import Cancel
 from faultloop.search.findings import Progress
@@ -138,6 +138,52 @@ def test_a_calm_run_over_its_limit_is_inconclusive():
 
 
 # Single faults
+
+
+def test_a_fault_that_leads_over_a_limit_is_not_passed_over():
+    async def scenario() -> None:
+        answered = asyncio.Event()
+
+        async def answer() -> None:
+            await asyncio.sleep(1)
+            answered.set()
+
+        async def tick() -> None:
+            while True:  # noqa: ASYNC110  # on purpose
+                await asyncio.sleep(0.1)
+
+        answering, ticking = asyncio.create_task(answer()), asyncio.create_task(tick())
+        await answered.wait()  # for ever, when the answer was cancelled
+        ticking.cancel()
+        del answering
+
+    found = explore(scenario, strategy="sweep", faults=["cancel"], tasks="*/answer", limits=Limits(steps=5_000))
+    assert found.tried > 1
+    assert [str(left_out) for left_out in found.not_tried] == [f"{found.tried} x it ran over a limit: cannot tell"]
+
+
+def test_every_connection_of_a_server_can_be_hit_and_the_fault_found_again():
+    """Their tasks are nobody's children, and alike but for a number."""
+
+    async def scenario() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.readline())
+            writer.close()
+
+        async with await asyncio.start_server(serve, "db", 80):
+            for question in (b"one\n", b"two\n"):
+                reader, writer = await asyncio.open_connection("db", 80)
+                writer.write(question)
+                assert await reader.readline() == question
+                writer.close()
+
+    found = explore(scenario, strategy="sweep", faults=["cancel"], tasks="serve*")
+    assert faults_of(found) == ["cancel serve @ serve>StreamReader.readline #1 parked"]
+    assert found.failures[0].count == found.tried  # in either connection, whenever it is hit
+    assert not found.not_tried
+    second = run(scenario, faults=['cancel "serve#2" @ StreamReader.readline #1'])
+    assert not second.not_reached
+    assert second.status.is_failure
 
 
 def test_every_single_fault_is_tried_and_the_sentence_says_so():

@@ -199,3 +199,13 @@ def test_a_trace_of_a_test_that_is_not_collected_is_refused(suite: Suite):
     suite.write("def test_b(): pass\n", "test_b.py")
     assert "[FL809]" in suite.run("--faultloop-trace", str(trace), "test_b.py")
     assert "replayed with the same digest" in suite.run("--faultloop-trace", str(trace), failed=1)
+
+
+def test_a_release_that_makes_its_loops_elsewhere_is_refused_by_name(suite: Suite, monkeypatch: pytest.MonkeyPatch):
+    import pytest_asyncio.plugin
+
+    suite.write(ONE.format(marks="@pytest.mark.faultloop"))
+    monkeypatch.delattr(pytest_asyncio.plugin, "Runner")
+    printed = suite.run()
+    assert "[FL810]" in printed
+    assert "pytest-asyncio 1.1 or newer" in printed

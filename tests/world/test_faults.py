@@ -1,6 +1,7 @@
 """The network's faults: drawn, delivered as a kernel delivers them, recorded, replayed and shrunk."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -96,11 +97,32 @@ def test_a_fault_is_seen_as_the_kernel_would_show_it(kind: str, sign: str):
     assert all(log in struck or log == [*CALM_POST, "0.000"] for log in seen)
 
 
-@pytest.mark.parametrize("kind", ["net:latency", "net:slow", "net:partition"])
+@pytest.mark.parametrize("kind", ["net:latency", "net:dnslatency", "net:slow", "net:partition"])
 def test_a_connection_bears_what_only_takes_time(kind: str):
     seen = outcomes(chat, kind)
     assert all(log[:-1] == CALM_POST for log in seen)
     assert any(log[-1] != "0.000" for log in seen)
+
+
+def test_a_name_that_is_resolved_late_keeps_only_those_waiting_who_asked():
+    async def scenario() -> list[float]:
+        """When the name was resolved; when another task went on, which had nothing to do with it."""
+        await asyncio.start_server(echo, "db", 80)
+        loop = asyncio.get_running_loop()
+        beside = asyncio.create_task(asyncio.sleep(0.005))
+        _, writer = await asyncio.open_connection("db", 80)
+        writer.close()
+        connected = loop.time()
+        await beside
+        blocking = socket.getaddrinfo("db", 80)  # keeps all waiting, as it does everywhere
+        assert blocking
+        return [connected, loop.time() - connected]
+
+    seen = outcomes(scenario, "net:dnslatency")
+    assert {connected for connected, _ in seen} <= {0.0, *(late / 1e9 for late in LATE)}
+    assert len({connected for connected, _ in seen}) > 2
+    assert {round(later, 9) for connected, later in seen if connected} == {0.0}
+    assert {later for connected, later in seen if not connected} > {0.005}
 
 
 def test_datagrams_are_lost_late_and_doubled_one_by_one():

@@ -2,7 +2,10 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 import faultloop
 from faultloop import Status, world
@@ -204,16 +207,74 @@ def test_a_blocking_read_is_refused_by_name():
 
 
 def test_names_of_the_socket_module_are_given_back():
-    before = (socket.socket, socket.getaddrinfo)
+    functions = [name for name in dir(socket) if callable(getattr(socket, name))]
+    before = [getattr(socket, name) for name in functions]
 
     async def scenario() -> list[bool]:
         lent: Any = socket.socket
         one, other = socket.socketpair()
         with one, other:
-            return [lent is before[0], isinstance(one, lent), isinstance(other, before[0])]
+            return [lent is real, isinstance(one, lent), isinstance(other, real)]
 
+    real = socket.socket
     assert value(scenario) == [False, True, True]
-    assert (socket.socket, socket.getaddrinfo) == before
+    assert [getattr(socket, name) for name in functions] == before
+
+
+def test_names_are_looked_up_in_the_host_table_by_whatever_function():
+    async def scenario() -> list[Any]:
+        world.host("db", "10.0.0.5", "fd00::5")
+        loop = asyncio.get_running_loop()
+        return [
+            socket.gethostbyname("db"),
+            socket.gethostbyname_ex("db"),
+            socket.gethostbyaddr("10.0.0.5"),
+            socket.gethostbyaddr("fd00::5")[0],
+            await loop.getnameinfo(("10.0.0.5", 80)),
+            socket.getnameinfo(("10.0.0.5", 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV),
+            socket.getnameinfo(("10.0.0.77", 80), socket.NI_NUMERICSERV),
+            socket.getfqdn("10.0.0.5"),
+        ]
+
+    assert value(scenario) == [
+        "10.0.0.5",
+        ("db", [], ["10.0.0.5"]),
+        ("db", [], ["10.0.0.5"]),
+        "db",
+        ("db", "http"),
+        ("10.0.0.5", "80"),
+        ("10.0.0.77", "80"),
+        "db",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("look_up", "error"),
+    [
+        (lambda: socket.gethostbyname("nobody.example.com"), EscapeRefused),
+        (lambda: socket.gethostbyname_ex("nobody.example.com"), EscapeRefused),
+        (lambda: socket.gethostbyaddr("nobody.example.com"), EscapeRefused),
+        (lambda: socket.gethostbyaddr("10.0.0.77"), socket.herror),
+        (lambda: socket.getnameinfo(("10.0.0.77", 80), socket.NI_NAMEREQD), socket.gaierror),
+    ],
+    ids=["by-name", "by-name-ex", "by-name-of-address", "by-address", "name-required"],
+)
+def test_a_name_that_is_not_in_the_host_table_is_not_asked_of_the_machine(
+    look_up: Callable[[], object], error: type[Exception]
+):
+    async def scenario() -> None:
+        look_up()
+
+    assert type(faultloop.run(scenario).exception) is error
+
+
+def test_names_of_this_machine_stay_its_own():
+    async def scenario() -> list[Any]:
+        return [socket.gethostbyname("localhost"), socket.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST)]
+
+    before = [socket.gethostbyname("localhost"), socket.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST)]
+    assert value(scenario) == before
+    assert value(scenario, io="simulated") == ["127.0.0.1", ("127.0.0.1", "http")]
 
 
 def test_what_a_run_leaves_open_is_closed_with_it():

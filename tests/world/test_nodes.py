@@ -518,6 +518,89 @@ def test_a_machine_that_falls_silent_tells_nobody():
     assert value(scenario) == 5.0
 
 
+async def serve_at_port_80() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readline())
+        writer.close()
+
+    async with await asyncio.start_server(echo, "0.0.0.0", 80) as server:
+        await server.serve_forever()
+
+
+async def ask_at_port_80(host: str) -> bytes:
+    reader, writer = await asyncio.open_connection(host, 80)
+    writer.write(b"question\n")
+    answer = await reader.readline()
+    writer.close()
+    return answer
+
+
+@pytest.mark.parametrize("after", [0.0, 5.0])
+@pytest.mark.parametrize("said", ["around the start", "of the node"])
+def test_a_node_that_starts_again_is_on_the_host_that_it_was_on(said: str, after: float):
+    async def scenario() -> list[bytes]:
+        if said == "of the node":
+            node = world.node("db-1", host="db")
+            node.start(serve_at_port_80)
+        else:
+            node = world.node("db-1")
+            with world.on(world.host("db")):
+                node.start(serve_at_port_80)
+        await asyncio.sleep(1)
+        answers = [await ask_at_port_80("db")]
+        node.crash()
+        node.restart(after=after)
+        await asyncio.sleep(after + 1)
+        return [*answers, await ask_at_port_80("db")]
+
+    assert value(scenario) == [b"question\n"] * 2
+
+
+def test_a_partition_parts_nodes_by_their_hosts():
+    async def scenario() -> list[object]:
+        for name in ("one", "two"):
+            world.node(name, host=name).start(serve_at_port_80)
+        await asyncio.sleep(1)
+        log: list[object] = []
+
+        async def ask() -> None:
+            for _ in range(2):
+                try:
+                    async with asyncio.timeout(1):
+                        log.append(await ask_at_port_80("two"))
+                except TimeoutError:
+                    log.append("no answer")
+                await asyncio.sleep(100)
+
+        world.node("three")
+        with pytest.raises(UsageError, match=r'world\.node\("three", host="three"\)'):
+            world.partition("one", "three")
+        world.partition("one", "two")
+        asyncio.get_running_loop().call_later(50, world.heal)
+        with world.node("one"):
+            asking = asyncio.create_task(ask())
+        log.append(await ask_at_port_80("two"))  # from elsewhere
+        await asking
+        return log
+
+    assert value(scenario) == [b"question\n", "no answer", b"question\n"]
+
+
+def test_a_machine_that_fell_silent_is_there_again_once_its_node_starts_again():
+    async def scenario() -> list[bytes]:
+        node = world.node("server", host="db")
+        node.at_crash(lambda: world.fell("db"))
+        node.start(serve_at_port_80)
+        await asyncio.sleep(1)
+        answers = [await ask_at_port_80("db")]
+        node.crash()
+        node.restart(after=5)
+        await asyncio.sleep(10)
+        return [*answers, await ask_at_port_80("db")]
+
+    assert value(scenario) == [b"question\n"] * 2
+
+
 def test_raw_sockets_of_a_dead_node_are_closed():
     async def scenario() -> bytes:
         loop = asyncio.get_running_loop()

@@ -102,7 +102,7 @@ def page_data(trace: Trace, extras: Extras) -> dict[str, Any]:
         "faults": [clean(format_fault(planned), 200) for planned in trace.faults],
         "order": told.order,
         "broke": told.broke,
-        "also": told.also,
+        "also": [*told.also, *told.holds],
         "passes": extras.passes,
         "stuck": _waiting(trace),
         "commands": [list(pair) for pair in extras.commands],
