@@ -222,6 +222,15 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # pyright: ignore[reportGe
         super().__init__(loop_factory=stage.take_loop)
         self._stage = stage
 
+    def __enter__(self) -> Any:
+        """Be entered, and make the loop the current one, as a runner without a factory does."""
+        super().__enter__()
+        me = cast(Any, self)
+        if not me._set_event_loop:
+            events.set_event_loop(me._loop)
+            me._set_event_loop = True
+        return self
+
     def close(self) -> None:
         """Judge the run; the driver ends the tasks that are left."""
         me = cast(Any, self)

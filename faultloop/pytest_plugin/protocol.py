@@ -21,7 +21,7 @@ from faultloop.errors import FaultloopError
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Outcome, Status
-from faultloop.pytest_plugin import SUMMARY, TRACE
+from faultloop.pytest_plugin import APART, SUMMARY, TRACE
 from faultloop.pytest_plugin.hosts import OtherDriver
 from faultloop.pytest_plugin.items import driver_of, is_given
 from faultloop.pytest_plugin.options import Ask
@@ -74,6 +74,7 @@ class _Calm:
 
     outcome: Outcome
     now: int
+    steps: int
     driver: str
 
     @property
@@ -95,7 +96,7 @@ def _calm_run(item: pytest.Item, ask: Ask, performance: Performance) -> _Calm:
         order = cast("Order", ask.order or "batch") if is_drawn else "fifo"
         choose = Uniform(ask.seed or 0).choose if is_drawn else None
         facts = driver_named(driver).execute(performance.told(), under.settings(order, choose))
-        return _Calm(judge(facts, under.checks), facts.now, driver)
+        return _Calm(judge(facts, under.checks), facts.now, facts.steps, driver)
 
     try:
         return on(driver_of(item))
@@ -109,6 +110,9 @@ def _found(item: pytest.Item, ask: Ask, performance: Performance) -> Result:
     result = Result(performance.reports)
     if not result.is_plain_pass:
         _tell_calm_failure(item, result, calm, explores=ask.mode == "explore")
+        return result
+    if not calm.steps:
+        result.carry(APART, "they ran on a loop of their own [FL810]")
         return result
     # What a calm run comes to already is not the work of any fault: the test passes, and this no longer counts.
     noted = f", noted: {clean(calm.outcome.message, 200)}" if calm.outcome.status.is_failure else ""

@@ -209,3 +209,19 @@ def test_a_release_that_makes_its_loops_elsewhere_is_refused_by_name(suite: Suit
     printed = suite.run()
     assert "[FL810]" in printed
     assert "pytest-asyncio 1.1 or newer" in printed
+
+
+def test_a_test_that_ran_on_another_loop_is_never_said_to_have_been_under_faultloop(suite: Suite):
+    suite.write(
+        "import asyncio, pytest\n"
+        "@pytest.fixture(autouse=True)\n"
+        "def another_loop(request):\n"
+        "    function = request.node.obj\n"
+        "    request.node.obj = lambda: asyncio.run(function())\n"
+        "async def test_it():\n"
+        "    await asyncio.sleep(0)\n"
+    )
+    printed = suite.run("--faultloop=run", "-v", passed=1)
+    assert "virtual" not in printed
+    assert "1 test not under faultloop" in printed
+    assert "[FL810]" in printed
