@@ -33,6 +33,7 @@ from aqueue.errors import (
     JobDead,
     LeaseLost,
     QueueClosed,
+    QueueFull,
     ResultInsideHandler,
     ResultTimeout,
     SchemaMismatch,
@@ -42,41 +43,73 @@ from aqueue.errors import (
     UnknownJob,
     UnknownTask,
     WorkerStopped,
+    WriteRefused,
 )
+from aqueue.flow import Breaker, Rate, RetryBudget
+from aqueue.hub import Call, Middleware
 from aqueue.job import Job, JobInfo
+from aqueue.observing import LogObserver, Notice, Observer
+from aqueue.ownership import (
+    RETRY_OWNER_HEADER,
+    may_retry,
+    no_retry_below,
+    retried,
+    retry_headers,
+    retry_owner,
+)
 from aqueue.policy import Reject, Retry, Snooze
 from aqueue.queue import Queue
 from aqueue.store import MemoryStore, Session, SqliteStore, Store
-from aqueue.store.rows import Event, Violation
+from aqueue.store.questions import FlowReport
+from aqueue.store.rows import BreakerRow, Event, FireRow, LimitRow, ScheduleRow, Violation
 from aqueue.task import Draft, Task
+from aqueue.testing import Crashed, Rehearsal
+from aqueue.transaction import Transaction
 from aqueue.worker import Worker
 
 __all__ = [
+    "RETRY_OWNER_HEADER",
     "AQueueError",
     "AmbiguousEffect",
     "BadArguments",
     "BadHandler",
     "BadOption",
     "BadUrl",
+    "Breaker",
+    "BreakerRow",
+    "Call",
     "Clock",
     "Context",
+    "Crashed",
     "Draft",
     "Effect",
     "EffectBusy",
     "Event",
+    "FireRow",
+    "FlowReport",
     "Job",
     "JobCancelled",
     "JobDead",
     "JobInfo",
     "LeaseLost",
+    "LimitRow",
+    "LogObserver",
     "LoopClock",
     "MemoryStore",
+    "Middleware",
+    "Notice",
+    "Observer",
     "Queue",
     "QueueClosed",
+    "QueueFull",
+    "Rate",
+    "Rehearsal",
     "Reject",
     "ResultInsideHandler",
     "ResultTimeout",
     "Retry",
+    "RetryBudget",
+    "ScheduleRow",
     "SchemaMismatch",
     "Session",
     "Snooze",
@@ -86,10 +119,17 @@ __all__ = [
     "StoreUnavailable",
     "SystemClock",
     "Task",
+    "Transaction",
     "UndecodablePayload",
     "UnknownJob",
     "UnknownTask",
     "Violation",
     "Worker",
     "WorkerStopped",
+    "WriteRefused",
+    "may_retry",
+    "no_retry_below",
+    "retried",
+    "retry_headers",
+    "retry_owner",
 ]

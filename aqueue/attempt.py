@@ -6,22 +6,31 @@ It writes nothing itself, apart from what the handler writes through its Context
 from __future__ import annotations
 
 import asyncio
+import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import anyio
+import msgspec
+import structlog
 
 from aqueue.codec import decode_call, encode_value
 from aqueue.context import Context
 from aqueue.errors import BadArguments, LeaseLost, UndecodablePayload, UnknownTask
-from aqueue.hub import Hub, handler_hub
+from aqueue.hub import Call, Hub, handler_hub
 from aqueue.lifecycle import Bury, ConfirmCancel, Fail, Release, Succeed
 from aqueue.log import logger
+from aqueue.ownership import heard
 from aqueue.policy import Reject, Snooze
 from aqueue.running import Running, StopReason
+from aqueue.store.breakers import BreakerRule
 from aqueue.store.operations import Settle, Settlement
 from aqueue.task import Task
+from aqueue.transaction import Ending
 
 __all__ = ["Attempt"]
 
@@ -44,9 +53,11 @@ class Attempt:
         self._worker_id = worker_id
         self._settle_seconds = settle_seconds
         self._renew = renew
+        template = Settle(self._job.id, worker_id, Succeed(self._job.life.attempt))
+        self.ending = Ending(template, running.settled)
 
     async def perform(self) -> Settle | None:
-        """Run the handler and return how to settle the job; None if it is not ours any more.
+        """Run the handler and return how to settle the job; None if it is settled, or not ours any more.
 
         Raises only what is no verdict on the job: a cancellation from outside, KeyboardInterrupt and the like.
         """
@@ -64,21 +75,27 @@ class Attempt:
             expires_in = (self._job.deadline - self._hub.clock.now_ms()) / 1000
             if expires_in <= 0:
                 return self._bury("expired", "its deadline had passed before it could run")
+        if task.rule.breaker is not None:
+            self.ending.template = replace(self.ending.template, breaker=task.rule.breaker)
         now = anyio.current_time()
         self._running.limit(timeout=task.policy.timeout, expires_in=expires_in, now=now)
+        context = self._context()
         try:
-            args, kwargs = task.signature.decode(
-                *decode_call(self._job.payload, self._job.payload_crc), self._context()
-            )
+            args, kwargs = task.signature.decode(*decode_call(self._job.payload, self._job.payload_crc), context)
         except UndecodablePayload as error:
             return self._bury("undecodable", str(error))
-        return await self._run(task, args, kwargs)
+        self._hub.tell("started", self._job, worker=self._worker_id, state="running")
+        settlement = await self._run(task, context, partial(task.handler, *args, **kwargs))
+        return None if self.ending.is_settled else settlement
 
-    async def _run(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Settle | None:
+    async def _run(self, task: Task[..., Any], context: Context, handler: Call) -> Settle | None:
+        call = handler
+        for middleware in reversed(self._hub.middleware):
+            call = partial(middleware, context, call)
         token = handler_hub.set(self._hub)
         try:
-            with self._running.scope:
-                returned = await task.handler(*args, **kwargs)
+            with self._running.scope, self._surroundings(task, context):
+                returned = await call()
                 # Returned, perhaps late because it swallowed our cancel: if the job is still ours, it is done.
                 return self._succeed(returned)
         except Exception as error:
@@ -93,10 +110,22 @@ class Attempt:
             handler_hub.reset(token)
         return self._stopped(task, self._running.reason_of_deadline(anyio.current_time()))
 
+    @contextmanager
+    def _surroundings(self, task: Task[..., Any], context: Context) -> Generator[None]:
+        """What a handler finds in its context variables: its name for the log, and who retries."""
+        bound = structlog.contextvars.bound_contextvars(
+            job_id=context.job_id, task=context.task, attempt=context.attempt
+        )
+        owner = f"aqueue:{task.name}" if task.policy.retry.attempts > 1 else None
+        with bound, heard(context.headers, or_else=owner):
+            yield
+
     def _context(self) -> Context:
         life = self._job.life
         return Context(
             job_id=self._job.id,
+            task=self._job.task,
+            headers=json.loads(self._job.headers),
             attempt=life.attempt,
             last_attempt=life.failures + 1 >= life.max_attempts or life.attempt >= life.max_claims,
             deadline=self._running.try_ends,
@@ -105,20 +134,28 @@ class Attempt:
             _random=self._hub.random,
             _settle_seconds=self._settle_seconds,
             _renew=self._renew,
+            _ending=self.ending,
         )
 
-    def _succeed(self, returned: object) -> Settle:
+    def _succeed(self, returned: object) -> Settle | None:
+        if self.ending.is_settled:
+            if returned is not None and msgspec.json.encode(returned, enc_hook=repr) != self.ending.result:
+                self._dropped("what the handler returned after tx()")
+            return None
         try:
             result = encode_value(returned, of=f"the result of task {self._job.task!r}")
         except BadArguments as error:
             # Its work is done; trying again would do it twice and fail in the same way.
             return self._bury("unserialisable result", str(error))
-        return self._settle(Succeed(self._job.life.attempt), result=result)
+        return self.ending.success(result)
 
     def _answer(self, task: Task[..., Any], error: Exception) -> Settle | None:
         """What an exception of the handler means for its job."""
         life = self._job.life
-        logger().debug("job.raised", job=self._job.id, attempt=life.attempt, error=_told(error))
+        logger().debug("job.raised", job_id=self._job.id, attempt=life.attempt, error=_told(error))
+        if self.ending.is_settled:
+            self._dropped(_told(error))
+            return None
         if isinstance(error, Reject):
             return self._bury("rejected", str(error))
         if isinstance(error, Snooze):
@@ -132,10 +169,13 @@ class Attempt:
     def _stopped(self, task: Task[..., Any], reason: StopReason) -> Settle | None:
         """What our own cancel of the handler means for its job."""
         life = self._job.life
+        if self.ending.is_settled:
+            self._dropped(f"the handler was stopped: {reason}")
+            return None
         match reason:
             case "lease lost":
                 self._running.lease_lost.set()
-                logger().warning("job.lease_lost", job=self._job.id, attempt=life.attempt, worker=self._worker_id)
+                self._hub.tell("lease_lost", self._job, worker=self._worker_id)
                 return None
             case "cancel requested":
                 return self._settle(ConfirmCancel(life.attempt))
@@ -147,15 +187,18 @@ class Attempt:
     def _fail(self, task: Task[..., Any], error: str) -> Settle:
         life = self._job.life
         delay_ms = task.policy.retry.delay_ms(life.failures + 1, self._hub.random)
-        return self._settle(Fail(life.attempt, run_at=0), error=error, delay_ms=delay_ms)
+        return self._settle(Fail(life.attempt, run_at=0), error=error, delay_ms=delay_ms, breaker=task.rule.breaker)
 
     def _bury(self, reason: str, error: str) -> Settle:
         return self._settle(Bury(self._job.life.attempt, reason), error=error)
 
+    def _dropped(self, what: str) -> None:
+        logger().warning("job.dropped_after_tx", job_id=self._job.id, attempt=self._job.life.attempt, what=what)
+
     def _settle(
-        self, step: Settlement, *, error: str | None = None, result: bytes | None = None, delay_ms: int = 0
+        self, step: Settlement, *, error: str | None = None, delay_ms: int = 0, breaker: BreakerRule | None = None
     ) -> Settle:
-        return Settle(self._job.id, self._worker_id, step, delay_ms=delay_ms, error=error, result=result)
+        return Settle(self._job.id, self._worker_id, step, delay_ms=delay_ms, error=error, breaker=breaker)
 
 
 def _is_cancelled_from_outside() -> bool:

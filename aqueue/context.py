@@ -5,11 +5,11 @@ A Context belongs to one attempt. Everything it writes is fenced by that attempt
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import msgspec
@@ -19,6 +19,10 @@ from aqueue.errors import AmbiguousEffect, EffectBusy, LeaseLost
 from aqueue.log import logger
 from aqueue.store.base import Session, insist
 from aqueue.store.ledger import BeginEffect, Begun, RecordEffect
+from aqueue.transaction import Ending, Transaction, settling
+
+if TYPE_CHECKING:
+    from aqueue.task import Draft
 
 __all__ = ["Context", "Effect"]
 
@@ -34,9 +38,12 @@ class Context:
     last_attempt: no further try follows if this one fails.
     deadline: when the handler is cancelled, in the time of anyio.current_time(); infinity if nothing limits it.
     lease_lost: set when somebody else owns the job; the handler is cancelled at that moment.
+    headers: what the job was enqueued with, for whoever needs no argument of it: trace context, tenant, retry owner.
     """
 
     job_id: int
+    task: str
+    headers: Mapping[str, str]
     attempt: int
     last_attempt: bool
     deadline: float
@@ -45,6 +52,29 @@ class Context:
     _random: Random
     _settle_seconds: float
     _renew: Callable[[], Awaitable[None]]
+    _ending: Ending
+
+    def tx(self) -> AbstractAsyncContextManager[Transaction]:
+        """Write rows of your own and settle the job, in one transaction of the queue's own database: exactly once.
+
+        The last thing a handler does. Statements are gathered inside and run when the block is left:
+
+            async with ctx.tx() as tx:
+                tx.execute("INSERT INTO receipt(order_id, amount) VALUES(?, ?)", (order_id, 5))
+                tx.result = "paid"
+
+        The errors are those of aqueue.transaction.settling.
+        """
+        return settling(self._ending, self._session, self._random, self._settle_seconds)
+
+    def follow_up(self, *drafts: Draft[Any]) -> None:
+        """Have jobs enqueued in the transaction in which this one succeeds: they are there if, and only if, it did.
+
+        max_pending does not bind them: they come in place of a job that ends.
+        """
+        for draft in drafts:
+            uid = f"after:{self.job_id}:{self.attempt}:{len(self._ending.follow_ups)}"
+            self._ending.follow_ups.append(replace(draft.new, uid=uid))
 
     async def heartbeat(self) -> None:
         """Renew the lease now. Raises LeaseLost. The worker renews by itself: this is for checking, not for living."""

@@ -20,6 +20,7 @@ __all__ = [
     "JobDead",
     "LeaseLost",
     "QueueClosed",
+    "QueueFull",
     "ResultInsideHandler",
     "ResultTimeout",
     "SchemaMismatch",
@@ -29,6 +30,7 @@ __all__ = [
     "UnknownJob",
     "UnknownTask",
     "WorkerStopped",
+    "WriteRefused",
 ]
 
 
@@ -91,6 +93,12 @@ class SchemaMismatch(AQueueError):
     code = "AQ008"
 
 
+class QueueFull(AQueueError):
+    """As many jobs are pending as may be: the new ones were not stored, none of them."""
+
+    code = "AQ009"
+
+
 class LeaseLost(AQueueError):
     """Somebody else owns the job now: nothing was written. The only answer a stale owner ever gets."""
 
@@ -137,6 +145,12 @@ class EffectBusy(AQueueError):
     """Another job that runs right now is performing the effect of this key."""
 
     code = "AQ031"
+
+
+class WriteRefused(AQueueError):
+    """A statement of the handler's transaction failed, or is none it may run: nothing was written."""
+
+    code = "AQ032"
 
 
 class UndecodablePayload(AQueueError):

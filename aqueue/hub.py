@@ -6,23 +6,32 @@ another process sends none.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import anyio
 
 from aqueue.clock import Clock
-from aqueue.errors import QueueClosed
-from aqueue.store.base import Session, insist
+from aqueue.errors import BadOption, QueueClosed
+from aqueue.lifecycle import State
+from aqueue.observing import LogObserver, Notice, NoticeName, Observer, is_heard, tell_all
+from aqueue.store.base import JoinsTransactions, Session, Store, insist
+from aqueue.store.limits import Bucket
 from aqueue.store.operations import Operation
+from aqueue.store.rows import JobRow
+from aqueue.store.schedules import DeclareSchedule
 
 if TYPE_CHECKING:
+    from aqueue.context import Context
     from aqueue.task import Task
 
-__all__ = ["Hub", "Wakeable", "handler_hub"]
+__all__ = ["Call", "Hub", "Middleware", "Wakeable", "handler_hub"]
+
+Call: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
+Middleware: TypeAlias = "Callable[[Context, Call], Coroutine[Any, Any, Any]]"
 
 R = TypeVar("R")
 
@@ -42,14 +51,22 @@ class Wakeable(Protocol):
 class Hub:
     """The shared state of one queue. Not thread-safe: it lives on one event loop."""
 
-    def __init__(self, *, clock: Clock, random: Random, poll_seconds: float) -> None:
+    def __init__(self, store: Store, *, clock: Clock, random: Random, poll_seconds: float) -> None:
         """Create a closed hub."""
+        self.store = store
         self.clock = clock
         self.random = random
         self.poll_seconds = poll_seconds
         self.tasks: dict[str, Task[..., Any]] = {}
         self.workers: list[Wakeable] = []
+        self.schedules: dict[str, DeclareSchedule] = {}
+        self.retry_budget: Bucket | None = None
+        self.max_pending: int | None = None
+        self.middleware: list[Middleware] = []
+        self.observers: list[Observer] = [LogObserver()]
+        self.header_sources: list[Callable[[], Mapping[str, str]]] = []
         self.opened: Session | None = None
+        self.wrap_session: Callable[[Session], Session] | None = None  # by a rehearsal (testing.py)
         self._waiters: dict[int, list[anyio.Event]] = {}
         self._settlement: anyio.Event | None = None
 
@@ -69,6 +86,45 @@ class Hub:
     async def perform(self, operation: Operation[R]) -> R:
         """Perform an operation, repeated a few times if the store does not answer."""
         return await insist(self.session, operation, random=self.random)
+
+    def perform_in(self, connection: object, operation: Operation[R]) -> R:
+        """Perform an operation in the user's own transaction. Raises BadOption if that cannot be."""
+        if not isinstance(self.store, JoinsTransactions):
+            raise BadOption(
+                f"tx={connection!r} and {type(self.store).__name__}",
+                expected="a store that is a database",
+                advice='use Queue("sqlite:///jobs.db"), also in tests',
+            )
+        with self.store.within(connection) as tables:
+            return operation.apply(tables, self.clock.now_ms())
+
+    def tell(
+        self,
+        name: NoticeName,
+        job: JobRow | None = None,
+        *,
+        job_id: int | None = None,
+        task: str | None = None,
+        worker: str | None = None,
+        state: State | None = None,
+        seconds: float | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Tell every observer that something has happened."""
+        if not is_heard(self.observers, name):
+            return
+        notice = Notice(
+            name,
+            self.clock.now_ms(),
+            job_id=job_id if job is None else job.id,
+            task=task if job is None else job.task,
+            attempt=None if job is None else job.life.attempt,
+            worker=worker,
+            state=state,
+            seconds=seconds,
+            detail=detail,
+        )
+        tell_all(self.observers, notice)
 
     def wake_workers(self) -> None:
         """There may be work."""

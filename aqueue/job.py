@@ -100,6 +100,7 @@ class Job(Generic[R]):
         if state is None:
             raise self._unknown()
         if state == "running":
+            self._hub.tell("cancel_requested", job_id=self.id, state=state)
             self._hub.renew_soon()
         else:
             self._hub.settled(self.id)
@@ -110,6 +111,8 @@ class Job(Generic[R]):
         inspected = await self._inspect()
         refusal = await self._hub.perform(Redrive(self.id, inspected.job.life.attempt))
         self._hub.wake_workers()
+        if refusal is None:
+            self._hub.tell("redriven", job_id=self.id, state="pending")
         return refusal is None
 
     async def result(self, *, timeout: float | None = None) -> R:  # noqa: ASYNC109 - a caller's limit, not a scope's

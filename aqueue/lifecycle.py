@@ -45,7 +45,7 @@ TERMINAL: tuple[State, ...] = ("succeeded", "dead", "cancelled")
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What the table knows of a job. Invariants: those of schema.sql's CHECKs, asserted by the tests."""
+    """What the table knows of a job. Invariants: those of the schema's CHECKs, asserted by the tests."""
 
     run_at: int
     max_attempts: int
@@ -61,6 +61,7 @@ class Life:
     cancel_at: int | None = None
     finished_at: int | None = None
     dead_reason: str | None = None
+    crashes: int = 0  # leases lost in a row: what a job that kills its process looks like
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,7 @@ def _next_life(life: Life, step: Step, now: int) -> Life | Refused:
             assert life.lease_until is not None, life
             if life.lease_until >= now:
                 return Refused(f"the lease lasts until {life.lease_until}, now is {now}")
-            return _failed(life, now, now)
+            return _failed(life, now, now, crashes=life.crashes + 1)
         case RequestCancel():
             if life.state == "pending":
                 return _ended(life, "cancelled", now)
@@ -232,20 +233,22 @@ def _claimed(life: Life, step: Claim, now: int) -> Life | Refused:
     )
 
 
-def _failed(life: Life, run_at: int, now: int) -> Life:
+def _failed(life: Life, run_at: int, now: int, *, crashes: int = 0) -> Life:
     counted = replace(life, failures=life.failures + 1)
     if life.cancel_at is None and counted.failures >= life.max_attempts:
         return _ended(counted, "dead", now, reason="exhausted")
-    return _back(counted, run_at, now)
+    return _back(counted, run_at, now, crashes=crashes)
 
 
-def _back(life: Life, run_at: int, now: int) -> Life:
+def _back(life: Life, run_at: int, now: int, *, crashes: int = 0) -> Life:
     # A job that goes back while a cancel waits for it is cancelled: otherwise the request would be forgotten.
     if life.cancel_at is not None:
         return _ended(life, "cancelled", now)
     if life.attempt >= life.max_claims:
         return _ended(life, "dead", now, reason="poison")
-    return replace(life, state="pending", run_at=run_at, worker=None, claim_nonce=None, lease_until=None)
+    return replace(
+        life, state="pending", run_at=run_at, worker=None, claim_nonce=None, lease_until=None, crashes=crashes
+    )
 
 
 def _ended(life: Life, state: State, now: int, *, reason: str | None = None) -> Life:
@@ -268,4 +271,5 @@ def _redriven(life: Life, now: int) -> Life | Refused:
         cancel_at=None,
         finished_at=None,
         dead_reason=None,
+        crashes=0,
     )

@@ -12,7 +12,7 @@ from typing import cast
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-__all__ = ["logger"]
+__all__ = ["is_quiet", "logger"]
 
 _STANDARD = cast(
     "FilteringBoundLogger",
@@ -30,3 +30,8 @@ def logger() -> FilteringBoundLogger:
     if structlog.is_configured():
         return cast("FilteringBoundLogger", structlog.get_logger("aqueue"))
     return _STANDARD
+
+
+def is_quiet() -> bool:
+    """Whether whatever is said below a warning is certain to be dropped."""
+    return not structlog.is_configured() and not logging.getLogger("aqueue").isEnabledFor(logging.INFO)

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from random import Random
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Final, Literal, TypeVar
 
 import anyio
 
 from aqueue.clock import Clock, SystemClock
-from aqueue.context import Context
-from aqueue.errors import BadHandler, BadOption, BadUrl, QueueClosed, StillBusy, WorkerStopped
-from aqueue.hub import Hub
+from aqueue.decorators import CronDecorator, TaskDecorator
+from aqueue.errors import BadOption, QueueClosed, StillBusy, WorkerStopped
+from aqueue.flow import Breaker, Rate, RetryBudget
+from aqueue.hub import Hub, Middleware
 from aqueue.job import Job, JobInfo, describe
 from aqueue.lifecycle import State
+from aqueue.observing import Observer
 from aqueue.policy import Retry, at_least
+from aqueue.service import serve
 from aqueue.store.base import Store
-from aqueue.store.memory import MemoryStore
-from aqueue.store.questions import Census, Dead, Verify
-from aqueue.store.rows import Violation
-from aqueue.store.sqlite import SqliteStore
-from aqueue.task import Draft, Task, TaskPolicy, enqueue_drafts
+from aqueue.store.limits import QUEUE, Pause
+from aqueue.store.questions import Census, Dead, Flow, FlowReport, Verify
+from aqueue.store.rows import Catchup, FireRow, ScheduleRow, Violation
+from aqueue.store.schedules import Missed, Schedules, Unschedule
+from aqueue.store.urls import store_at
+from aqueue.task import Draft, TaskPolicy, enqueue_drafts
+from aqueue.testing import Rehearsal, rehearse
 from aqueue.worker import Worker, WorkerPolicy
 
-__all__ = ["Queue", "TaskDecorator"]
+__all__ = ["Queue"]
 
-P = ParamSpec("P")
+DEFAULT_RETRY_BUDGET: Final = RetryBudget()
+
 R = TypeVar("R")
 
 
@@ -39,6 +45,8 @@ class Queue:
     clock: stamps what is stored.   random: all jitter and all names; give Random(seed) for a run that can be repeated,
     and never the same seed to two runs on one database.
     poll: seconds between two looks at the store where a hint may be missed.
+    max_pending: how many jobs may be pending; enqueueing more raises QueueFull, at once, also in a handler.
+    retry_budget: how many retries the queue makes; None for as many as the tasks' policies say.
 
     A queue can be opened and closed many times, from one event loop at a time.
     """
@@ -51,13 +59,19 @@ class Queue:
         clock: Clock | None = None,
         random: Random | None = None,
         poll: float = 1.0,
+        max_pending: int | None = None,
+        retry_budget: RetryBudget | None = DEFAULT_RETRY_BUDGET,
     ) -> None:
         """Describe the queue; `async with` opens it. Raises BadUrl, BadOption."""
         at_least("poll", poll, 0, above=True)
         if durability not in ("power", "process"):
             raise BadOption(f"durability={durability!r}", expected="'power' or 'process'", advice="choose one of them")
-        self._store = _store_at(store, durability) if isinstance(store, str) else store
-        self._hub = Hub(clock=clock or SystemClock(), random=random or Random(), poll_seconds=poll)
+        if max_pending is not None:
+            at_least("max_pending", max_pending, 1)
+        kept = store_at(store, durability) if isinstance(store, str) else store
+        self._hub = Hub(kept, clock=clock or SystemClock(), random=random or Random(), poll_seconds=poll)
+        self._hub.max_pending = max_pending
+        self._hub.retry_budget = None if retry_budget is None else retry_budget.bucket
         self._stack: AsyncExitStack | None = None
         self._workers: list[Worker] = []
         self._workers_started = 0
@@ -68,8 +82,9 @@ class Queue:
             raise QueueClosed("the queue is open already", expected="one `async with` at a time", advice="reuse it")
         self._stack = AsyncExitStack()
         try:
-            session = self._store.open(clock=self._hub.clock, random=self._hub.random)
-            self._hub.opened = await self._stack.enter_async_context(session)
+            opening = self._hub.store.open(clock=self._hub.clock, random=self._hub.random)
+            session = await self._stack.enter_async_context(opening)
+            self._hub.opened = session if self._hub.wrap_session is None else self._hub.wrap_session(session)
         except BaseException:
             self._stack = None
             raise
@@ -94,28 +109,87 @@ class Queue:
         timeout: float | None = None,
         lease: float | None = None,
         priority: int = 0,
+        concurrency: int | None = None,
+        rate: Rate | str | None = None,
+        breaker: Breaker | None = None,
+        max_pending: int | None = None,
     ) -> TaskDecorator:
         """Make an async function a task of this queue.
 
         name: what jobs call it, the function's own name by default; it must outlive a deploy.
         timeout: seconds one try may take.   lease: seconds of silence after which a job is taken from its worker.
+        concurrency, rate: how many of its jobs run at once and start per time ("50/s"), over all workers of the store.
+        breaker: when to stop trying.   max_pending: of its own jobs, beside the queue's.
 
         A handler gets a Context if it declares a parameter of that type. Declared first, type checkers know that
         enqueue does not take it.
         """
-        policy = TaskPolicy(retry or Retry(), timeout, lease, priority)
+        policy = TaskPolicy(retry or Retry(), timeout, lease, priority, concurrency, rate, breaker, max_pending)
         return TaskDecorator(self._hub, name, policy)
 
-    async def enqueue_many(self, drafts: Iterable[Draft[R]]) -> tuple[Job[R], ...]:
+    def cron(self, cron: str, *, tz: str = "UTC", catchup: Catchup = "last", name: str | None = None) -> CronDecorator:
+        """Enqueue a task at each time a cron expression names: `q.cron("0 3 * * *", tz="Europe/Berlin")(nightly)`.
+
+        tz: the zone it is read in; a fixed hour comes once on every day, also when the clocks change.
+        catchup: of times that passed while no worker ran: "last" one is made up for, "all", or "none".
+        name: what the store calls the schedule, the task's name by default; it must outlive a deploy.
+        Raises BadOption.
+        """
+        return CronDecorator(self._hub, name, cron, tz, catchup)
+
+    def use(self, middleware: Middleware) -> None:
+        """Wrap every try of every handler: `async def mw(ctx, call): return await call()`. The first is outermost.
+
+        It is part of the try: what it raises is what the handler raised, what it returns is the result.
+        """
+        self._hub.middleware.append(middleware)
+
+    def observe(self, observer: Observer) -> None:
+        """Have an observer told of everything that happens in this process."""
+        self._hub.observers.append(observer)
+
+    def add_headers(self, source: Callable[[], Mapping[str, str]]) -> None:
+        """Have each job that is enqueued carry what `source` returns at that moment, under its own options' headers."""
+        self._hub.header_sources.append(source)
+
+    async def enqueue_many(self, drafts: Iterable[Draft[R]], *, tx: object = None) -> tuple[Job[R], ...]:
         """Store jobs in one transaction, all or none: `await q.enqueue_many(send.job(i) for i in range(1000))`.
 
-        Raises BadArguments, QueueClosed, StoreUnavailable. Cancelled here: all or none of them may be stored.
+        tx: your own connection, as in Task.options; then they are there if you commit.
+        Raises BadArguments, BadOption, QueueFull, QueueClosed, StoreUnavailable.
+        Cancelled here: all or none of them may be stored.
         """
-        return await enqueue_drafts(self._hub, tuple(drafts))
+        return await enqueue_drafts(self._hub, tuple(drafts), tx=tx)
 
     def job(self, job_id: int) -> Job[Any]:
         """Return a handle on a job by its number, without looking whether it exists."""
         return Job(self._hub, job_id)
+
+    async def pause(self) -> None:
+        """Have no worker take any job from now on; those that run go on. It is stored, and lasts until resume()."""
+        await self._hub.perform(Pause(QUEUE, paused=True))
+
+    async def resume(self) -> None:
+        """Have workers take jobs again."""
+        await self._hub.perform(Pause(QUEUE, paused=False))
+        self._hub.wake_workers()
+
+    async def flow(self) -> FlowReport:
+        """What holds jobs back: pauses, limits with the levels of their buckets, breakers with their states."""
+        return await self._hub.perform(Flow())
+
+    async def unschedule(self, name: str) -> bool:
+        """Remove a schedule that the code does not declare any more, and say whether there was one."""
+        return await self._hub.perform(Unschedule(name))
+
+    async def schedules(self) -> tuple[ScheduleRow, ...]:
+        """Every stored schedule, by name, with the nominal time that comes next."""
+        return await self._hub.perform(Schedules())
+
+    async def missed(self, *, limit: int = 100) -> tuple[FireRow, ...]:
+        """Nominal times of schedules that made no job, newest first."""
+        at_least("limit", limit, 1)
+        return await self._hub.perform(Missed(limit))
 
     async def dead(self, *, limit: int = 100) -> tuple[JobInfo, ...]:
         """The dead letter, longest dead first. Reading it changes nothing."""
@@ -149,6 +223,7 @@ class Queue:
         drain: float = 30.0,
         settle_timeout: float = 10.0,
         grace: float = 10.0,
+        isolate_after: int | None = 1,
         name: str | None = None,
     ) -> AsyncGenerator[Worker]:
         """Run a worker beside the body. On leaving, it claims nothing more and drains; on an error it releases.
@@ -156,7 +231,8 @@ class Queue:
         All but concurrency in seconds; worker.WorkerPolicy says what each is.
         Raises WorkerStopped, having cancelled the body, if something ended the worker but leaving.
         """
-        policy = WorkerPolicy(concurrency, lease, self._hub.poll_seconds, sweep, drain, settle_timeout, grace)
+        poll = self._hub.poll_seconds
+        policy = WorkerPolicy(concurrency, lease, poll, sweep, drain, settle_timeout, grace, isolate_after)
         self._workers_started += 1
         worker = Worker(self._hub, name or f"worker-{self._workers_started}", policy)
         failure: Exception | None = None
@@ -181,6 +257,17 @@ class Queue:
             self._workers.remove(worker)
         if failure is not None:
             raise failure
+
+    async def run(self, *, concurrency: int = 10, drain: float = 30.0) -> None:
+        """Open the queue and work until SIGINT or SIGTERM: `anyio.run(q.run)`, or `anyio.run(q.run, backend="trio")`.
+
+        The first signal lets running jobs end within `drain` seconds; a second one releases them at once.
+        """
+        await serve(self, concurrency=concurrency, drain=drain)
+
+    def testing(self) -> AbstractAsyncContextManager[Rehearsal]:
+        """Open the queue for a test: `async with q.testing() as t:`; then `await t.drain()`, `await t.advance(60)`."""
+        return rehearse(self, self._hub)
 
     async def run_until_idle(self, *, concurrency: int = 1, limit: float = 3600.0, lease: float = 30.0) -> None:
         """Work until no job is pending or running, through all delays and retries: for tests and scripts.
@@ -217,43 +304,3 @@ async def _run_beside(worker: Worker, body: anyio.CancelScope) -> None:
     finally:
         if not worker.is_draining:
             body.cancel()
-
-
-class TaskDecorator:
-    """What Queue.task returns: apply it to an async function."""
-
-    def __init__(self, hub: Hub, name: str | None, policy: TaskPolicy) -> None:
-        """Remember what the task is to be like."""
-        self._hub = hub
-        self._name = name
-        self._policy = policy
-
-    @overload
-    def __call__(self, handler: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
-    @overload
-    def __call__(self, handler: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
-    def __call__(self, handler: Callable[..., Coroutine[Any, Any, Any]], /) -> Task[..., Any]:
-        """Register the handler. Raises BadHandler."""
-        name = self._name or getattr(handler, "__name__", "")
-        if not name or name in self._hub.tasks:
-            raise BadHandler(
-                f"the task name {name!r} is {'taken' if name else 'empty'}",
-                expected="a name of its own for each task of a queue",
-                advice='give one: @q.task(name="...")',
-            )
-        task: Task[..., Any] = Task(self._hub, name, handler, self._policy)
-        self._hub.tasks[name] = task
-        return task
-
-
-def _store_at(url: str, durability: Literal["power", "process"]) -> Store:
-    if url == "memory:":
-        return MemoryStore()
-    scheme, separator, path = url.partition(":///")
-    if scheme == "sqlite" and separator and path and path != ":memory:":
-        return SqliteStore(path, durability=durability)
-    raise BadUrl(
-        f"{url!r} names no store",
-        expected='"sqlite:///path/to/file.db" or "memory:"',
-        advice="correct the URL, or pass a Store",
-    )

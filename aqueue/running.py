@@ -25,6 +25,7 @@ RENEWALS_PER_LEASE: Final = 3
 class Running:
     """A claimed job. All times are anyio.current_time(), seconds.
 
+    is_settled: tx() has written its success; the handler may go on, the job does not.
     is_adopted: its task has taken its first step, and gives the job back or settles it whatever happens.
     claimed_at: taken before the claim was sent, so that the lease ends here no later than in the store.
     """
@@ -33,6 +34,7 @@ class Running:
     lease_seconds: float
     claimed_at: float
     is_adopted: bool = False
+    is_settled: bool = False
     stop: StopReason | None = None
     stopped_at: float = math.inf
     try_ends: float = math.inf
@@ -73,6 +75,12 @@ class Running:
     def not_renewed(self, asked_at: float) -> None:
         """The store did not answer: ask again soon, the lease goes on running out."""
         self.renew_at = asked_at + self.lease_seconds / RENEWALS_PER_LEASE**2
+
+    def settled(self) -> None:
+        """The job is done: there is no lease any more to renew or to lose."""
+        self.is_settled = True
+        self.lease_ends = math.inf
+        self._set_deadline()
 
     def stop_for(self, reason: StopReason, now: float) -> None:
         """Cancel the handler at once; the first reason stays."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, ParamSpec, TypeVar
 
+import msgspec
+from anyio.lowlevel import checkpoint
+
 from aqueue.codec import checksum, encode_call
+from aqueue.errors import BadOption
+from aqueue.flow import Breaker, Rate, rate_of
 from aqueue.hub import Hub
 from aqueue.job import Job
 from aqueue.policy import Retry, at_least
 from aqueue.signature import HandlerSignature, inspect_handler
+from aqueue.store.limits import QUEUE, Pause, TaskRule, task_scope
 from aqueue.store.operations import Enqueue, Enqueued
 from aqueue.store.rows import NewJob
 
@@ -26,12 +32,18 @@ class TaskPolicy:
 
     timeout: seconds one try may take, None for no limit.   lease: seconds a worker may be silent before the job is
     taken from it, None for the worker's own.   priority: higher runs first.
+    concurrency: how many of its jobs may run at once, over all workers.   rate: how many may start per time, likewise.
+    breaker: when to stop calling what it depends on.   max_pending: how many of its jobs may be pending.
     """
 
     retry: Retry = field(default_factory=Retry)
     timeout: float | None = None
     lease: float | None = None
     priority: int = 0
+    concurrency: int | None = None
+    rate: Rate | str | None = None
+    breaker: Breaker | None = None
+    max_pending: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
@@ -39,6 +51,20 @@ class TaskPolicy:
             at_least("timeout", self.timeout, 0, above=True)
         if self.lease is not None:
             at_least("lease", self.lease, 0.01)
+        if self.concurrency is not None:
+            at_least("concurrency", self.concurrency, 1)
+        if self.max_pending is not None:
+            at_least("max_pending", self.max_pending, 1)
+        if self.rate is not None:
+            rate_of(self.rate)
+
+    def rule(self, task: str) -> TaskRule:
+        """What the store is told of a task with this policy."""
+        return TaskRule(
+            max_running=self.concurrency,
+            rate=None if self.rate is None else rate_of(self.rate).bucket,
+            breaker=None if self.breaker is None else self.breaker.rule(task),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +76,16 @@ class Options:
     unique: str | None = None
     deadline: float | None = None
     priority: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    tx: object = None
 
     def __post_init__(self) -> None:
-        """Refuse numbers out of range."""
+        """Refuse numbers out of range, and headers that are no strings."""
         at_least("delay", self.delay, 0)
+        try:
+            msgspec.convert(self.headers, dict[str, str])
+        except msgspec.ValidationError as error:
+            raise BadOption(f"headers: {error}", expected="a dict of str to str", advice="convert it first") from None
         if self.deadline is not None:
             at_least("deadline", self.deadline, 0, above=True)
 
@@ -86,6 +118,7 @@ class Task(Generic[P, R]):
         self.handler = handler
         self.policy = policy
         self.signature = signature or inspect_handler(handler)
+        self.rule = policy.rule(name)
 
     def __repr__(self) -> str:
         """Show the name."""
@@ -99,19 +132,32 @@ class Task(Generic[P, R]):
         unique: str | None = None,
         deadline: float | None = None,
         priority: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        tx: object = None,
     ) -> Task[P, R]:
         """Return the task with options for the jobs made of it.
 
         delay: seconds before it may run.   key: jobs of one key run one at a time, in the order they were enqueued,
         also across retries.   unique: while a job of this task and key is pending or running, enqueueing another
         returns that one.   deadline: seconds from now after which running it is pointless: it goes to the dead letter
-        as «expired».   priority: instead of the task's own.
+        as «expired».   priority: instead of the task's own.   headers: strings that the handler finds in its Context.
+        tx: your own connection to the queue's database, inside a transaction: the job is stored in that transaction,
+        and is there if you commit. Workers find it at their next look; wait for nothing of the queue before you commit.
         """
-        options = Options(delay, key, unique, deadline, priority)
+        options = Options(delay, key, unique, deadline, priority, headers or {}, tx)
         return Task(self._hub, self.name, self.handler, self.policy, options=options, signature=self.signature)
 
     def job(self, *args: P.args, **kwargs: P.kwargs) -> Draft[R]:
-        """Describe a job without enqueueing it. Raises BadArguments."""
+        """Describe a job without enqueueing it. Raises BadArguments, BadOption if it has a transaction already."""
+        if self._options.tx is not None:
+            raise BadOption(
+                "options(tx=...) belongs to enqueue(), and this only describes a job",
+                expected="the transaction to be named where the job is enqueued",
+                advice="use q.enqueue_many(drafts, tx=connection)",
+            )
+        return self._draft(args, kwargs)
+
+    def _draft(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Draft[R]:
         self.signature.check(self.name, args, kwargs)
         payload = encode_call(args, kwargs, task=self.name)
         retry, options = self.policy.retry, self._options
@@ -128,16 +174,32 @@ class Task(Generic[P, R]):
             deadline_ms=None if options.deadline is None else round(options.deadline * 1000),
             order_key=options.key,
             unique_key=options.unique,
+            headers=msgspec.json.encode(self._headers()).decode(),
         )
         return Draft(self, new)
+
+    def _headers(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        for source in self._hub.header_sources:
+            headers.update(source())
+        return headers | dict(self._options.headers)
+
+    async def pause(self) -> None:
+        """Have no worker take jobs of this task from now on; those that run go on. It lasts until resume()."""
+        await self._hub.perform(Pause(task_scope(self.name), paused=True))
+
+    async def resume(self) -> None:
+        """Have workers take jobs of this task again."""
+        await self._hub.perform(Pause(task_scope(self.name), paused=False))
+        self._hub.wake_workers()
 
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Store a job; when this returns, it survives what the store's durability says.
 
-        Raises BadArguments, QueueClosed, StoreUnavailable.
+        Raises BadArguments, QueueFull, QueueClosed, StoreUnavailable.
         Cancelled here: the job may be stored. Use options(unique=...) if you will enqueue it again.
         """
-        (job,) = await enqueue_drafts(self._hub, (self.job(*args, **kwargs),))
+        (job,) = await enqueue_drafts(self._hub, (self._draft(args, kwargs),), tx=self._options.tx)
         return job
 
     def handle(self, enqueued: Enqueued) -> Job[R]:
@@ -146,10 +208,20 @@ class Task(Generic[P, R]):
         return Job(self._hub, enqueued.job_id, returns=returns, created=enqueued.created)
 
 
-async def enqueue_drafts(hub: Hub, drafts: tuple[Draft[R], ...]) -> tuple[Job[R], ...]:
-    """Store jobs in one transaction, all or none."""
+async def enqueue_drafts(hub: Hub, drafts: tuple[Draft[R], ...], *, tx: object = None) -> tuple[Job[R], ...]:
+    """Store jobs in one transaction, all or none. tx: the connection whose transaction it is to be."""
     # A draft may be enqueued twice by its user: that is two jobs, so each enqueueing names itself anew.
     news = tuple(replace(draft.new, uid=hub.new_token()) for draft in drafts)
-    enqueued = await hub.perform(Enqueue(news))
-    hub.wake_workers()
+    bounds = {task_scope(draft.task.name): draft.task.policy.max_pending for draft in drafts}
+    bounds[QUEUE] = hub.max_pending
+    operation = Enqueue(news, {scope: bound for scope, bound in bounds.items() if bound is not None})
+    if tx is None:
+        enqueued = await hub.perform(operation)
+        hub.wake_workers()
+    else:
+        enqueued = hub.perform_in(tx, operation)
+        await checkpoint()
+    for draft, reply in zip(drafts, enqueued, strict=True):
+        if reply.created and tx is None:  # whether the user commits, nobody knows
+            hub.tell("enqueued", job_id=reply.job_id, task=draft.task.name, state="pending")
     return tuple(draft.task.handle(reply) for draft, reply in zip(drafts, enqueued, strict=True))

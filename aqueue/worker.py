@@ -7,7 +7,8 @@ Law 3: a settlement is sent until it is answered or its time is over; then the l
 Law 4: every period is jittered by the queue's Random, so that workers started together drift apart.
 Law 5: a cancellation is never swallowed.
 
-Its tasks are called NAME, NAME.renew, NAME.sweep and NAME.job. What a try is, and what comes of it, is in attempt.py.
+Its tasks are called NAME, NAME.renew, NAME.sweep, NAME.job and, if the queue has schedules, NAME.cron. What a try is,
+and what comes of it, is in attempt.py.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ import anyio.abc
 from aqueue.attempt import Attempt
 from aqueue.errors import LeaseLost, StoreUnavailable
 from aqueue.hub import Hub
-from aqueue.lifecycle import Release
+from aqueue.lifecycle import Release, State
 from aqueue.log import logger
 from aqueue.policy import at_least
 from aqueue.running import Running
 from aqueue.store.base import insist
 from aqueue.store.operations import Claim, ClaimReply, ReleaseClaim, Renew, Settle, Sweep
 from aqueue.store.rows import JobRow
+from aqueue.ticking import keep_firing
 
 __all__ = ["Worker", "WorkerPolicy"]
 
@@ -41,6 +43,8 @@ class WorkerPolicy:
     lease: silence after which a job is taken away.   poll: longest time between two looks at the store.
     sweep: period of rescuing jobs of dead workers.   drain: time running jobs get on a clean exit, all together.
     settle: time a settlement may take.   grace: time a handler that was told to stop keeps its lease.
+    isolate_after: leases that a job must have lost in a row to be run alone, so that a job that kills its process
+    takes no other down with it. None: never.
     """
 
     concurrency: int = 10
@@ -50,6 +54,7 @@ class WorkerPolicy:
     drain: float = 30.0
     settle: float = 10.0
     grace: float = 10.0
+    isolate_after: int | None = 1
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
@@ -59,6 +64,8 @@ class WorkerPolicy:
         for name, number in (("poll", self.poll), ("sweep", self.sweep), ("settle", self.settle)):
             at_least(name, number, 0, above=True)
         at_least("grace", self.grace, 0)
+        if self.isolate_after is not None:
+            at_least("isolate_after", self.isolate_after, 1)
 
 
 class Worker:
@@ -83,7 +90,7 @@ class Worker:
     @property
     def free_slots(self) -> int:
         """How many more jobs it could run now: slots in use are counted, never kept in a counter (FM_012)."""
-        if self.is_draining or self.has_ended.is_set():
+        if self.is_draining or self.has_ended.is_set() or any(map(self._is_suspect, self._in_hand.values())):
             return 0
         return self.policy.concurrency - len(self._in_hand)
 
@@ -105,11 +112,13 @@ class Worker:
     async def run(self) -> None:
         """Work until drained. Cancelled here: the jobs in hand are cancelled and released."""
         self._hub.workers.append(self)
-        logger().debug("worker.started", worker=self.id, concurrency=self.policy.concurrency)
+        self._hub.tell("worker_started", worker=self.id)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keep_renewing, name=f"{self.name}.renew")
                 tasks.start_soon(self._keep_sweeping, name=f"{self.name}.sweep")
+                if self._hub.schedules:
+                    tasks.start_soon(keep_firing, self._hub, self.id, self.policy.sweep, name=f"{self.name}.cron")
                 await self._keep_claiming(tasks)
                 with anyio.move_on_after(self.policy.drain):
                     await self._until_hands_are_empty()
@@ -118,7 +127,7 @@ class Worker:
             self._give_back_unstarted(list(self._in_hand.values()))
             self._hub.workers.remove(self)
             self.has_ended.set()
-            logger().debug("worker.ended", worker=self.id, drained=self.is_draining)
+            self._hub.tell("worker_ended", worker=self.id, detail="drained" if self.is_draining else None)
 
     # Claiming.
 
@@ -147,12 +156,24 @@ class Worker:
             if task.policy.lease is not None
         }
         nonce = self._hub.new_token()
-        claim = Claim(self.id, nonce, room, round(self.policy.lease * 1000), leases_ms)
+        claim = Claim(
+            self.id,
+            nonce,
+            room,
+            round(self.policy.lease * 1000),
+            leases_ms,
+            rules={name: task.rule for name, task in self._hub.tasks.items()},
+            budget=self._hub.retry_budget,
+            isolate_after=self.policy.isolate_after,
+            is_idle=not self._in_hand,
+        )
         try:
             with anyio.move_on_after(self.policy.settle, shield=True):
                 reply = await insist(self._session, claim, random=self._hub.random)
+                now = self._hub.clock.now_ms()
                 for job in reply.jobs:
-                    logger().debug("job.claimed", job=job.id, attempt=job.life.attempt, worker=self.id)
+                    due_seconds = max(0, now - job.life.run_at) / 1000
+                    self._hub.tell("claimed", job, worker=self.id, state="running", seconds=due_seconds)
                 return reply
         except StoreUnavailable as error:
             logger().warning("claim.unanswered", worker=self.id, error=error.happened)
@@ -189,6 +210,10 @@ class Worker:
         own = None if task is None else task.policy.lease
         return self.policy.lease if own is None else own
 
+    def _is_suspect(self, running: Running) -> bool:
+        crashes = running.job.life.crashes
+        return self.policy.isolate_after is not None and crashes >= self.policy.isolate_after
+
     # Running.
 
     async def _run_job(self, running: Running) -> None:
@@ -212,35 +237,37 @@ class Worker:
             settlement = await attempt.perform()
         except BaseException:
             # Not a verdict of ours: the host is being cancelled, or the program ends.
-            await self._release(running)
+            if not running.is_settled:
+                await self._settle(running, self._release_of(running, "shutdown"))
             raise
-        if settlement is not None:
-            await self._settle(settlement)
+        if running.is_settled:
+            self._tell_settled(running, "succeeded", None)
+        elif settlement is not None:
+            await self._settle(running, settlement)
 
-    async def _settle(self, settlement: Settle) -> None:
+    def _tell_settled(self, running: Running, state: State, error: str | None) -> None:
+        took_seconds = anyio.current_time() - running.claimed_at
+        self._hub.tell("settled", running.job, worker=self.id, state=state, seconds=took_seconds, detail=error)
+        self._hub.settled(running.job.id)
+
+    async def _settle(self, running: Running, settlement: Settle) -> None:
         """Write how the attempt ended. Cancelled here: it is written all the same."""
-        told = {"job": settlement.job_id, "attempt": settlement.step.attempt, "worker": self.id}
         try:
             with anyio.move_on_after(self.policy.settle, shield=True):
                 state = await insist(self._session, settlement, random=self._hub.random)
-                logger().debug("job.settled", step=type(settlement.step).__name__, state=state, **told)
-                self._hub.settled(settlement.job_id)
+                self._tell_settled(running, state, settlement.error)
                 return
         except LeaseLost as lost:
-            logger().warning("job.lease_lost", error=lost.happened, **told)
+            self._hub.tell("lease_lost", running.job, worker=self.id, detail=lost.happened)
             return
         except StoreUnavailable as error:
-            logger().warning("job.left_to_its_lease", error=error.happened, **told)
+            self._hub.tell("left_to_its_lease", running.job, worker=self.id, detail=error.happened)
             return
         except BaseException:
             # Killed in spite of the shield: send it again, in case it was not sent. Doubled, it is recognised.
             self._session.post(settlement)
             raise
-        logger().warning("job.left_to_its_lease", error="the store did not answer in time", **told)
-
-    async def _release(self, running: Running) -> None:
-        """Give the job back without counting a failure, within the time a settlement may take."""
-        await self._settle(self._release_of(running, "shutdown"))
+        self._hub.tell("left_to_its_lease", running.job, worker=self.id, detail="the store did not answer in time")
 
     def _release_of(self, running: Running, why: str) -> Settle:
         attempt = running.job.life.attempt
@@ -260,7 +287,8 @@ class Worker:
             await self._renew()
 
     def _renewable(self, now: float) -> list[Running]:
-        return [r for r in self._in_hand.values() if r.is_adopted and not r.is_stuck(now, self.policy.grace)]
+        held = (running for running in self._in_hand.values() if running.is_adopted and not running.is_settled)
+        return [running for running in held if not running.is_stuck(now, self.policy.grace)]
 
     async def _renew(self) -> None:
         """Extend the leases of all jobs in hand. Cancelled here: they may be extended, which harms nobody."""
@@ -277,7 +305,7 @@ class Worker:
         for running, renewal in zip(held, renewals, strict=True):
             if renewal.held:
                 running.renewed(asked_at)
-            elif running.key in self._in_hand:  # else it was settled meanwhile, by ourselves
+            elif running.key in self._in_hand and not running.is_settled:  # else it was settled meanwhile, by ourselves
                 running.stop_for("lease lost", now)
             if renewal.cancel_requested:
                 running.stop_for("cancel requested", now)
@@ -305,7 +333,7 @@ class Worker:
             logger().warning("sweep.unanswered", worker=self.id, error=error.happened)
             return
         for job_id in freed:
-            logger().warning("job.rescued", job=job_id, by=self.id)
+            self._hub.tell("rescued", job_id=job_id, worker=self.id)
             self._hub.settled(job_id)
 
     def _clock_jumped(self) -> bool:

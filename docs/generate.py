@@ -3,11 +3,14 @@
     python docs/generate.py            write
     python docs/generate.py --check    write nothing; exit 1 and name what differs
 
-It derives the index of failure modes from `failure_modes/FM_*/spec.md`, and the JSON Schema of a trace from
-`python -m faultloop schema`. What it needs and does not find is an error, never an empty table.
+It derives the index of failure modes from `failure_modes/FM_*/spec.md`, the JSON Schema of a trace from
+`python -m faultloop schema`, and the tables of aqueue between the marks `<!-- NAME -->` and `<!-- /NAME -->`.
+What it needs and does not find is an error, never an empty table.
 """
 
 import argparse
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +32,26 @@ variant, which is told nothing but its name.
 
 | failure mode | violated invariant | guardrail | found within, runs | proof |
 | --- | --- | --- | ---: | --- |
+"""
+
+
+QUEUE = {
+    Path("docs/04_happy_path.md"): ("states",),
+    Path("docs/05_aqueue.md"): ("transitions", "points", "errors"),
+}
+ASK_QUEUE = """
+import inspect, json
+from aqueue import errors, lifecycle, points
+rows = [
+    [state, step.__name__, inspect.getdoc(step), target, event]
+    for (state, step), targets in lifecycle.TABLE.items() for target, event in targets.items()
+]
+named = [getattr(errors, name) for name in errors.__all__]
+print(json.dumps({
+    "steps": rows,
+    "points": [[name, point.what] for name, point in points.POINTS.items()],
+    "errors": sorted([error.code, error.__name__, inspect.getdoc(error)] for error in named),
+}))
 """
 
 
@@ -73,13 +96,68 @@ def schema(root: Path) -> str:
     return done.stdout
 
 
+def queue_tables(root: Path) -> dict[str, str]:
+    """What aqueue's own tables say, as blocks of Markdown by name."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_QUEUE], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.returncode:
+        raise Missing(f"the tables of aqueue: exit {done.returncode}\n{done.stderr}")
+    told = json.loads(done.stdout)
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for state, step, _, target, _ in told["steps"]:
+        arrows.setdefault((state, target), []).append(words(step))
+    ends = {target for *_, target, _ in told["steps"]} - {state for state, *_ in told["steps"]}
+    diagram = ["```mermaid", "stateDiagram-v2", "  [*] --> pending: enqueue"]
+    diagram += [f"  {state} --> {target}: {' · '.join(steps)}" for (state, target), steps in arrows.items()]
+    diagram += [f"  {state} --> [*]" for state in sorted(ends)]
+    first = [(state, step, doc.splitlines()[0], target, event) for state, step, doc, target, event in told["steps"]]
+    return {
+        "states": "\n".join([*diagram, "```"]),
+        "transitions": table(
+            ("from", "step", "to", "event", "what"),
+            [(state, f"`{step}`", target, event or "–", doc) for state, step, doc, target, event in first],
+        ),
+        "points": table(("point", "where"), [(f"`{name}`", what) for name, what in told["points"]]),
+        "errors": table(
+            ("code", "error", "what"),
+            [(code, f"`{name}`", doc.splitlines()[0]) for code, name, doc in told["errors"]],
+        ),
+    }
+
+
+def words(name: str) -> str:
+    """RequestCancel as «request cancel»."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+
+
+def filled(root: Path, path: Path, blocks: dict[str, str]) -> str:
+    """A document with each block between its marks."""
+    text = read(root / path)
+    if text is None:
+        raise Missing(f"{path}: it is not there")
+    for name in QUEUE[path]:
+        mark = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->\n)", re.DOTALL)
+        if len(mark.findall(text)) != 1:
+            raise Missing(f"{path}: has no marks <!-- {name} --> and <!-- /{name} -->")
+        text = mark.sub(lambda _, name=name: f"\n{blocks[name]}\n\n", text)  # type: ignore[misc]
+    return text
+
+
 def main(arguments: list[str], root: Path = ROOT) -> int:
     """Returns the exit code: 0 written or up to date, 1 out of date or something missing."""
     parser = argparse.ArgumentParser(description="Write the generated documentation, or check it.")
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if something differs")
     check = parser.parse_args(arguments).check
     try:
-        wanted = {INDEX: index(root), SCHEMA: schema(root)}
+        blocks = queue_tables(root)
+        wanted = {INDEX: index(root), SCHEMA: schema(root)} | {path: filled(root, path, blocks) for path in QUEUE}
     except Missing as missing:
         print(f"docs: {missing}", file=sys.stderr)
         return 1

@@ -7,9 +7,9 @@ fault injector wraps, because `perform` is the one await between the queue and i
 from __future__ import annotations
 
 import math
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import anyio
 
@@ -17,8 +17,9 @@ from aqueue.clock import Clock
 from aqueue.errors import StoreUnavailable
 from aqueue.log import logger
 from aqueue.store.operations import Operation
+from aqueue.store.rows import Tables
 
-__all__ = ["Session", "Store", "insist"]
+__all__ = ["JoinsTransactions", "Session", "Store", "insist"]
 
 R = TypeVar("R")
 
@@ -45,6 +46,18 @@ class Store(Protocol):
 
     def open(self, *, clock: Clock, random: Random) -> AbstractAsyncContextManager[Session]:
         """Open for the life of the context. clock: stamps every transaction. random: for jitter only."""
+        ...
+
+
+@runtime_checkable
+class JoinsTransactions(Protocol):
+    """A store whose rows can be written in a transaction of the user's own."""
+
+    def within(self, connection: object) -> AbstractContextManager[Tables]:
+        """Give the tables inside the user's transaction, for one operation; if it raises, its writes alone are undone.
+
+        Raises BadOption unless the connection is one of this database, with a transaction begun.
+        """
         ...
 
 

@@ -25,6 +25,9 @@ SELECT order_key FROM aq_job WHERE state='running' AND order_key IS NOT NULL GRO
 SELECT c.seq FROM aq_event c JOIN aq_job j ON j.id=c.job_id WHERE c.kind='claimed' AND j.order_key IS NOT NULL AND EXISTS(SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.id<j.id AND (SELECT e.kind FROM aq_event e WHERE e.job_id=o.id AND e.seq<c.seq ORDER BY e.seq DESC LIMIT 1) NOT IN('succeeded','buried','cancelled'));
 -- name: S12_unique_live
 SELECT task, unique_key FROM aq_job WHERE unique_key IS NOT NULL AND state IN('pending','running') GROUP BY task, unique_key HAVING count(*)>1;
+-- name: S13_cron_fires_once
+-- a fire has the job it names, and no two fires have one job (that a time is fired once, the primary key of aq_fire says)
+SELECT f.name, f.fire_at FROM aq_fire f WHERE f.job_id IS NOT NULL AND NOT EXISTS(SELECT 1 FROM aq_event e WHERE e.job_id=f.job_id AND e.kind='enqueued') UNION ALL SELECT min(name), job_id FROM aq_fire WHERE job_id IS NOT NULL GROUP BY job_id HAVING count(*)>1 UNION ALL SELECT name, fire_at FROM aq_fire GROUP BY name, fire_at HAVING count(*)>1;
 -- name: S14_success_has_its_effects
 -- the success event says how many effects the job had in the ledger when it succeeded («effects=N»); they stay there
 SELECT e.job_id FROM aq_event e WHERE e.kind='succeeded' AND CAST(substr(e.detail,9) AS INTEGER)>(SELECT count(*) FROM aq_effect f WHERE f.job_id=e.job_id AND f.state='applied');
@@ -36,9 +39,13 @@ SELECT j.id FROM aq_job j WHERE j.state IN('pending','running') AND j.failures<>
 -- name: L1_no_lease_outlives_sweep
 SELECT id FROM aq_job WHERE state='running' AND lease_until < :now - :grace;
 -- name: L2_ready_is_claimed
-SELECT j.id FROM aq_job j WHERE j.state='pending' AND j.run_at < :now - :grace AND :free>0 AND (j.order_key IS NULL OR NOT EXISTS(SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND (o.state='running' OR (o.state='pending' AND o.id<j.id))));
+-- unless a limit holds it back: a pause, a full concurrency, a bucket that is not full (so it is being drawn from), an
+-- open breaker, or (for one that lost its lease) a worker that is not idle
+SELECT j.id FROM aq_job j WHERE j.state='pending' AND j.run_at < :now - :grace AND :free>0 AND (j.order_key IS NULL OR NOT EXISTS(SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND (o.state='running' OR (o.state='pending' AND o.id<j.id)))) AND NOT EXISTS(SELECT 1 FROM aq_limit l WHERE (l.scope IN('queue','task:'||j.task) OR (l.scope='retries' AND j.failures>0)) AND (l.paused<>0 OR l.max_running<=(SELECT count(*) FROM aq_job r WHERE r.state='running' AND r.task=j.task) OR l.level+(:now-l.level_at)*l.gain<l.burst*l.cost OR EXISTS(SELECT 1 FROM aq_breaker b WHERE b.name=l.breaker AND b.state<>'closed'))) AND (j.crashes=0 OR NOT EXISTS(SELECT 1 FROM aq_job r WHERE r.state='running'));
 -- name: L3_cancel_is_heeded
 SELECT id FROM aq_job WHERE state='running' AND cancel_at < :now - :grace;
+-- name: L4_schedule_advances
+SELECT name FROM aq_schedule WHERE next_at < :now - :grace;
 -- name: L5_intent_resolved
 -- a dead job may leave an intent behind: that is the open question its dead letter asks; a succeeded one may not
 SELECT f.key FROM aq_effect f JOIN aq_job j ON j.id=f.job_id WHERE f.state='intent' AND j.state='succeeded';

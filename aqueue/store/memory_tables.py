@@ -6,15 +6,33 @@ It finds by walking over the live jobs: meant for thousands of live jobs, not fo
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from itertools import islice
+from typing import TypeVar
 
+from aqueue.errors import WriteRefused
 from aqueue.lifecycle import TERMINAL, State
-from aqueue.store.rows import EffectRow, Event, JobRow, Violation
-from aqueue.store.sqlite_tables import SqliteTables, create_schema
+from aqueue.store.rows import (
+    BreakerRow,
+    EffectRow,
+    Event,
+    FireRow,
+    JobRow,
+    LimitRow,
+    Narrowing,
+    ScheduleRow,
+    Violation,
+    Written,
+)
+from aqueue.store.sqlite_schema import create_schema
+from aqueue.store.sqlite_tables import SqliteTables
 
 __all__ = ["MemoryTables"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class MemoryTables:
@@ -28,6 +46,10 @@ class MemoryTables:
         self._events: list[Event] = []
         self._events_of: dict[int, list[Event]] = {}
         self._effects: dict[str, EffectRow] = {}
+        self._limits: dict[str, LimitRow] = {}
+        self._breakers: dict[str, BreakerRow] = {}
+        self._schedules: dict[str, ScheduleRow] = {}
+        self._fires: dict[tuple[str, int], FireRow] = {}
         self._undo: list[Callable[[], object]] = []
 
     @contextmanager
@@ -81,7 +103,7 @@ class MemoryTables:
     def _live_jobs(self) -> Iterator[JobRow]:
         return (self._jobs[job_id] for job_id in self._live)
 
-    def ready(self, now: int, limit: int) -> list[JobRow]:
+    def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
         """Due pending jobs whose key is free, highest priority first, then oldest due first."""
         first_of: dict[str, int] = {}  # order key -> oldest pending id, or 0 while a job of the key runs
         for row in self._live_jobs():
@@ -94,6 +116,7 @@ class MemoryTables:
             if row.life.state == "pending"
             and row.life.run_at <= now
             and (row.order_key is None or first_of[row.order_key] == row.id)
+            and _fits(row, narrowing, now)
         ]
         due.sort(key=_urgency)
         return due[:limit]
@@ -145,24 +168,109 @@ class MemoryTables:
 
     def put_effect(self, effect: EffectRow) -> None:
         """Write the ledger's line for its key."""
-        before = self._effects.get(effect.key)
-        self._effects[effect.key] = effect
-        if before is None:
-            self._undo.append(lambda: self._effects.pop(effect.key))
-        else:
-            self._undo.append(lambda: self._effects.update({effect.key: before}))
+        self._set(self._effects, effect.key, effect)
 
     def count_applied_effects(self, job_id: int) -> int:
         """How many effects this job applied."""
         return sum(1 for row in self._effects.values() if row.job_id == job_id and row.state == "applied")
+
+    def count_running(self, task: str) -> int:
+        """How many jobs of the task are running."""
+        return sum(1 for row in self._live_jobs() if row.life.state == "running" and row.task == task)
+
+    def count_pending(self, task: str | None, limit: int) -> int:
+        """How many jobs are pending, of one task or of all, counted up to the limit."""
+        pending = (row for row in self._live_jobs() if row.life.state == "pending" and task in (None, row.task))
+        return sum(1 for _ in islice(pending, limit))
+
+    def limits(self) -> dict[str, LimitRow]:
+        """Every limit, by scope."""
+        return dict(self._limits)
+
+    def put_limit(self, limit: LimitRow) -> None:
+        """Write the limit of its scope."""
+        self._set(self._limits, limit.scope, limit)
+
+    def breakers(self) -> dict[str, BreakerRow]:
+        """Every circuit breaker, by name."""
+        return dict(self._breakers)
+
+    def put_breaker(self, breaker: BreakerRow) -> None:
+        """Write the breaker of its name."""
+        self._set(self._breakers, breaker.name, breaker)
+
+    def schedules(self) -> dict[str, ScheduleRow]:
+        """Every schedule, by name, in the order of the names."""
+        return dict(sorted(self._schedules.items()))
+
+    def put_schedule(self, schedule: ScheduleRow) -> None:
+        """Write the schedule of its name."""
+        self._set(self._schedules, schedule.name, schedule)
+
+    def delete_schedule(self, name: str) -> bool:
+        """Remove a schedule, and say whether there was one."""
+        before = self._schedules.pop(name, None)
+        if before is not None:
+            self._undo.append(lambda: self._schedules.update({name: before}))
+        return before is not None
+
+    def add_fire(self, fire: FireRow) -> bool:
+        """Write a fire, unless there is one for this name and time."""
+        if self.has_fired(fire.name, fire.fire_at):
+            return False
+        self._set(self._fires, (fire.name, fire.fire_at), fire)
+        return True
+
+    def has_fired(self, name: str, fire_at: int) -> bool:
+        """Whether there is a fire for this name and time."""
+        return (name, fire_at) in self._fires
+
+    def missed(self, limit: int) -> list[FireRow]:
+        """Fires without a job, newest first, then by name."""
+        missed = [fire for fire in self._fires.values() if fire.job_id is None]
+        return sorted(missed, key=lambda fire: (-fire.fire_at, fire.name))[:limit]
+
+    def write(self, sql: str, parameters: Sequence[object]) -> Written:  # noqa: ARG002 - the seam's signature
+        """Refuse: there are no tables of the user in memory."""
+        raise WriteRefused(
+            f"the memory store cannot run {sql!r}",
+            expected="a store that is a database",
+            advice='use Queue("sqlite:///jobs.db"), also in tests of handlers that write rows',
+        )
+
+    def _set(self, table: dict[K, V], key: K, row: V) -> None:
+        before = table.get(key)
+        table[key] = row
+        if before is None:
+            self._undo.append(lambda: table.pop(key))
+        else:
+            self._undo.append(lambda: table.update({key: before}))
 
     def violations(self, *, now: int, grace_ms: int, free_slots: int) -> tuple[Violation, ...]:
         """Copy everything into an empty SQLite database and run the same queries there as on a stored one."""
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
             create_schema(connection)
             copy = SqliteTables(connection)
-            copy.load(self._jobs.values(), self._events, self._effects.values())
+            copy.load(
+                self._jobs.values(),
+                self._events,
+                self._effects.values(),
+                self._limits.values(),
+                self._breakers.values(),
+                self._schedules.values(),
+                self._fires.values(),
+            )
             return copy.violations(now=now, grace_ms=grace_ms, free_slots=free_slots)
+
+
+def _fits(row: JobRow, narrowing: Narrowing, now: int) -> bool:
+    if narrowing.overdue and (row.deadline is None or row.deadline > now):
+        return False
+    if narrowing.isolated is not None and narrowing.isolate_after is not None:
+        is_suspect = row.life.crashes >= narrowing.isolate_after and row.life.crashes > 0
+        if is_suspect != narrowing.isolated:
+            return False
+    return row.task not in narrowing.without and not (narrowing.fresh_only and row.life.failures)
 
 
 def _urgency(row: JobRow) -> tuple[int, int, int]:

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, TypeVar
 
 from aqueue import lifecycle
-from aqueue.errors import LeaseLost
-from aqueue.lifecycle import EventKind, Life, Refused, State, Step
-from aqueue.store.rows import Event, JobRow, NewJob, Tables
+from aqueue.errors import LeaseLost, WriteRefused
+from aqueue.lifecycle import EventKind, Refused, State, Step
+from aqueue.store.breakers import BreakerRule, judge
+from aqueue.store.enqueueing import Enqueue, Enqueued, enqueue_one
+from aqueue.store.limits import Bucket, Gate, TaskRule
+from aqueue.store.rows import Event, JobRow, Narrowing, NewJob, Tables
 
 __all__ = [
     "Cancel",
@@ -31,6 +34,7 @@ __all__ = [
     "Renewal",
     "Settle",
     "Settlement",
+    "Statement",
     "Sweep",
 ]
 
@@ -50,59 +54,8 @@ class Operation(Protocol[R_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class Enqueued:
-    """What became of a request to enqueue. created: False if a live job of its unique key stands for it."""
-
-    job_id: int
-    created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Enqueue:
-    """T0: insert jobs, all or none. Replies in the order of `jobs`."""
-
-    jobs: tuple[NewJob, ...]
-
-    def apply(self, tables: Tables, now: int) -> tuple[Enqueued, ...]:
-        """Insert what is not there yet."""
-        return tuple(_enqueue(tables, job, now) for job in self.jobs)
-
-
-def _enqueue(tables: Tables, new: NewJob, now: int) -> Enqueued:
-    known = tables.job_with_uid(new.uid)
-    if known is not None:
-        return Enqueued(known, created=True)
-    if new.unique_key is not None:
-        twin = tables.live_twin(new.task, new.unique_key)
-        if twin is not None:
-            return Enqueued(twin, created=False)
-    life = Life(
-        run_at=now + new.delay_ms,
-        max_attempts=new.max_attempts,
-        max_claims=new.max_claims,
-        max_redrives=new.max_redrives,
-    )
-    row = JobRow(
-        id=0,
-        uid=new.uid,
-        task=new.task,
-        payload=new.payload,
-        payload_crc=new.payload_crc,
-        priority=new.priority,
-        deadline=None if new.deadline_ms is None else now + new.deadline_ms,
-        order_key=new.order_key,
-        unique_key=new.unique_key,
-        created_at=now,
-        life=life,
-    )
-    job_id = tables.insert_job(row)
-    tables.append_event(Event(job_id, now, "enqueued", 0))
-    return Enqueued(job_id, created=True)
-
-
-@dataclass(frozen=True, slots=True)
 class ClaimReply:
-    """jobs: now owned by the claimer. wait_ms: time until the next job is due, None if none is or jobs is full."""
+    """jobs: now owned by the claimer.   wait_ms: until more may be had; None if jobs is full, or never by itself."""
 
     jobs: tuple[JobRow, ...]
     wait_ms: int | None
@@ -110,23 +63,58 @@ class ClaimReply:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """T1: take up to `room` due jobs. lease_ms: for tasks that `leases_ms` does not name."""
+    """T1: take up to `room` due jobs, within every limit. Those past their deadline come first: they are not run.
+
+    lease_ms: for tasks that `leases_ms` does not name.
+    rules, budget: what the claimer's code says of its tasks and of retries.
+    isolate_after: a job that lost that many leases in a row is taken alone, by a worker that is_idle; None: it is not
+    treated differently. While one has been waiting for longer than lease_ms, workers take nothing else, so that one
+    of them becomes idle.
+    """
 
     worker: str
     nonce: str
     room: int
     lease_ms: int
     leases_ms: Mapping[str, int] = field(default_factory=dict[str, int])
+    rules: Mapping[str, TaskRule] = field(default_factory=dict[str, TaskRule])
+    budget: Bucket | None = None
+    isolate_after: int | None = None
+    is_idle: bool = False
 
     def apply(self, tables: Tables, now: int) -> ClaimReply:
         """Take jobs, or return those that this very claim has taken before."""
         taken = tables.claimed_with(self.nonce)
+        wait_ms = None
         if not taken:
-            taken = [self._take(tables, row, now) for row in tables.ready(now, self.room)]
+            gate = Gate(tables, now, rules=self.rules, budget=self.budget, isolate_after=self.isolate_after)
+            taken = [] if gate.is_paused else self._take_all(tables, gate, now)
+            wait_ms = gate.wait_ms
+            gate.write()
         if len(taken) >= self.room:
             return ClaimReply(tuple(taken), None)
         next_run_at = tables.next_run_at(now)
-        return ClaimReply(tuple(taken), None if next_run_at is None else next_run_at - now)
+        waits = [wait for wait in (wait_ms, None if next_run_at is None else next_run_at - now) if wait is not None]
+        return ClaimReply(tuple(taken), min(waits, default=None))
+
+    def _take_all(self, tables: Tables, gate: Gate, now: int) -> list[JobRow]:
+        overdue = tables.ready(now, self.room, Narrowing(overdue=True))
+        if overdue:  # whatever limit they wait for: their worker buries them
+            return [self._take(tables, row, now) for row in overdue]
+        if self.isolate_after is not None:
+            for suspect in tables.ready(now, 1, gate.narrowing(isolated=True)):
+                if self.is_idle and gate.admit(suspect):
+                    return [self._take(tables, suspect, now)]
+                if now - suspect.life.run_at > self.lease_ms:
+                    return []
+        taken: list[JobRow] = []
+        while len(taken) < self.room:
+            narrowing = gate.narrowing(isolated=False)
+            found = tables.ready(now, self.room - len(taken), narrowing)
+            taken += [self._take(tables, row, now) for row in found if gate.admit(row)]
+            if gate.narrowing(isolated=False) == narrowing:
+                break  # nothing was refused, so there is nothing to look for in its place
+        return taken
 
     def _take(self, tables: Tables, row: JobRow, now: int) -> JobRow:
         lease_until = now + self.leases_ms.get(row.task, self.lease_ms)
@@ -199,10 +187,21 @@ _OWN_EVENTS: Mapping[type[object], tuple[EventKind, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of the user. rows: how many it must change, None for any number."""
+
+    sql: str
+    parameters: tuple[object, ...] = ()
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
     """T3, T4, T5, T6, T9: the owner says how its attempt ended.
 
     delay_ms: time until the next try, for Fail and Release (their run_at is set here, by the store's clock).
+    breaker: to be told of a success or a failure.
+    writes, follow_ups: statements of the user, and jobs to enqueue, in the same transaction; for Succeed only.
     """
 
     job_id: int
@@ -211,6 +210,9 @@ class Settle:
     delay_ms: int = 0
     error: str | None = None
     result: bytes | None = None
+    breaker: BreakerRule | None = None
+    writes: tuple[Statement, ...] = ()
+    follow_ups: tuple[NewJob, ...] = ()
 
     def apply(self, tables: Tables, now: int) -> State:
         """Settle, or recognise the settlement of a lost reply, and return the state it led to."""
@@ -226,6 +228,7 @@ class Settle:
             changed = replace(row, error=self.error or row.error, result=self.result)
             settled = _step(tables, row, step, now, worker=self.worker, detail=detail, changed=changed)
         if isinstance(settled, JobRow):
+            self._write_along(tables, now)
             return settled.life.state
         for event in tables.events(self.job_id):
             if (event.attempt, event.worker) == (step.attempt, self.worker) and event.kind in _OWN_EVENTS[type(step)]:
@@ -235,6 +238,21 @@ class Settle:
             expected="the attempt to be the job's current one",
             advice="nothing; somebody else owns the job, and this attempt wrote nothing",
         )
+
+    def _write_along(self, tables: Tables, now: int) -> None:
+        """Whatever belongs to this settlement and to no other; once, because a settlement is."""
+        for statement in self.writes:
+            count = tables.write(statement.sql, statement.parameters).count
+            if statement.rows is not None and count != statement.rows:
+                raise WriteRefused(
+                    f"{statement.sql!r} changed {count} rows",
+                    expected=f"{statement.rows}",
+                    advice="nothing was written, and the job is not settled; look at the rows and decide",
+                )
+        for new in self.follow_ups:
+            enqueue_one(tables, new, now)
+        if self.breaker is not None and isinstance(self.step, lifecycle.Succeed | lifecycle.Fail):
+            judge(tables, self.breaker, now, succeeded=isinstance(self.step, lifecycle.Succeed))
 
 
 @dataclass(frozen=True, slots=True)

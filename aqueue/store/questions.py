@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aqueue.lifecycle import TERMINAL, State
-from aqueue.store.rows import Event, JobRow, Tables, Violation
+from aqueue.store.rows import BreakerRow, Event, JobRow, LimitRow, Tables, Violation
 
-__all__ = ["Census", "Dead", "Inspect", "Inspected", "Verify"]
+__all__ = ["Census", "Dead", "Flow", "FlowReport", "Inspect", "Inspected", "Verify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,26 @@ class Census:
         counted = tables.count_states()
         states: tuple[State, ...] = ("pending", "running", *TERMINAL)
         return {state: counted.get(state, 0) for state in states}
+
+
+@dataclass(frozen=True, slots=True)
+class FlowReport:
+    """What holds jobs back: the limits as the last claim left them, and the circuit breakers."""
+
+    limits: tuple[LimitRow, ...]
+    breakers: tuple[BreakerRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Read every limit and breaker."""
+
+    def apply(self, tables: Tables, now: int) -> FlowReport:  # noqa: ARG002 - the seam's signature
+        """Return them by scope and by name."""
+        limits, breakers = tables.limits(), tables.breakers()
+        return FlowReport(
+            tuple(limits[scope] for scope in sorted(limits)), tuple(breakers[name] for name in sorted(breakers))
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,37 @@ All times are wall-clock milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from aqueue.lifecycle import EventKind, Life, State
 
-__all__ = ["EffectRow", "Event", "JobRow", "NewJob", "Tables", "Violation"]
+__all__ = [
+    "BreakerRow",
+    "Catchup",
+    "EffectRow",
+    "Event",
+    "FireRow",
+    "JobRow",
+    "LimitRow",
+    "Narrowing",
+    "NewJob",
+    "ScheduleRow",
+    "Tables",
+    "Violation",
+    "Written",
+]
+
+Catchup: TypeAlias = Literal["last", "all", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job as its enqueuer describes it. uid: names this one request to enqueue, so that it may be repeated."""
+    """A job as its enqueuer describes it.
+
+    uid: names this one request to enqueue, so that it may be repeated.   headers: a JSON object of strings.
+    """
 
     uid: str
     task: str
@@ -32,6 +51,7 @@ class NewJob:
     deadline_ms: int | None = None
     order_key: str | None = None
     unique_key: str | None = None
+    headers: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +71,7 @@ class JobRow:
     life: Life
     error: str | None = None
     result: bytes | None = None
+    headers: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,81 @@ class EffectRow:
     state: Literal["intent", "applied"]
     result: bytes | None
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """What bounds the flow of one scope: "queue", "task:NAME", or "retries" (the retry budget).
+
+    paused: nothing of it is claimed.   max_running, max_pending: None for no bound.   breaker: the circuit breaker a
+    task is behind.
+    A token bucket, in integers: each millisecond adds `gain` units, one job costs `cost`, and it holds at most
+    `burst` times `cost`; it held `level` units at the time `level_at`. No bucket: gain is None.
+    """
+
+    scope: str
+    paused: bool = False
+    max_running: int | None = None
+    max_pending: int | None = None
+    breaker: str | None = None
+    gain: int | None = None
+    cost: int = 1
+    burst: int = 0
+    level: int = 0
+    level_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRow:
+    """A circuit breaker. failures: in a row, while closed.   changed_at: when it took this state."""
+
+    name: str
+    state: Literal["closed", "open", "half-open"] = "closed"
+    failures: int = 0
+    changed_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRow:
+    """A cron schedule. template: the NewJob it makes, as JSON.   next_at: the nominal time that comes next."""
+
+    name: str
+    cron: str
+    tz: str
+    catchup: Catchup
+    template: bytes
+    next_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FireRow:
+    """One nominal time of a schedule that has come. job_id: the job it made, None if the time was missed."""
+
+    name: str
+    fire_at: int
+    job_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Which due jobs a claim can use.
+
+    isolated: only those that lost that many leases in a row (True), or only the others (False); None for all.
+    fresh_only: none that failed before.   without: no job of these tasks.   overdue: only those past their deadline.
+    """
+
+    isolate_after: int | None = None
+    isolated: bool | None = None
+    fresh_only: bool = False
+    without: frozenset[str] = frozenset()
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a statement of the user did. count: rows changed."""
+
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +205,69 @@ class Tables(Protocol):
         """Write `after` over `before`, in one guarded statement on (id, attempt, state)."""
         ...
 
-    def ready(self, now: int, limit: int) -> list[JobRow]:
-        """Due pending jobs whose key is free, highest priority first, then oldest due first."""
+    def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
+        """Due pending jobs whose key is free, highest priority first, then oldest due first.
+
+        A key is free if no job of it runs and no older one is pending, whatever the narrowing leaves out.
+        """
+        ...
+
+    def count_running(self, task: str) -> int:
+        """How many jobs of the task are running."""
+        ...
+
+    def count_pending(self, task: str | None, limit: int) -> int:
+        """How many jobs are pending, of one task or (None) of all, counted up to the limit."""
+        ...
+
+    def limits(self) -> dict[str, LimitRow]:
+        """Every limit, by scope.
+
+        Where transactions run side by side: they and what they count stay as they are until this one ends.
+        """
+        ...
+
+    def put_limit(self, limit: LimitRow) -> None:
+        """Write the limit of its scope, over an older one if there is one."""
+        ...
+
+    def breakers(self) -> dict[str, BreakerRow]:
+        """Every circuit breaker, by name; as lasting as limits()."""
+        ...
+
+    def put_breaker(self, breaker: BreakerRow) -> None:
+        """Write the breaker of its name, over an older one if there is one."""
+        ...
+
+    def schedules(self) -> dict[str, ScheduleRow]:
+        """Every schedule, by name, in the order of the names; as lasting as limits()."""
+        ...
+
+    def put_schedule(self, schedule: ScheduleRow) -> None:
+        """Write the schedule of its name, over an older one if there is one."""
+        ...
+
+    def delete_schedule(self, name: str) -> bool:
+        """Remove a schedule, and say whether there was one. Its fires stay."""
+        ...
+
+    def add_fire(self, fire: FireRow) -> bool:
+        """Write a fire, unless there is one for this name and time: then False."""
+        ...
+
+    def has_fired(self, name: str, fire_at: int) -> bool:
+        """Whether there is a fire for this name and time."""
+        ...
+
+    def missed(self, limit: int) -> list[FireRow]:
+        """Fires without a job, newest first, then by name."""
+        ...
+
+    def write(self, sql: str, parameters: Sequence[object]) -> Written:
+        """Run one statement of the user on the user's own tables.
+
+        Raises WriteRefused if it is not one that writes rows there, or if it fails.
+        """
         ...
 
     def next_run_at(self, now: int) -> int | None:

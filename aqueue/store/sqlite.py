@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -26,7 +26,10 @@ from aqueue.clock import Clock
 from aqueue.errors import AQueueError, QueueClosed, StoreUnavailable
 from aqueue.log import logger
 from aqueue.store.operations import Operation
-from aqueue.store.sqlite_tables import SqliteTables, create_schema
+from aqueue.store.rows import Tables
+from aqueue.store.sqlite_join import joined
+from aqueue.store.sqlite_schema import create_schema
+from aqueue.store.sqlite_tables import SqliteTables
 
 __all__ = ["SqliteSession", "SqliteStore"]
 
@@ -47,6 +50,10 @@ class SqliteStore:
         """Name the file; it is created when the store is opened."""
         self._path = path
         self._synchronous = {"power": "FULL", "process": "NORMAL"}[durability]
+
+    def within(self, connection: object) -> AbstractContextManager[Tables]:
+        """Give the tables inside a transaction of the user's own sqlite3 connection to this file."""
+        return joined(self._path, connection)
 
     @asynccontextmanager
     async def open(self, *, clock: Clock, random: Random) -> AsyncGenerator[SqliteSession]:
@@ -244,17 +251,34 @@ def _commit(
     connection: sqlite3.Connection, operations: list[Operation[object]], now: int
 ) -> list[tuple[object, Exception | None]]:
     """Run the operations in one transaction; one that raises is undone alone. Runs in a thread."""
+    refused: dict[int, Exception] = {}
+    while True:
+        replies = _try_commit(connection, operations, now, refused)
+        if replies is not None:
+            return replies
+
+
+def _try_commit(
+    connection: sqlite3.Connection, operations: list[Operation[object]], now: int, refused: dict[int, Exception]
+) -> list[tuple[object, Exception | None]] | None:
+    """None if one operation ended the transaction for all (RAISE(ROLLBACK) in a trigger of the user): it is refused."""
     tables = SqliteTables(connection)
     replies: list[tuple[object, Exception | None]] = []
     if connection.in_transaction:  # the last one could not even be rolled back: it was not committed
         connection.execute("ROLLBACK")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for operation in operations:
+        for place, operation in enumerate(operations):
+            if place in refused:
+                replies.append((None, refused[place]))
+                continue
             connection.execute("SAVEPOINT operation")
             try:
                 replies.append((operation.apply(tables, now), None))
             except (AQueueError, sqlite3.IntegrityError, AssertionError) as error:
+                if not connection.in_transaction:
+                    refused[place] = error
+                    return None
                 connection.execute("ROLLBACK TO operation")
                 replies.append((None, error))
             connection.execute("RELEASE operation")

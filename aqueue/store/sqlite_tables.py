@@ -7,26 +7,39 @@ Rule 2: no statement is built from values.
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
 from importlib.resources import files
 from typing import Any, Final
 
-from aqueue.errors import LeaseLost, SchemaMismatch
+from aqueue.errors import LeaseLost, WriteRefused
 from aqueue.lifecycle import Life, State
-from aqueue.store.rows import EffectRow, Event, JobRow, Violation
+from aqueue.store.rows import (
+    BreakerRow,
+    EffectRow,
+    Event,
+    FireRow,
+    JobRow,
+    LimitRow,
+    Narrowing,
+    ScheduleRow,
+    Violation,
+    Written,
+)
+from aqueue.store.sqlite_guard import is_fault_of_statement, only_writing_user_tables
 
-__all__ = ["INVARIANTS", "SqliteTables", "create_schema"]
+__all__ = ["INVARIANTS", "SqliteTables"]
 
-SCHEMA_VERSION: Final = 1
 _JOB: Final = (
     "id", "uid", "task", "payload", "payload_crc", "priority", "deadline", "order_key", "unique_key", "created_at",
-    "error", "result",
+    "error", "result", "headers",
 )  # fmt: skip
 _LIFE: Final = (
     "run_at", "max_attempts", "max_claims", "max_redrives", "state", "attempt", "failures", "redrives", "worker",
-    "claim_nonce", "lease_until", "cancel_at", "finished_at", "dead_reason",
+    "claim_nonce", "lease_until", "cancel_at", "finished_at", "dead_reason", "crashes",
 )  # fmt: skip
 _COLUMNS: Final = ",".join((*_JOB, *_LIFE))
 _SELECT: Final = f"SELECT {_COLUMNS} FROM aq_job"
@@ -34,14 +47,30 @@ _INSERT_ROW: Final = f"INSERT INTO aq_job({_COLUMNS}) VALUES({','.join('?' * len
 # What a transition may change: the life without its three maxima, and what the handler left behind.
 _CHANGING: Final = ("run_at", *_LIFE[4:], "error", "result")
 _UPDATE: Final = f"UPDATE aq_job SET {','.join(f'{name}=?' for name in _CHANGING)} WHERE id=? AND attempt=? AND state=?"
-_READY: Final = (
-    f"SELECT {','.join(f'j.{name}' for name in (*_JOB, *_LIFE))} FROM aq_job j "
+# The index is named where the order of urgency would tempt SQLite to look through all that is pending.
+_READY: Final = {
+    index: f"SELECT {','.join(f'j.{name}' for name in (*_JOB, *_LIFE))} FROM aq_job j {index} "
     "WHERE j.state='pending' AND j.run_at<=? AND (j.order_key IS NULL OR NOT EXISTS("
     "SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
-    "AND (o.state='running' OR o.id<j.id))) ORDER BY j.priority DESC, j.run_at, j.id LIMIT ?"
-)
+    "AND (o.state='running' OR o.id<j.id)))"
+    for index in ("", "INDEXED BY aq_deadline", "INDEXED BY aq_crashed")
+}
+_URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT ?"
+# What a narrowing adds to _READY: constant texts, so that each of the few combinations is one prepared statement.
+_ISOLATED: Final = {None: "", True: " AND j.crashes>=? AND j.crashes>0", False: " AND j.crashes<?"}
+_FRESH_ONLY: Final = " AND j.failures=0"
+_OVERDUE: Final = " AND j.deadline<=?"
+_WITHOUT: Final = " AND j.task NOT IN (SELECT value FROM json_each(?))"
 _EVENT: Final = "INSERT INTO aq_event(job_id,at,kind,attempt,worker,detail) VALUES(?,?,?,?,?,?)"
 _EFFECT: Final = "INSERT OR REPLACE INTO aq_effect(key,job_id,attempt,nonce,state,result,at) VALUES(?,?,?,?,?,?,?)"
+
+_LIMIT: Final = (
+    "INSERT OR REPLACE INTO aq_limit(scope,paused,max_running,max_pending,breaker,gain,cost,burst,level,level_at) "
+    "VALUES(?,?,?,?,?,?,?,?,?,?)"
+)
+_BREAKER: Final = "INSERT OR REPLACE INTO aq_breaker(name,state,failures,changed_at) VALUES(?,?,?,?)"
+_SCHEDULE: Final = "INSERT OR REPLACE INTO aq_schedule(name,cron,tz,catchup,template,next_at) VALUES(?,?,?,?,?,?)"
+_FIRE: Final = "INSERT OR IGNORE INTO aq_fire(name,fire_at,job_id) VALUES(?,?,?)"
 
 INVARIANTS: Final[Mapping[str, str]] = dict(
     re.findall(
@@ -50,20 +79,6 @@ INVARIANTS: Final[Mapping[str, str]] = dict(
         flags=re.MULTILINE,
     )
 )
-
-
-def create_schema(connection: sqlite3.Connection) -> None:
-    """Create the tables in an empty database; raise SchemaMismatch if they are of another version."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        schema = files("aqueue.store").joinpath("schema.sql").read_text(encoding="utf-8")
-        connection.executescript(f"BEGIN IMMEDIATE;{schema}COMMIT;")
-    elif version != SCHEMA_VERSION:
-        raise SchemaMismatch(
-            f"the database has schema version {version}",
-            expected=f"version {SCHEMA_VERSION}",
-            advice="use the version of aqueue that wrote it, or another file",
-        )
 
 
 class SqliteTables:
@@ -112,9 +127,95 @@ class SqliteTables:
                 advice="nothing; the write was refused as a whole",
             )
 
-    def ready(self, now: int, limit: int) -> list[JobRow]:
+    def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
         """Due pending jobs whose key is free, highest priority first, then oldest due first."""
-        return self._rows(_READY, now, limit)
+        index = "INDEXED BY aq_crashed" if narrowing.isolated else ""
+        sql = _READY["INDEXED BY aq_deadline" if narrowing.overdue else index]
+        values: list[object] = [now]
+        if narrowing.isolated is not None:
+            sql += _ISOLATED[narrowing.isolated]
+            values.append(narrowing.isolate_after)
+        if narrowing.fresh_only:
+            sql += _FRESH_ONLY
+        if narrowing.overdue:
+            sql += _OVERDUE
+            values.append(now)
+        if narrowing.without:
+            sql += _WITHOUT
+            values.append(json.dumps(sorted(narrowing.without)))
+        return self._rows(sql + _URGENCY, *values, limit)
+
+    def count_running(self, task: str) -> int:
+        """How many jobs of the task are running."""
+        sql = "SELECT count(*) FROM aq_job WHERE state='running' AND task=?"
+        return int(self._connection.execute(sql, (task,)).fetchone()[0])
+
+    def count_pending(self, task: str | None, limit: int) -> int:
+        """How many jobs are pending, of one task or of all, counted up to the limit."""
+        sql = "SELECT count(*) FROM (SELECT 1 FROM aq_job WHERE state='pending' LIMIT ?)"
+        if task is None:
+            return int(self._connection.execute(sql, (limit,)).fetchone()[0])
+        sql = "SELECT count(*) FROM (SELECT 1 FROM aq_job WHERE task=? AND state='pending' LIMIT ?)"
+        return int(self._connection.execute(sql, (task, limit)).fetchone()[0])
+
+    def limits(self) -> dict[str, LimitRow]:
+        """Every limit, by scope."""
+        sql = "SELECT scope,paused,max_running,max_pending,breaker,gain,cost,burst,level,level_at FROM aq_limit"
+        return {row[0]: LimitRow(row[0], bool(row[1]), *row[2:]) for row in self._connection.execute(sql)}
+
+    def put_limit(self, limit: LimitRow) -> None:
+        """Write the limit of its scope."""
+        self._connection.execute(_LIMIT, astuple(limit))
+
+    def breakers(self) -> dict[str, BreakerRow]:
+        """Every circuit breaker, by name."""
+        rows = self._connection.execute("SELECT name,state,failures,changed_at FROM aq_breaker")
+        return {row[0]: BreakerRow(*row) for row in rows}
+
+    def put_breaker(self, breaker: BreakerRow) -> None:
+        """Write the breaker of its name."""
+        self._connection.execute(_BREAKER, astuple(breaker))
+
+    def schedules(self) -> dict[str, ScheduleRow]:
+        """Every schedule, by name, in the order of the names."""
+        rows = self._connection.execute("SELECT name,cron,tz,catchup,template,next_at FROM aq_schedule ORDER BY name")
+        return {row[0]: ScheduleRow(*row) for row in rows}
+
+    def put_schedule(self, schedule: ScheduleRow) -> None:
+        """Write the schedule of its name."""
+        self._connection.execute(_SCHEDULE, astuple(schedule))
+
+    def delete_schedule(self, name: str) -> bool:
+        """Remove a schedule, and say whether there was one."""
+        return self._connection.execute("DELETE FROM aq_schedule WHERE name=?", (name,)).rowcount > 0
+
+    def add_fire(self, fire: FireRow) -> bool:
+        """Write a fire, unless there is one for this name and time."""
+        return self._connection.execute(_FIRE, astuple(fire)).rowcount > 0
+
+    def has_fired(self, name: str, fire_at: int) -> bool:
+        """Whether there is a fire for this name and time."""
+        sql = "SELECT 1 FROM aq_fire WHERE name=? AND fire_at=?"
+        return self._connection.execute(sql, (name, fire_at)).fetchone() is not None
+
+    def missed(self, limit: int) -> list[FireRow]:
+        """Fires without a job, newest first, then by name."""
+        sql = "SELECT name,fire_at,job_id FROM aq_fire WHERE job_id IS NULL ORDER BY fire_at DESC, name LIMIT ?"
+        return [FireRow(*row) for row in self._connection.execute(sql, (limit,))]
+
+    def write(self, sql: str, parameters: Sequence[object]) -> Written:
+        """Run one statement of the user on the user's own tables."""
+        with only_writing_user_tables(self._connection) as problems:
+            try:
+                return Written(max(0, self._connection.execute(sql, tuple(parameters)).rowcount))
+            except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError, TypeError) as error:
+                if isinstance(error, sqlite3.Error) and not is_fault_of_statement(error):
+                    raise
+                raise WriteRefused(
+                    f"{sql!r}: {', '.join(problems) or error}",
+                    expected="one statement that writes rows into a table of yours",
+                    advice="correct the statement; nothing of this transaction was written",
+                ) from error
 
     def next_run_at(self, now: int) -> int | None:
         """When the next job that is not due yet will be."""
@@ -175,20 +276,33 @@ class SqliteTables:
                 found.append(Violation(name, tuple(rows)))
         return tuple(found)
 
-    def load(self, jobs: Iterable[JobRow], events: Iterable[Event], effects: Iterable[EffectRow]) -> None:
+    def load(
+        self,
+        jobs: Iterable[JobRow],
+        events: Iterable[Event],
+        effects: Iterable[EffectRow],
+        limits: Iterable[LimitRow],
+        breakers: Iterable[BreakerRow],
+        schedules: Iterable[ScheduleRow],
+        fires: Iterable[FireRow],
+    ) -> None:
         """Write rows as they are, into empty tables."""
         self._connection.execute("BEGIN")
         jobs_values = ((*_job_values(job), *_life_values(job.life)) for job in jobs)
         self._connection.executemany(_INSERT_ROW, jobs_values)
         self._connection.executemany(_EVENT, map(_event_values, events))
         self._connection.executemany(_EFFECT, map(_effect_values, effects))
+        self._connection.executemany(_LIMIT, map(astuple, limits))
+        self._connection.executemany(_BREAKER, map(astuple, breakers))
+        self._connection.executemany(_SCHEDULE, map(astuple, schedules))
+        self._connection.executemany(_FIRE, map(astuple, fires))
         self._connection.execute("COMMIT")
 
 
 def _job_values(job: JobRow) -> tuple[object, ...]:
     return (
         job.id, job.uid, job.task, job.payload, job.payload_crc, job.priority, job.deadline, job.order_key,
-        job.unique_key, job.created_at, job.error, job.result,
+        job.unique_key, job.created_at, job.error, job.result, job.headers,
     )  # fmt: skip
 
 
@@ -196,7 +310,7 @@ def _life_values(life: Life) -> tuple[object, ...]:
     return (
         life.run_at, life.max_attempts, life.max_claims, life.max_redrives, life.state, life.attempt, life.failures,
         life.redrives, life.worker, life.claim_nonce, life.lease_until, life.cancel_at, life.finished_at,
-        life.dead_reason,
+        life.dead_reason, life.crashes,
     )  # fmt: skip
 
 

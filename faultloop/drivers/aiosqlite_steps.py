@@ -19,14 +19,20 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from faultloop.drivers import asyncio_threads
-from faultloop.drivers.asyncio_nodes import LIFE
 from faultloop.drivers.boundary import declare
+from faultloop.drivers.nodes import LIFE
 from faultloop.model.faults import NANOSECONDS
 
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_loop import Loop
 
-declare("aiosqlite", "inline", "its worker's queue is run at steps of its own", 'threads="real" watches its thread')
+declare(
+    "aiosqlite",
+    "inline",
+    "its worker's queue is run at steps of its own",
+    'threads="real" watches its thread',
+    on="asyncio",
+)
 
 _DELAYS_MS = (1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100)
 """How long SQLite waits for a lock the first time, the second, … (sqlite3.c, sqliteDefaultBusyCallback)."""

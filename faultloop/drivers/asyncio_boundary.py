@@ -15,8 +15,19 @@ declare(
     "a simulated network, io=auto",
     'io="simulated", "loopback", "real"',
 )
-declare("hosts that nobody in the scenario serves", "refused", "FL301", "a server in the scenario, or world.host")
-declare("sockets of this machine", "through", "real, polled at every turn, by descriptor", 'io="simulated"')
+declare(
+    "hosts that nobody in the scenario serves",
+    "refused",
+    "FL301",
+    "a server in the scenario, or world.host",
+)
+declare(
+    "sockets of this machine",
+    "through",
+    "real, polled at every turn, by descriptor",
+    'io="simulated"',
+    on="asyncio",
+)
 declare("child processes, signals", "through", "real, best effort: waited for when nothing else can run")
 
 

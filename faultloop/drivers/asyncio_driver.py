@@ -6,7 +6,6 @@ from faultloop.drivers.asyncio_guided import execute_guided
 from faultloop.drivers.asyncio_run import execute, execute_traced
 from faultloop.model.points import Phase
 
-__all__ = ["HAS_NETWORK", "PHASES", "execute", "execute_guided", "execute_traced"]
+__all__ = ["PHASES", "execute", "execute_guided", "execute_traced"]
 
-HAS_NETWORK = True
 PHASES = (Phase.PARKED, Phase.WOKEN, Phase.RACING)

@@ -6,7 +6,7 @@ Fail      a wake-up's future is swapped for a finished one that carries the erro
           exactly that await. While the task is still parked, what it waits for is cancelled first, so that it cleans
           up, and the wake-up that comes of it is swapped. The task itself is never cancelled: `cancelling()` stays 0.
 Delay     its next wake-up is taken out of the ready queue and put back later.
-Crash     its node dies (asyncio_nodes): no step, no callback, no `finally` of the node runs any more.
+Crash     its node dies (nodes): no step, no callback, no `finally` of the node runs any more.
 Pause     its node's steps and callbacks are kept back and run when it goes on.
 Expire    its next wake-up is taken out until the innermost deadline that covers the task has fired.
 """
@@ -19,6 +19,7 @@ import sys
 from asyncio import AbstractEventLoop
 from typing import Any, assert_never, cast
 
+from faultloop.drivers import nodes
 from faultloop.drivers.asyncio_handles import CFuture, Timer
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_turns import HELD
@@ -27,7 +28,6 @@ from faultloop.drivers.ready import ABSENT, Entry
 from faultloop.errors import UsageError
 from faultloop.model.faults import NANOSECONDS, Cancel, Crash, Delay, Expire, Fail, Fault, Pause
 
-NO_NODE = "the task runs on no node: start it with world.node(name).start(...)"
 CANCEL_MESSAGE = "cancelled by faultloop"
 
 
@@ -65,9 +65,9 @@ class Injector:
             case Expire():
                 return argument, self._expire(task)
             case Crash(restart):
-                return argument, self._crash(task, restart)
+                return argument, nodes.crash(getattr(task, "home", None), restart)
             case Pause(nanoseconds):
-                return argument, self._pause(task, nanoseconds)
+                return argument, nodes.pause(getattr(task, "home", None), nanoseconds)
             case _:
                 assert_never(fault)
 
@@ -126,23 +126,6 @@ class Injector:
             task.cancel(CANCEL_MESSAGE)
         else:
             scope.cancel()
-        return ""
-
-    def _crash(self, task: Any, restart: int) -> str:
-        life = getattr(task, "home", None)
-        if life is None or life.is_over:
-            return NO_NODE if life is None else "the node was down"
-        life.node.crash()
-        if restart:
-            life.node.later(restart, life.node.restart)
-        return ""
-
-    def _pause(self, task: Any, nanoseconds: int) -> str:
-        life = getattr(task, "home", None)
-        if life is None or life.is_over:
-            return NO_NODE if life is None else "the node was down"
-        life.node.pause()
-        life.node.later(nanoseconds, life.node.resume)
         return ""
 
     def _expire(self, task: Any) -> str:

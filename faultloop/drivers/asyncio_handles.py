@@ -21,7 +21,7 @@ from faultloop.model.faults import NANOSECONDS
 
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_loop import Loop
-    from faultloop.drivers.asyncio_nodes import Life
+    from faultloop.drivers.nodes import Life
     from faultloop.engine.paths import TaskNode
 
 CFuture = asyncio.Future

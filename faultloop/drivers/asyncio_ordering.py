@@ -26,7 +26,12 @@ from faultloop.drivers.asyncio_handles import CFuture, Future
 from faultloop.drivers.boundary import declare
 from faultloop.drivers.imports import when_imported
 
-declare("sets of tasks, futures, locks", "controlled", "in the order of their creation, not of their addresses")
+declare(
+    "sets of tasks, futures, locks",
+    "controlled",
+    "in the order of their creation, not of their addresses",
+    on="asyncio",
+)
 declare(
     "sets of other objects, hash() of strings", "through", "by address; strings by the hash seed, which a trace keeps"
 )

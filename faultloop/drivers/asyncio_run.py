@@ -25,6 +25,7 @@ from faultloop.drivers.frames import SiteTable, raised_at
 from faultloop.drivers.hosting import Halted, Hosted
 from faultloop.drivers.looking import Guide, Keep, Look, looking_order, ordinal_of
 from faultloop.drivers.ready import Choose, Entry
+from faultloop.drivers.timekeeper import Timekeeper
 from faultloop.engine.paths import bare_function
 from faultloop.engine.plan import Plan
 from faultloop.engine.recorder import Recorder
@@ -33,12 +34,14 @@ from faultloop.model.limits import Limits
 from faultloop.model.outcome import Waiting
 from faultloop.model.trace import Order, Threads
 
+UNSEEN = "Task exception was never retrieved"
+"""asyncio's words for a task whose error nobody has looked at."""
 Scenario = Callable[[], Awaitable[object]]
 """An async function, or a `Hosted` performance."""
-Around = Callable[[Loop], AbstractContextManager[None]]
+Around = Callable[[Timekeeper], AbstractContextManager[None]]
 
 
-def _nothing(_: Loop) -> AbstractContextManager[None]:
+def _nothing(_: Timekeeper) -> AbstractContextManager[None]:
     return nullcontext()
 
 
@@ -54,7 +57,7 @@ class Settings:
     hold: int | None = 2
     threads: Threads = "inline"
     limits: Limits = field(default_factory=Limits)
-    network: Callable[[Loop], Network] | None = None
+    network: Callable[[Any], Network] | None = None
     around: Around = _nothing
 
 
@@ -334,7 +337,7 @@ def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sit
     for task in unseen:
         task._log_traceback = False
         if id(task) not in looked_at:
-            complaints.append(Complaint("Task exception was never retrieved", task._exception))
+            complaints.append(Complaint(UNSEEN, task._exception))
     facts.complaints = tuple(complaints)
     if loop.open_generators or loop._asyncgens:
         # One that has ended may still be there: the traceback of what ended it keeps it alive.

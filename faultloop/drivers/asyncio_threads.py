@@ -27,9 +27,26 @@ if TYPE_CHECKING:
     from faultloop.drivers.asyncio_loop import Loop
 
 for _api in ("loop.run_in_executor", "asyncio.to_thread", "anyio.to_thread.run_sync"):
-    declare(_api, "inline", "runs on the loop's thread at a step of its own", 'threads="real", threads="paced"')
-declare("run_in_executor with a pool of processes", "refused", "FL302", 'a ThreadPoolExecutor, or threads="real"')
-declare("threading.Thread, loop.call_soon_threadsafe", "through", "real; what it posts is taken when all threads rest")
+    declare(
+        _api,
+        "inline",
+        "runs on the loop's thread at a step of its own",
+        'threads="real", threads="paced"',
+        on="asyncio",
+    )
+declare(
+    "run_in_executor with a pool of processes",
+    "refused",
+    "FL302",
+    'a ThreadPoolExecutor, or threads="real"',
+    on="asyncio",
+)
+declare(
+    "threading.Thread, loop.call_soon_threadsafe",
+    "through",
+    "real; what it posts is taken when all threads rest",
+    on="asyncio",
+)
 
 SETTLE_SECONDS = 2.0
 """Real time the loop gives other threads to come to rest before it lets virtual time go on."""

@@ -21,8 +21,10 @@ from faultloop.drivers.timers import NEVER
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
 
-declare("the order of tasks", "controlled", "asyncio's own, or drawn", "order=, seed=")
-declare("asyncio.sleep, timeouts, loop.time", "controlled", "virtual time: it moves when nothing is ready")
+declare("the order of tasks", "controlled", "the loop's own calm order, or drawn", "order=, seed=")
+declare(
+    "asyncio.sleep, timeouts, loop.time", "controlled", "virtual time: it moves when nothing is ready", on="asyncio"
+)
 
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio_handles import Timer

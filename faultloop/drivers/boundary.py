@@ -23,20 +23,22 @@ class Row:
     """One API, what a run makes of it, and how to have it otherwise.
 
     api: what the program calls.   how: in a few words.   change: what to write, or nothing where there is no choice.
+    on: the driver whose runs this is about; empty for every driver.
     """
 
     api: str
     fate: Fate
     how: str
     change: str = ""
+    on: str = ""
 
 
 _rows: dict[str, Row] = {}
 
 
-def declare(api: str, fate: Fate, how: str, change: str = "") -> Row:
+def declare(api: str, fate: Fate, how: str, change: str = "", *, on: str = "") -> Row:
     """Add a row. Of two about one API the later one counts."""
-    row = _rows[api] = Row(api, fate, how, change)
+    row = _rows[api] = Row(api, fate, how, change, on)
     return row
 
 

@@ -55,7 +55,7 @@ def _is_suspended(each: Suspended) -> bool:
 
 def _held_open(coroutine: object) -> Iterator[Suspended]:
     """A coroutine and everything with a frame of its own that hangs on it, each once."""
-    waiting: deque[object] = deque([coroutine])
+    waiting: deque[object] = deque([coroutine, _not_begun(coroutine)])
     seen: set[int] = set()
     while waiting:
         each = waiting.popleft()
@@ -73,6 +73,15 @@ def _held_open(coroutine: object) -> Iterator[Suspended]:
             waiting.extend(gc.get_referents(cast(object, each)))
         elif type(each).__module__ == "contextlib" or type(each).__name__ in _AWAITABLES:
             waiting.extend(gc.get_referents(each))
+
+
+def _not_begun(coroutine: object) -> object:
+    """The program's coroutine that an anyio task runs: until it has begun, only an object of anyio's knows it."""
+    if not isinstance(coroutine, CoroutineType) or coroutine.cr_code.co_qualname != "TaskHandle._run_coro":
+        return None
+    frame = coroutine.cr_frame
+    handle: object = frame.f_locals.get("self") if frame is not None else None  # pyright: ignore[reportUnnecessaryComparison]
+    return getattr(handle, "_coro", None)
 
 
 _AWAITABLES = frozenset(("coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable"))

@@ -23,7 +23,6 @@ from faultloop.errors import UsageError
 from faultloop.model.address import format_fault
 from faultloop.model.faults import PlannedFault
 from faultloop.model.points import Phase
-from faultloop.model.world import World
 
 DRIVERS = {"asyncio": "faultloop.drivers.asyncio_driver", "trio": "faultloop.drivers.trio_driver"}
 
@@ -37,11 +36,10 @@ class Watched(Protocol):
 class Driver(Protocol):
     """Where runs happen.
 
-    PHASES: those it has, in the order in which a sweep tries them.   HAS_NETWORK: whether it simulates one.
+    PHASES: those it has, in the order in which a sweep tries them.
     """
 
     PHASES: tuple[Phase, ...]
-    HAS_NETWORK: bool
 
     @staticmethod
     def execute(scenario: Scenario, settings: Settings, *, strikes: tuple[Strike, ...] = ()) -> Facts:
@@ -82,12 +80,9 @@ def driver_named(name: str) -> Driver:
     return cast(Driver, importlib.import_module(DRIVERS[name]))
 
 
-def require_abilities(name: str, faults: Sequence[PlannedFault], world: World) -> None:
-    """Raise UsageError for a phase (FL503) or a network (FL517) that is asked for and that the driver does not have."""
-    driver = driver_named(name)
-    if not driver.HAS_NETWORK and (world.io == "simulated" or world.faults):
-        raise UsageError(f"on {name} sockets are real: there is no simulated network, nor its faults", code="FL517")
-    phases = driver.PHASES
+def require_phases(name: str, faults: Sequence[PlannedFault]) -> None:
+    """Raise UsageError (FL503) for a phase that is asked for and that the driver does not have."""
+    phases = driver_named(name).PHASES
     for planned in faults:
         if planned.at.phase not in phases:
             raise UsageError(

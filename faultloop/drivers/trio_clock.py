@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import trio.abc
 
 from faultloop.model.faults import NANOSECONDS
@@ -11,9 +13,10 @@ HALF = 1 / NANOSECONDS
 
 
 class VirtualClock(trio.abc.Clock):
-    """Stands still until its host moves it. now: nanoseconds from 0."""
+    """Stands still until its host moves it. now: nanoseconds from 0.   host: whose run it is the clock of."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: Any = None) -> None:
+        self.host = host
         self.now = 0
         self._seconds = 0.0
         self.end_of_instant = HALF

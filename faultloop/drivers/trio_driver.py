@@ -9,12 +9,15 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from faultloop.drivers import trio_footprints
 from faultloop.drivers import trio_private as private
 from faultloop.drivers.alarm import clear_alarm, set_alarm
+from faultloop.drivers.asyncio_footprints import record_touches
 from faultloop.drivers.asyncio_guided import Guided
-from faultloop.drivers.asyncio_run import Facts, Scenario, Settings
+from faultloop.drivers.asyncio_run import UNSEEN, Around, Complaint, Facts, Scenario, Settings
 from faultloop.drivers.asyncio_run import _call as call_scenario
 from faultloop.drivers.asyncio_sweep import Strike
+from faultloop.drivers.boundary import declare
 from faultloop.drivers.frames import ChainTable, SiteTable, raised_at
 from faultloop.drivers.hosting import Halted, Hosted
 from faultloop.drivers.looking import Guide, Keep
@@ -32,7 +35,8 @@ from faultloop.engine.recorder import Recorder
 from faultloop.errors import Deadlock, Livelock, OverLimit, UsageError
 from faultloop.model.points import Phase
 
-HAS_NETWORK = False
+declare("trio.socket to this machine", "through", "real, polled at every turn", 'io="simulated"', on="trio")
+
 PHASES = (Phase.PARKED, Phase.RACING)
 """There is no `woken`: a task that trio has made ready can no longer be reached, until it waits again."""
 
@@ -41,7 +45,7 @@ def execute(scenario: Scenario, settings: Settings, *, strikes: tuple[Strike, ..
     """Run a scenario at full speed. strikes: faults at known step numbers, in their order."""
     host = _make(settings)
     sweeper = Sweeper(host, strikes) if strikes else None
-    facts = _run(host, scenario, [], None, None)
+    facts = _run(host, scenario, settings.around, [])
     if sweeper is not None:
         facts.obstacle, facts.has_landed = sweeper.obstacle, sweeper.landed == len(strikes)
         facts.injected = tuple(sweeper.injector.injected)
@@ -68,7 +72,7 @@ def execute_traced(
     if guide is not None:
         assert keep is not None, "who guides has answers to keep"
         host.ordering = looking_at(host, settings, guide, keep, tracer.ordinal_of, lambda _: 0)
-    facts = _run(host, scenario, [tracer.ears], tracer, sites)
+    facts = _run(host, scenario, settings.around, [tracer.ears], tracer, sites)
     facts.injected = tuple(tracer.injector.injected)
     facts.has_landed = bool(recorder.delivered)
     return facts, tracer
@@ -79,11 +83,18 @@ def execute_guided(
 ) -> Guided:
     """Run a scenario with every question about the order of steps answered by a guide.
 
-    sites: shared by the runs of one exploration.   footprints: steps on trio do not tell what they touch.
+    sites: shared by the runs of one exploration.   footprints: whether the guide is told what steps touch.
     """
     host = _make(settings)
-    follower = Follower(host, settings, guide, sites)
-    facts = _run(host, scenario, [follower.ears], None, None)
+    touched: list[tuple[int, bool]] = []
+    follower = Follower(host, settings, guide, sites, touched)
+    if footprints:
+        trio_footprints.install()
+        record_touches(lambda number, is_write: touched.append((number, is_write)))
+    try:
+        facts = _run(host, scenario, settings.around, [follower.ears])
+    finally:
+        record_touches(None)
     return Guided(facts, follower.choices.recorded(), tuple(follower.steps))
 
 
@@ -93,16 +104,23 @@ def _make(settings: Settings) -> Host:
 
 
 def _run(
-    host: Host, scenario: Scenario, instruments: list[Any], tracer: Tracer | None, sites: SiteTable | None
+    host: Host,
+    scenario: Scenario,
+    around: Around,
+    instruments: list[Any],
+    tracer: Tracer | None = None,
+    sites: SiteTable | None = None,
 ) -> Facts:
     facts = Facts()
     began = time.perf_counter_ns()
-    with _surroundings(host) as is_late:
+    with around(host), _surroundings(host) as is_late:
         try:
             if isinstance(scenario, Hosted):
                 _host(host, scenario, instruments, facts, tracer, sites, is_late)
             else:
                 host.start(call_scenario(scenario), instruments)
+                if host.reach is not None:
+                    host.reach.network.enter()
                 _drive(host, facts, sites, is_late)
                 _look_around(host, facts, tracer, sites)
         finally:
@@ -111,6 +129,8 @@ def _run(
                 tracer.stop()
             if host.runner is not None:
                 facts.untidy = tear_down(host)
+            if host.reach is not None:
+                host.reach.network.leave()
     if host.failure is not None and facts.halted is None:
         facts.error, facts.error_place = host.failure, ""
     facts.wall_ns = time.perf_counter_ns() - began
@@ -187,7 +207,11 @@ def _look_around(host: Host, facts: Facts, tracer: Tracer | None, sites: SiteTab
     if runner is None:  # nothing was called
         return
     # Nothing outlives its nursery: what is left of a run that was not halted are trio's and the program's system tasks.
+    # Only nodes have more: what they were started with is nobody's child.
     left = sorted(set(runner.tasks) - host.plumbing, key=private.counter) if facts.halted is not None else []
+    if host.nodes is not None:
+        left = left or host.nodes.alive()
+        facts.complaints = tuple(Complaint(UNSEEN, error) for error in host.nodes.unseen())
     alive = [task for task in left if task is not runner.main_task]
     facts.alive = tuple(tracer.path_of(task) if tracer is not None else coroutine_label(task) for task in alive)
     open_now = sorted(g.__qualname__ for g in list(runner.asyncgens.alive) if g.ag_frame is not None)

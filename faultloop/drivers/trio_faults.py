@@ -7,6 +7,8 @@ Expire    the pending deadline that covers the task and fires first is brought f
           as trio never lets a deadline overtake a wake-up that has come.
 Fail      what the task waits for is broken off, as trio breaks it off for KeyboardInterrupt, with this error.
 Delay     its next wake-up is kept back, and let go later.
+Crash     its node dies (nodes): no step and no `finally` of the node runs any more.
+Pause     its node's steps are kept back and run when it goes on.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from __future__ import annotations
 import math
 from typing import Any, assert_never
 
+from faultloop.drivers import nodes
 from faultloop.drivers import trio_private as private
 from faultloop.drivers.asyncio_faults import CANCEL_MESSAGE, make_error, own_scope
+from faultloop.drivers.trio_forgetting import no_crashes
 from faultloop.drivers.trio_host import Host
+from faultloop.drivers.trio_nodes import life_of
 from faultloop.model.faults import Cancel, Crash, Delay, Expire, Fail, Fault, Pause
 
 _BARE = "the task gave way at a bare checkpoint, where nothing can fail: it can be cancelled or delayed"
@@ -50,8 +55,10 @@ class Injector:
                 return ""
             case Expire():
                 return self._expire(task)
-            case Crash() | Pause():
-                return "nodes are the asyncio driver's: nothing can crash or pause on trio"
+            case Crash(restart):
+                return no_crashes() or nodes.crash(life_of(task), restart)
+            case Pause(nanoseconds):
+                return nodes.pause(life_of(task), nanoseconds)
             case _:
                 assert_never(fault)
 
@@ -88,7 +95,7 @@ class Injector:
             if scope is None:
                 return "no cancel scope covers the task"
         else:
-            scope = own_scope_of(task)
+            scope = own_scope_of(task) or (grounds.scope_of(task) if (grounds := self._host.nodes) else None)
             if scope is None:
                 if obstacle := self._nursery_obstacle(task):
                     return obstacle

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from faultloop.deciders.calm import Calm
+from faultloop.drivers.asyncio_footprints import SEEN
 from faultloop.drivers.asyncio_run import Settings
 from faultloop.drivers.frames import ChainTable
 from faultloop.drivers.looking import Guide, Keep, looking_order
@@ -34,10 +35,17 @@ def looking_at(
 
 
 class Follower:
-    """Tells the guide what each step did. steps: the task's ordinal and the number of the site it went on from."""
+    """Tells the guide what each step did.
 
-    def __init__(self, host: Host, settings: Settings, guide: Guide, sites: ChainTable) -> None:
+    touched: where what a step touches is recorded.
+    steps: the task's ordinal and the number of the site it went on from.
+    """
+
+    def __init__(
+        self, host: Host, settings: Settings, guide: Guide, sites: ChainTable, touched: list[tuple[int, bool]]
+    ) -> None:
         self.next_stop = 0
+        self._touched = touched
         self.steps: list[tuple[int, int]] = []
         self.choices = RecordedChoices(Calm() if settings.choose is None else Answering(settings.choose))
         self.ears = Ears(host, self._made, None, self._ended)
@@ -49,6 +57,7 @@ class Follower:
         host.ordering = looking_at(
             host, settings, guide, self.choices.keep, self._ordinals.__getitem__, lambda task: self._at.get(task, 0)
         )
+        host.choose = self.choices.choose
         host.watcher = self
 
     def _made(self, task: Any) -> None:
@@ -60,13 +69,15 @@ class Follower:
 
     def before_step(self, task: Any) -> None:
         """Nothing is delivered here."""
+        self._touched.clear()
+        SEEN.clear()
         self._ended_now = False
 
     def after_step(self, task: Any) -> None:
         """Tell the guide, and note where the task waits now."""
         ordinal, site = self._ordinals[task], self._at.get(task, 0)
         self.steps.append((ordinal, site))
-        self._guide.ran(ordinal, site, ())
+        self._guide.ran(ordinal, site, self._touched)
         if not self._ended_now:
             self._at[task] = site_number(self._sites, task)
 
@@ -75,3 +86,6 @@ class Follower:
 
     def checkpoint(self) -> None:
         """Nothing to keep within limits."""
+
+    def note(self, text: str) -> None:
+        """Nothing is recorded."""

@@ -15,63 +15,31 @@ import gc
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
+
+import trio
 
 from faultloop.drivers import trio_private as private
 from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.boundary import declare
 from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Ordering, ReadyQueue
 from faultloop.drivers.trio_clock import VirtualClock
+from faultloop.drivers.trio_errands import Errands
+from faultloop.drivers.trio_network import Reach, connect
+from faultloop.drivers.trio_nodes import Nodes
 from faultloop.drivers.trio_threads import Jobs
+from faultloop.drivers.trio_turns import NO_STOP, OLDEST, Keeper, Watcher, hurry
 from faultloop.errors import Deadlock, Livelock, OverLimit, UsageError
 from faultloop.model.faults import NANOSECONDS
 
-NO_STOP = 1 << 62
+declare(
+    "trio.sleep, deadlines, trio.current_time", "controlled", "virtual time: it moves when nothing is ready", on="trio"
+)
+
 CHECK_STEPS = 4_096
 COLLECT_STEPS = 1 << 17
-OLDEST = 3
-"""The run's own plumbing is among so many oldest tasks: only the scenario's task was made before the last of it."""
 LAST_POLL_SECONDS = 0.02
 """For how long descriptors are watched before a deadlock is told."""
-
-
-class Watcher(Protocol):
-    """Who wants to see some steps. next_stop: the number of the first one; 0 for every step."""
-
-    next_stop: int
-
-    def before_step(self, task: Any) -> None:
-        """A task's step is about to run."""
-        ...
-
-    def after_step(self, task: Any) -> None:
-        """It is over."""
-        ...
-
-    def time_moved(self) -> None:
-        """The clock has moved."""
-        ...
-
-    def checkpoint(self) -> None:
-        """Called every few thousand steps."""
-        ...
-
-
-class Keeper(Protocol):
-    """Who keeps wake-ups back. is_busy: whether it wants to see what is ready."""
-
-    is_busy: bool
-
-    def keeps(self, task: Any) -> bool:
-        """A task is ready: is it kept back?"""
-        ...
-
-    def next_release(self) -> int | None:
-        """The instant at which the first of those kept back comes free, or None."""
-        ...
-
-    def release(self, now: int) -> list[Any]:
-        """Those that come free now."""
-        ...
 
 
 class Host:
@@ -80,12 +48,13 @@ class Host:
     def __init__(self, settings: Settings) -> None:
         limits = settings.limits
         self.limits = limits
-        self.clock = VirtualClock()
+        self.clock = VirtualClock(self)
         if settings.threads == "paced":
             raise UsageError(
                 'threads="paced" is the asyncio driver\'s: on trio they are "inline" or "real"', code="FL531"
             )
-        self.jobs = Jobs(settings.threads)
+        self.errands = Errands()
+        self.jobs = Jobs(settings.threads, self.later)
         self.queue = ReadyQueue()
         self.ordering: Ordering | None = (
             AnyOrder(self.queue, settings.choose, hold=settings.hold)
@@ -93,11 +62,18 @@ class Host:
             else None
         )
         """What draws step by step, if the order is of that kind."""
-        self._choose = settings.choose if settings.order == "batch" else None
+        self.draw = settings.choose if settings.order == "batch" else None
+        """Draws a turn at once, if the order is of that kind."""
+        self.choose = settings.choose
+        """Answers all other questions of the run."""
         self.watcher: Watcher | None = None
         self.keeper: Keeper | None = None
         self.step = 0
         self.turns_at_instant = 0
+        self.nodes: Nodes | None = None
+        self._make_network = settings.network
+        self.reach: Reach | None = None
+        """The way to the simulated network, if there is one."""
         self.broken: BaseException | None = None
         """An error that a watcher met inside trio, where it would be swallowed."""
         self.failure: BaseException | None = None
@@ -107,28 +83,74 @@ class Host:
         self.main_scope: Any = None
         """What is cancelled for the main task where that does more than run the scenario; else it is its nursery."""
         self.has_ended = False
-        self._next_check = min(CHECK_STEPS, limits.steps)
-        self._loop: Any = None
+        self.next_check = min(CHECK_STEPS, limits.steps)
+        self.loop: Any = None
         self._root: Any = None
-        self._reaches_out: Callable[[], bool] = bool
+        self.reaches_out: Callable[[], bool] = bool
         self.runner: Any = None
         self.plumbing: frozenset[Any] = frozenset()
         self._turn: Iterator[Any] = iter(())
-        self._runs_batches = private.keeps_batches()
+        self.runs_batches = private.keeps_batches()
 
     @property
     def now(self) -> int:
         """Virtual nanoseconds."""
         return self.clock.now
 
+    @property
+    def slept_inline(self) -> int:
+        """Nanoseconds by which the thread's job that runs inline is ahead."""
+        return self.jobs.slept
+
+    def pass_time(self, nanoseconds: int) -> None:
+        """Let time pass within a step, as a call that blocks does; a thread's job blocks only itself."""
+        if self.jobs.inline:
+            self.jobs.slept += nanoseconds
+        elif nanoseconds:
+            self._move_to(self.now + nanoseconds)
+
+    def grounds(self) -> Nodes:
+        """What the run's machines stand on, from the first one on."""
+        if self.nodes is None:
+            self.nodes = Nodes(self)
+        return self.nodes
+
+    def note(self, text: str) -> None:
+        """Something befell the run that no task did; a recorded run keeps it."""
+        if self.watcher is not None:
+            self.watcher.note(text)
+
+    def later(self, nanoseconds: int, action: Callable[[], object]) -> None:
+        """Have something done after a virtual time, whatever runs then."""
+        self.errands.add(self.now + nanoseconds, action)
+
+    async def answer_after(self, nanoseconds: int) -> None:
+        """Wait for something that takes a virtual time, or none, and is no deadline, at an await that can fail."""
+        task, runner = trio.lowlevel.current_task(), self.runner
+        is_wanted = True
+
+        def answer() -> None:
+            if is_wanted:
+                runner.reschedule(task)
+
+        def give_up(_: object) -> trio.lowlevel.Abort:
+            nonlocal is_wanted
+            is_wanted = False
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self.later(nanoseconds, answer)
+        await trio.lowlevel.wait_task_rescheduled(give_up)
+
     # The life of a run
 
     def start(self, coroutine: Any, instruments: list[Any]) -> None:
         """Set up trio, and go as far as the scenario's task being made. coroutine: the scenario's."""
         self._root = coroutine
-        self.runner, self._loop = private.start(coroutine, self.clock, instruments)
-        self._reaches_out = private.reaches_out(self.runner)
-        self._loop.send(None)
+        self.runner, self.loop = private.start(coroutine, self.clock, instruments)
+        if self._make_network is not None:
+            self.reach = connect(self, self._make_network)
+        self.reaches_out = private.reaches_out(self.runner)
+        self.loop.send(None)
         while self.runner.main_task is None and self.runner.main_task_outcome is None and not self.has_ended:
             self._resume()
         self.plumbing = frozenset(self.runner.tasks) - {self.runner.main_task}
@@ -139,8 +161,11 @@ class Host:
 
     def run(self) -> None:
         """Run until the scenario has ended. Raises Deadlock, Livelock or OverLimit where it would not."""
+        ready = private.runq(self.runner)
         while self.runner.main_task_outcome is None and not self.has_ended:
             self.turn()
+            if ready:
+                hurry(self)
 
     def end_calmly(self) -> None:
         """From here on nothing is drawn, seen or kept back."""
@@ -148,20 +173,29 @@ class Host:
         if self.keeper is not None:
             taken += self.keeper.release(NO_STOP)
         private.runq(self.runner).extend(task for task in taken if private.is_scheduled(task))
+        if self.nodes is not None:
+            self.nodes.put_to_rest()
         self._turn = iter(())
-        self.broken = self.keeper = self.watcher = self.ordering = self._choose = None
+        self.broken = self.keeper = self.watcher = self.ordering = self.draw = self.choose = None
 
     def close(self) -> None:
         """End trio's loop, wherever it is."""
-        self._loop.close()
+        self.loop.close()
 
     def turn(self) -> None:
         """Look outside, let deadlines pass, and run what is ready; or let time move."""
         runner = self.runner
-        if self._reaches_out():
+        if self.reaches_out():
             private.poll(runner, 0)
+        if self.reach is not None:
+            self.reach.poll()
         keeper = self.keeper
-        if (keeper is not None and keeper.is_busy) or private.has_deadline_until(runner, self.clock.end_of_instant):
+        deadlines = private.deadlines(runner)
+        if (
+            self.errands.waiting
+            or (keeper is not None and keeper.is_busy)
+            or (deadlines and deadlines[0][0] <= self.clock.end_of_instant)
+        ):
             self._pass_deadlines()
         tasks = self._take_ready()
         if self.has_ended:
@@ -174,25 +208,25 @@ class Host:
             self._idle()
             return
         end = self.step + count
-        if end >= self._next_check:
+        if end >= self.next_check:
             self._check_limits()
         watcher = self.watcher
         is_seen = watcher is not None and watcher.next_stop <= end
         if ordering is not None:
             self._step_by_step((task for _, _, task in ordering.turn()), watcher if is_seen else None)
-        elif is_seen or not self._runs_batches:
-            self._step_by_step(iter(self._drawn(tasks)), watcher if is_seen else None)
+        elif is_seen or not self.runs_batches or self.nodes is not None:
+            self._step_by_step(iter(self.drawn(tasks)), watcher if is_seen else None)
         else:
-            self._at_once(self._drawn(tasks), end)
+            self._at_once(self.drawn(tasks), end)
         if self.broken is not None:
             raise self.broken
         self.turns_at_instant += 1
         if self.turns_at_instant > self.limits.spin_turns:
-            self._leave_instant()
+            self.leave_instant()
 
-    def _drawn(self, tasks: list[Any]) -> list[Any]:
+    def drawn(self, tasks: list[Any]) -> list[Any]:
         """The tasks of one turn in their order, drawn at once as BatchOrder draws it."""
-        choose, count = self._choose, len(tasks)
+        choose, count = self.draw, len(tasks)
         if choose is None or count < 2:
             return tasks
         tasks.reverse()  # the oldest last: taking it costs nothing
@@ -212,13 +246,21 @@ class Host:
         self._turn = tasks
         for task in tasks:
             self.step += 1
+            if self._keeps(task):
+                continue
             if watcher is not None:
                 watcher.before_step(task)
+                if self._keeps(task):  # a fault right before it took its node
+                    continue
             self._resume_with(task)
             if watcher is not None:
                 watcher.after_step(task)
             if takes_newcomers:
                 self._queue(self._take_ready())
+
+    def _keeps(self, task: Any) -> bool:
+        """Whether the node of a task keeps it from running."""
+        return self.nodes is not None and self.nodes.keeps(task)
 
     def _resume_with(self, task: Any) -> None:
         """One step of one task; what else is ready stays where it is."""
@@ -232,7 +274,7 @@ class Host:
     def _resume(self) -> None:
         """Let trio run its batch."""
         try:
-            self._loop.send(())
+            self.loop.send(())
         except StopIteration:
             self.has_ended = True
         except BaseException:
@@ -253,6 +295,8 @@ class Host:
             self._resume()
             ready.extend(task for task in tasks if task not in self.plumbing)
             return self._take_ready() if not self.has_ended else []
+        if self.nodes is not None:
+            tasks = [task for task in tasks if not self.nodes.keeps(task)]
         keeper = self.keeper
         if keeper is not None and keeper.is_busy:
             tasks = [task for task in tasks if not keeper.keeps(task)]
@@ -266,6 +310,7 @@ class Host:
     def _pass_deadlines(self) -> None:
         """Every deadline of this instant: what rounds to the same nanosecond passes together."""
         clock, runner = self.clock, self.runner
+        self.errands.run(clock.now)
         if self.keeper is not None and self.keeper.is_busy:
             private.runq(runner).extend(self.keeper.release(clock.now))
         while (deadline := private.next_deadline(runner)) != math.inf and clock.has_come(deadline):
@@ -280,14 +325,16 @@ class Host:
             for task in rested:
                 runner.reschedule(task)
             return
-        if self._reaches_out() and private.poll(runner, 0):
+        if self.reach is not None and self.reach.poll():
+            return
+        if self.reaches_out() and private.poll(runner, 0):
             return
         if self.jobs.running:
             self._wait_for_work()
             return
         if self._advance():
             return
-        if private.poll(runner, LAST_POLL_SECONDS if self._reaches_out() else 0):
+        if private.poll(runner, LAST_POLL_SECONDS if self.reaches_out() else 0):
             return
         raise Deadlock(f"deadlock at {self.now / NANOSECONDS:.3f} s: no task can run and no timer is pending")
 
@@ -303,23 +350,25 @@ class Host:
         """Move to the next instant at which something is due. Returns whether there was one."""
         deadline = private.next_deadline(self.runner)
         release = self.keeper.next_release() if self.keeper is not None else None
-        if deadline == math.inf and release is None:
-            return False
         instant = self.clock.instant_of(deadline) if deadline != math.inf else NO_STOP
-        if release is not None:
-            instant = min(instant, release)
+        instant = min([instant, *(each for each in (release, self.errands.next_instant()) if each is not None)])
+        if instant == NO_STOP:
+            return False
         if instant > self.virtual_end:
             raise OverLimit(
                 f"over limit: the next timer is due at {instant / NANOSECONDS:.3f} s of virtual time, "
                 f"and {self.limits.virtual_seconds:g} s are allowed (limits.virtual_seconds)"
             )
+        self._move_to(instant)
+        return True
+
+    def _move_to(self, instant: int) -> None:
         self.clock.move_to(instant)
         self.turns_at_instant = 0
         if self.watcher is not None:
             self.watcher.time_moved()
-        return True
 
-    def _leave_instant(self) -> None:
+    def leave_instant(self) -> None:
         """Steps go on and on at one instant: let time move, and call it a livelock when there is none to move to."""
         if not self._advance() and self.turns_at_instant > self.limits.livelock_turns:
             raise Livelock(
@@ -337,8 +386,17 @@ class Host:
             gc.collect(1)
         if self.watcher is not None:
             self.watcher.checkpoint()
-        self._next_check = min(self.step + CHECK_STEPS, max(limits.steps, self.step + 1))
+        self.next_check = min(self.step + CHECK_STEPS, max(limits.steps, self.step + 1))
 
 
 def _run_by_trio(argument: object = ABSENT) -> None:
     """Stands in an entry where asyncio has its callback: the step itself is trio's business."""
+
+
+def running() -> Host | None:
+    """The host of the run that this is called in, or None."""
+    try:
+        clock = trio.lowlevel.current_clock()
+    except RuntimeError:
+        return None
+    return clock.host if isinstance(clock, VirtualClock) else None

@@ -70,6 +70,8 @@ class TrioStage:
             serving: Any = self._serve()
             serving.__qualname__ = name or SERVER  # which the task is named after
             self._host.start(serving, self._instruments)
+            if self._host.reach is not None:
+                self._host.reach.network.enter()
         self._wake()
         try:
             self._run_until(lambda: call.is_done)

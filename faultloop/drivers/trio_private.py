@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import trio
 import trio.abc
@@ -24,6 +25,8 @@ from faultloop.errors import UsageError
 
 _run: Any = getattr(getattr(trio, "_core", None), "_run", None)
 _threads: Any = getattr(trio, "_threads", None)
+core = _run
+"""The module that trio's loop is in."""
 _SLEEP = trio.sleep_until.__code__
 _RUNNER = (
     "runq",
@@ -42,7 +45,7 @@ _RUNNER = (
 _TASK = ("_counter", "_next_send_fn", "_cancel_status")
 
 
-def _has(owner: object, name: str) -> bool:
+def has(owner: object, name: str) -> bool:
     """Whether a class declares a field, for attrs keeps those without a default out of the class's own attributes."""
     return hasattr(owner, name) or any(field.name == name for field in getattr(owner, "__attrs_attrs__", ()))
 
@@ -54,7 +57,7 @@ def missing() -> tuple[str, ...]:
     wanted += [(getattr(_run, "Runner", None), name) for name in _RUNNER]
     wanted += [(getattr(_run, "Task", None), name) for name in _TASK]
     wanted += [(getattr(_run, "Deadlines", None), name) for name in ("expire", "next_deadline", "_heap", "_active")]
-    return tuple(name for owner, name in wanted if not _has(owner, name))
+    return tuple(name for owner, name in wanted if not has(owner, name))
 
 
 def require() -> None:
@@ -105,9 +108,8 @@ def _host_driven() -> Any:
             heapq.heappush(known._heap, (deadline, next(self._added), cancel_scope))
             known._active += 1
 
-        def expire(self, now: float) -> bool:
-            """The loop's own question, between any two of its batches."""
-            return False
+        # The loop's own question, between any two of its batches: always no, and in C.
+        expire = staticmethod(math.isnan)
 
         def expire_now(self, now: float) -> bool:
             """The host's."""
@@ -126,10 +128,9 @@ def next_deadline(runner: Any) -> float:
     return float(runner.deadlines.next_deadline())
 
 
-def has_deadline_until(runner: Any, seconds: float) -> bool:
-    """Whether some deadline may have passed by then."""
-    heap = runner.deadlines._heap
-    return bool(heap) and heap[0][0] <= seconds
+def deadlines(runner: Any) -> list[tuple[float, int, Any]]:
+    """The deadlines, as a heap: the first one passes first, if it still counts."""
+    return runner.deadlines._heap  # type: ignore[no-any-return]
 
 
 def expire(runner: Any, now: float) -> None:
@@ -250,6 +251,18 @@ def own_context() -> Generator[None, None, None]:
         context.update(around)
 
 
+def socket_type() -> Any:
+    """The class of trio's sockets. Raises UsageError (FL702) if it cannot be put on a network of ours."""
+    kind = getattr(getattr(trio, "_socket", None), "_SocketType", None)
+    if not hasattr(kind, "_nonblocking_helper"):
+        raise UsageError(
+            f"trio {trio.__version__} has no _SocketType._nonblocking_helper, so no network can be simulated: "
+            'run with io="loopback"',
+            code="FL702",
+        )
+    return kind
+
+
 def errors_beside(task: Any) -> int:
     """How many errors the children of a task's nursery have left there so far."""
     return len(getattr(task.parent_nursery, "_pending_excs", ()))
@@ -287,9 +300,10 @@ def close_coroutine(runner: Any, task: Any) -> None:
 class _NeverReversed(random.Random):
     """What trio draws from: its batches keep the order they are given."""
 
-    def random(self) -> float:
-        """More than the half below which a batch is turned round."""
-        return 0.75
+    def __init__(self) -> None:
+        super().__init__(0)
+        # More than the half below which a batch is turned round. Asked for each batch, so in C.
+        cast(Any, self).random = partial(float, 0.75)
 
 
 _lending = threading.Lock()
@@ -312,7 +326,7 @@ def batches_as_given() -> Generator[None, None, None]:
     with _lending:
         if not _borrowers:
             _lent = (_run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r)
-            _run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r = False, _NeverReversed(0)
+            _run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r = False, _NeverReversed()
         _borrowers += 1
     try:
         yield
@@ -340,6 +354,15 @@ def thread_starter(start_thread: Callable[..., None]) -> Generator[bool, None, N
 def capture(work: Callable[[], Any]) -> Any:
     """What came of a call, as trio keeps it."""
     return _run.capture(work)
+
+
+def failed(error: BaseException) -> Any:
+    """What a wait ends with that ends in an error."""
+
+    def fail() -> None:
+        raise error
+
+    return capture(fail)
 
 
 def start_real_thread(work: Callable[[], Any], deliver: Callable[[Any], object], name: str | None = None) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from faultloop.drivers.asyncio_sweep import Strike
 from faultloop.drivers.trio_faults import Injector
-from faultloop.drivers.trio_host import NO_STOP, Host
+from faultloop.drivers.trio_host import Host
+from faultloop.drivers.trio_turns import NO_STOP
 from faultloop.model.points import Phase
 
 
@@ -49,6 +50,9 @@ class Sweeper:
 
     def checkpoint(self) -> None:
         """Nothing to keep within limits."""
+
+    def note(self, text: str) -> None:
+        """Nothing is recorded."""
 
     def _land(self, strike: Strike, task: Any) -> None:
         self._open.remove(strike)

@@ -11,15 +11,25 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from faultloop.drivers import trio_private as private
+from faultloop.drivers.boundary import declare
+
+declare("trio.to_thread", "inline", "runs on the loop's thread, where it is handed over", 'threads="real"', on="trio")
+declare("threading.Thread, trio.from_thread", "through", "real; what it posts is taken when it comes", on="trio")
 
 
 class Jobs:
-    """The thread jobs of one run. running: of real ones, those without a result yet.   inline: the one running now."""
+    """The thread jobs of one run.
 
-    def __init__(self, mode: Literal["inline", "real"]) -> None:
+    running: of real ones, those without a result yet.   inline: the one running now.
+    slept: how long that one has blocked itself, in virtual nanoseconds.
+    """
+
+    def __init__(self, mode: Literal["inline", "real"], later: Callable[[int, Callable[[], object]], None]) -> None:
         self.running: set[object] = set()
         self.inline = ""
+        self.slept = 0
         self._mode = mode
+        self._later = later
 
     def start(self, work: Callable[[], Any], deliver: Callable[[Any], object], name: str | None = None) -> None:
         """In place of the function that starts a thread."""
@@ -50,4 +60,8 @@ class Jobs:
             self.inline = ""
             if sniffio is not None:
                 sniffio.thread_local.name = believed
-        deliver(result)
+        slept, self.slept = self.slept, 0
+        if slept:
+            self._later(slept, lambda: deliver(result))
+        else:
+            deliver(result)

@@ -14,6 +14,7 @@ from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
 from faultloop.drivers.trio_faults import Injector, deadline_scope
 from faultloop.drivers.trio_host import Host
+from faultloop.drivers.trio_nodes import life_of
 from faultloop.drivers.trio_sites import coroutine_label, given_name, site_number
 from faultloop.engine.paths import TaskNode
 from faultloop.engine.plan import NOTHING_DUE, Due, Plan
@@ -37,7 +38,7 @@ class Ears(trio.abc.Instrument):
 
     def _tell(self, what: str, task: Any) -> None:
         told = self._told[what]
-        if told is None or not self._host.is_of_program(task):
+        if told is None or not self._host.is_of_program(task) or ((life := life_of(task)) is not None and life.is_over):
             return
         try:
             told(task)
@@ -128,6 +129,8 @@ class Tracer:
         by = self._states.get(self._running)
         parent = by if by is not None else self._states.get(getattr(task.parent_nursery, "parent_task", None))
         node = self._recorder.node(coroutine_label(task), parent.node if parent is not None else None)
+        life = life_of(task)
+        node.home = life.node.name if life is not None else ""
         if name := given_name(task):
             node.rename(name)
         self._states[task] = _State(node)
@@ -215,6 +218,7 @@ class Tracer:
                 is_bare=private.is_scheduled(task),
                 has_deadline=deadline_scope(task) is not None,
                 name=task.name,
+                home=node.home,
             )
             self.waits.append(state.wait)
         if self._plan is not None:
@@ -226,7 +230,10 @@ class Tracer:
                     self._racing[victim] = task
 
     def _how_ended(self, task: Any) -> str:
+        nodes = self._host.nodes
         error = private.error_of(self._host.runner, task, self._errors_before)
+        if error is None and nodes is not None:
+            error = nodes.error_of(task)
         if error is None:
             return "result"
         return "cancelled" if isinstance(error, trio.Cancelled) else type(error).__name__
@@ -235,6 +242,10 @@ class Tracer:
         """Record the new time."""
         self._settle_woken()
         self._event("time", None)
+
+    def note(self, text: str) -> None:
+        """Keep a note, beside the task that is running."""
+        self._log((self._host.step, self._host.now, "note", -1, -1, -1, 0, text))
 
     def checkpoint(self) -> None:
         """Keep the recording within its limit."""

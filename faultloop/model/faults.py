@@ -27,6 +27,11 @@ class Cancel(msgspec.Struct, frozen=True, tag_field="kind", tag="cancel", omit_d
 
     via: Literal["auto", "task", "scope"] = "auto"
 
+    def __post_init__(self) -> None:
+        # msgspec leaves out a default by identity: else a fault from another process would be digested differently.
+        if self.via == "auto":
+            msgspec.structs.force_setattr(self, "via", "auto")
+
 
 class Expire(msgspec.Struct, frozen=True, tag_field="kind", tag="expire", omit_defaults=True):
     """Its deadline wins: the wake-up is held back until the innermost deadline that covers the task has fired."""

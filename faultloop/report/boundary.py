@@ -28,7 +28,8 @@ def _told_alike(rows: Iterable[Row]) -> list[tuple[str, str]]:
     alike: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
         module = "" if " " in row.api else row.api.rpartition(".")[0]
-        alike.setdefault((module, row.how, row.change), []).append(row.api)
+        how = f"on {row.on}: {row.how}" if row.on else row.how
+        alike.setdefault((module, how, row.change), []).append(row.api)
     told: list[tuple[str, str]] = []
     for (module, how, change), (first, *others) in alike.items():
         names = ", ".join([first, *(api.removeprefix(f"{module}.") for api in others)])

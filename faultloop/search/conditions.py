@@ -71,7 +71,9 @@ class Conditions:
 
     def settings(self, order: Order, choose: Choose | None = None) -> Settings:
         """What the driver has to know."""
-        network, within = network_of(self.world), around(self.world.entropy)
+        is_bare = self.driver == "trio" and self.world.io == "real"  # trio needs nothing of ours to reach the outside
+        network = None if is_bare else network_of(self.world)
+        within = around(self.world.entropy)
         return Settings(order, choose, self.hold, self.threads, self.limits, network, within)
 
 

@@ -22,7 +22,7 @@ from faultloop.deciders.uniform import Uniform
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_run import Facts, Scenario
 from faultloop.drivers.asyncio_trace import Wait
-from faultloop.drivers.driver import driver_named, require_abilities
+from faultloop.drivers.driver import driver_named, require_phases
 from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
 from faultloop.engine.choices import RecordedChoices
@@ -189,7 +189,7 @@ def run_with(
     steps; any other is the decider's. It is given what tells a task's path from its ordinal.
     """
     _require_coroutine_function(scenario)
-    require_abilities(under.driver, faults, under.world)
+    require_phases(under.driver, faults)
     root = find_root(os.getcwd())
     answers = RecordedChoices(decider)
     recorder = Recorder(under.limits.events)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from faultloop.drivers.asyncio_faults import NO_NODE
 from faultloop.drivers.asyncio_sweep import Strike
 from faultloop.drivers.asyncio_trace import Wait
 from faultloop.drivers.driver import driver_named
+from faultloop.drivers.nodes import NO_NODE
 from faultloop.model.address import format_kind, task_matches, where_matches
 from faultloop.model.coverage import Chance
 from faultloop.model.faults import Address, Cancel, Crash, Delay, Expire, Fail, Fault, Pause, PlannedFault, Step
@@ -42,11 +42,16 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a sweep is to hit. kinds: the faults.   tasks, where: patterns of the victims and of their waits."""
+    """What a sweep is to hit.
+
+    kinds: the faults.   tasks, where: patterns of the victims and of their waits.
+    implied: faults that nobody asked for by name: tried wherever they can be, and not missed elsewhere.
+    """
 
     kinds: tuple[Fault, ...]
     tasks: str = "*"
     where: str = "*"
+    implied: tuple[Fault, ...] = ()
 
     def covers(self, parent: Observed, wait: Wait) -> bool:
         """Whether this wait is to be hit. What a test's fixtures started is, if it is asked for by name."""
@@ -75,11 +80,11 @@ def trials(parent: Observed, scope: Scope, skip: Skip, *, only: set[int] | None 
     phases = driver_named(parent.run.trace.env.driver).PHASES
     for phase in phases:
         for wait in waits:
-            for kind in scope.kinds:
+            for kind in (*scope.kinds, *scope.implied):
                 obstacle = _obstacle(parent, scope, wait, kind)
                 if not obstacle:
                     yield from _trials_at(parent, wait, kind, phase, phases)
-                elif phase is Phase.PARKED:
+                elif phase is Phase.PARKED and kind in scope.kinds:
                     skip(obstacle)
 
 

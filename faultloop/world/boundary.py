@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 
 from faultloop.drivers.boundary import Row, declared
 
@@ -18,6 +19,8 @@ def boundary() -> tuple[Row, ...]:
     """All rows, what is controlled first."""
     for name in _DECLARING:
         importlib.import_module(name)
+    if importlib.util.find_spec("trio") is not None:
+        importlib.import_module("faultloop.drivers.trio_driver")
     from faultloop.world.entropy import patches
 
     patches()  # each patch is declared when it is made

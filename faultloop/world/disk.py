@@ -18,11 +18,11 @@ import errno
 import os
 from asyncio import events
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from faultloop.drivers.asyncio_loop import Loop
 from faultloop.errors import UsageError
-from faultloop.world.nodes import machine_of
+from faultloop.model.faults import NANOSECONDS
+from faultloop.world.nodes import machine_of, trio_host_here
 
 SECTOR = 512
 """Bytes that reach a disk together or not at all."""
@@ -170,9 +170,12 @@ class Disk:
 
     async def take_time(self, size: int) -> None:
         """The time that an operation takes; even one that takes none is answered, and can fail, at an await."""
+        seconds = self.latency + (size / self.bandwidth if self.bandwidth else 0)
+        if (host := trio_host_here()) is not None:
+            await host.answer_after(round(seconds * NANOSECONDS))
+            return
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[None] = loop.create_future()
-        seconds = self.latency + (size / self.bandwidth if self.bandwidth else 0)
         handle = loop.call_later(seconds, _answer, answered) if seconds else loop.call_soon(_answer, answered)
         try:
             await answered
@@ -277,8 +280,8 @@ def ask(options: int) -> int:
     """A question of the run that we are in: an index below `options`, 0 when it is calm."""
     if options < 2:
         return 0
-    loop = events._get_running_loop()
-    if not isinstance(loop, Loop):
+    loop: Any = trio_host_here() or events._get_running_loop()
+    if not hasattr(loop, "choose"):
         raise UsageError("a disk of a scenario is for scenarios: use it inside a run", code="FL532")
     return loop.choose(options) if loop.choose is not None else 0
 

@@ -21,7 +21,7 @@ from faultloop.world.patching import Patches
 from faultloop.world.source import Source, sources
 
 if TYPE_CHECKING:
-    from faultloop.drivers.asyncio_loop import Loop
+    from faultloop.drivers.timekeeper import Timekeeper
 
 
 @functools.cache
@@ -60,14 +60,14 @@ def kept(entropy: Entropy) -> AbstractContextManager[None]:
     return nullcontext() if entropy.source == "real" else patches()
 
 
-def around(entropy: Entropy) -> Callable[[Loop], AbstractContextManager[None]]:
+def around(entropy: Entropy) -> Callable[[Timekeeper], AbstractContextManager[None]]:
     """What a run of this entropy happens within."""
     if entropy.source == "real":
         return _nothing
     return functools.partial(_Within, entropy, patches())
 
 
-def _nothing(_: Loop) -> AbstractContextManager[None]:
+def _nothing(_: Timekeeper) -> AbstractContextManager[None]:
     return nullcontext()
 
 
@@ -79,7 +79,7 @@ class _Within:
     _me: int
     _outer: Source | None
 
-    def __init__(self, entropy: Entropy, patches: Patches, loop: Loop) -> None:
+    def __init__(self, entropy: Entropy, patches: Patches, loop: Timekeeper) -> None:
         self._patches = patches
         self._source = Source(loop, entropy)
 

@@ -8,20 +8,25 @@ worker.jump(-3600)                 its wall clock is set back by an hour
 
 from __future__ import annotations
 
+import sys
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Token
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from faultloop.drivers.asyncio_loop import Loop
-from faultloop.drivers.asyncio_nodes import LIFE, Life, Nodes
-from faultloop.drivers.asyncio_nodes import Node as Machine
+from faultloop.drivers.asyncio_nodes import Nodes
+from faultloop.drivers.nodes import LIFE, Life
+from faultloop.drivers.nodes import Node as Machine
 from faultloop.errors import UsageError
 from faultloop.model.faults import NANOSECONDS
 from faultloop.world.hosts import Host
 from faultloop.world.network import current_network
+
+if TYPE_CHECKING:
+    from faultloop.drivers.trio_host import Host as TrioHost
 
 
 class Node:
@@ -132,12 +137,20 @@ class Node:
 def machine_of(name: str) -> Machine:
     """The node of this name in the run that this is called in, made if need be. Raises UsageError (FL532)."""
     loop = events._get_running_loop()
-    if not isinstance(loop, Loop):
-        raise UsageError("world.node is for scenarios: call it inside a run", code="FL532")
-    if loop.nodes is None:
-        loop.nodes = Nodes(loop)
-        loop.next_stop = 0
-    return loop.nodes.node(name)
+    if isinstance(loop, Loop):
+        if loop.nodes is None:
+            loop.nodes = Nodes(loop)
+            loop.next_stop = 0
+        return loop.nodes.node(name)
+    if (host := trio_host_here()) is not None:
+        return host.grounds().node(name)
+    raise UsageError("world.node is for scenarios: call it inside a run", code="FL532")
+
+
+def trio_host_here() -> TrioHost | None:
+    """The host of the run on trio that this is called in, or None. Nobody needs trio who does not use it."""
+    module = sys.modules.get("faultloop.drivers.trio_host")
+    return module.running() if module is not None else None
 
 
 def node(name: str, *, clock: float = 0.0, host: str | Host | None = None) -> Node:

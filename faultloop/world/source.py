@@ -12,13 +12,13 @@ from random import Random
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from faultloop.drivers.asyncio_nodes import LIFE
 from faultloop.drivers.boundary import declare
+from faultloop.drivers.nodes import LIFE
 from faultloop.model.entropy import Entropy
 from faultloop.model.faults import NANOSECONDS
 
 if TYPE_CHECKING:
-    from faultloop.drivers.asyncio_loop import Loop
+    from faultloop.drivers.timekeeper import Timekeeper
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """What wall clocks say when a run begins."""
@@ -64,7 +64,7 @@ class Source:
         "seed",
     )
 
-    def __init__(self, loop: Loop, entropy: Entropy) -> None:
+    def __init__(self, loop: Timekeeper, entropy: Entropy) -> None:
         self.loop = loop
         self.seed = entropy.seed
         self.clock_sequence = 0

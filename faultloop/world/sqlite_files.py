@@ -15,8 +15,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from faultloop.drivers.asyncio_nodes import LIFE, Life
 from faultloop.drivers.boundary import declare
+from faultloop.drivers.nodes import LIFE, Life
 from faultloop.world.patching import Patch
 from faultloop.world.source import source_here
 

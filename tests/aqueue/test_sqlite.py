@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from aqueue import LeaseLost, Queue, QueueClosed, SchemaMismatch, SqliteStore, StoreUnavailable
+from aqueue import LeaseLost, Queue, QueueClosed, SqliteStore, StoreUnavailable
 from aqueue.lifecycle import Succeed
 from aqueue.store import sqlite
 from aqueue.store.operations import Claim, Enqueue, Settle
@@ -135,18 +135,11 @@ async def test_a_file_that_another_process_has_locked_is_waited_for(path: str):
         assert (await session.perform(Census()))["pending"] == 1
 
 
-async def test_a_file_that_is_no_database_or_of_another_version_is_refused(tmp_path: Path):
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
     junk = tmp_path / "junk.db"
     junk.write_bytes(b"no database, but long enough to be taken for one" * 50)
     with pytest.raises(StoreUnavailable, match="not a database"):
         async with open_store(str(junk)):
-            pass
-    other = str(tmp_path / "other.db")
-    connection = sqlite3.connect(other)
-    connection.execute("PRAGMA user_version=99")
-    connection.close()
-    with pytest.raises(SchemaMismatch, match=r"AQ008.*version 99"):
-        async with open_store(other):
             pass
 
 
@@ -251,3 +244,77 @@ async def test_an_acknowledged_job_survives_the_death_of_its_process(path: str):
     async with q:
         await q.run_until_idle()
         assert await q.job(1).result() == 7
+
+
+# What happens to the file.
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, pragma: str) -> None:
+    """Have every connection made from now on be told this: SQLite then fails as it does on such a disk."""
+    connect = sqlite._connect
+
+    def spoiled(path: str, synchronous: str) -> sqlite3.Connection:
+        connection = connect(path, synchronous)
+        connection.execute(pragma)
+        return connection
+
+    monkeypatch.setattr(sqlite, "_connect", spoiled)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "told"),
+    [("PRAGMA query_only=ON", "readonly database"), ("PRAGMA max_page_count=1", "database or disk is full")],
+    ids=["read-only", "full"],
+)
+async def test_a_file_that_cannot_be_written_says_so_and_loses_nothing(
+    path: str, pragma: str, told: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with open_store(path) as session:
+        await session.perform(Enqueue((new_job("kept"),)))
+    with monkeypatch.context() as patched:
+        spoil(patched, pragma)
+        async with open_store(path) as session:
+            with pytest.raises(StoreUnavailable, match=rf"AQ011.*{told}"):
+                await session.perform(Enqueue(tuple(new_job(f"n{number}") for number in range(500))))
+    async with open_store(path) as session:
+        assert (await session.perform(Census()))["pending"] == 1
+
+
+async def test_a_file_that_is_damaged_says_so(path: str):
+    async with open_store(path) as session:
+        await session.perform(Enqueue(tuple(new_job(f"n{number}") for number in range(500))))
+    damage(path)
+    with pytest.raises(StoreUnavailable, match=r"AQ011.*malformed"):
+        await look(path)
+
+
+def damage(path: str) -> None:
+    whole = Path(path).read_bytes()
+    Path(path).write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+
+async def look(path: str) -> None:
+    async with open_store(path) as session:
+        await session.perform(Census())
+        await session.perform(Enqueue((new_job("x"),)))
+
+
+async def test_a_file_that_stays_locked_is_named_after_a_bounded_wait(path: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sqlite, "LOCKED_TRIES", 3)
+    monkeypatch.setattr(sqlite, "LOCKED_PAUSE_SECONDS", 0)
+    async with open_store(path) as session:
+        blocker = sqlite3.connect(path, isolation_level=None)
+        try:
+            blocker.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable, match=r"AQ011.*stayed locked"):
+                await session.perform(Enqueue((new_job("a"),)))
+            blocker.execute("ROLLBACK")
+        finally:
+            blocker.close()
+        await session.perform(Enqueue((new_job("a"),)))
+
+
+async def test_a_folder_that_is_not_there_says_so(tmp_path: Path):
+    with pytest.raises(StoreUnavailable, match=r"AQ011.*unable to open"):
+        async with open_store(str(tmp_path / "nowhere" / "jobs.db")):
+            pass

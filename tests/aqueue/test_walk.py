@@ -84,9 +84,12 @@ DAMAGE = {  # done by hand, with the indexes and CHECKs dropped where the schema
     + JOB.format("id", "state='pending' AND failures+1<max_attempts"),
     "L1_no_lease_outlives_sweep": "UPDATE aq_job SET state='running',worker='x',claim_nonce='n',lease_until=1 WHERE id="
     + JOB.format("id", "state='pending' AND order_key IS NULL"),
-    "L2_ready_is_claimed": "UPDATE aq_job SET run_at=1,order_key=NULL WHERE state='pending'",
+    "L2_ready_is_claimed": "DELETE FROM aq_limit; UPDATE aq_job SET run_at=1,order_key=NULL WHERE state='pending'",
     "L3_cancel_is_heeded": "UPDATE aq_job SET state='running',worker='x',claim_nonce='n',lease_until=9e15,cancel_at=1 "
     "WHERE id=" + JOB.format("id", "state='pending' AND order_key IS NULL"),
+    "S13_cron_fires_once": "INSERT INTO aq_fire SELECT 'daily',n,(SELECT max(id) FROM aq_job) FROM "
+    "(SELECT 1 AS n UNION ALL SELECT 2)",
+    "L4_schedule_advances": "INSERT INTO aq_schedule VALUES('daily','0 3 * * *','UTC','last',x'7b7d',1)",
     "L5_intent_resolved": "INSERT INTO aq_effect SELECT 'zz',id,attempt,'n','intent',NULL,1 "
     "FROM aq_job WHERE state='succeeded' LIMIT 1",
 }

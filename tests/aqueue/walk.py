@@ -9,7 +9,9 @@ from aqueue.codec import checksum
 from aqueue.errors import LeaseLost
 from aqueue.lifecycle import Bury, ConfirmCancel, Fail, Release, Succeed
 from aqueue.store.base import Session
+from aqueue.store.breakers import BreakerRule
 from aqueue.store.ledger import BeginEffect, RecordEffect
+from aqueue.store.limits import Bucket, TaskRule
 from aqueue.store.operations import (
     Cancel,
     Claim,
@@ -26,6 +28,11 @@ from aqueue.store.questions import Dead, Verify
 from aqueue.store.rows import JobRow, NewJob
 from tests.aqueue.support import ManualClock
 
+LIMITS = TaskRule(
+    max_running=6,
+    rate=Bucket(gain=20, cost=100, burst=6),
+    breaker=BreakerRule("partner", failures=4, open_ms=20, probes=2),
+)
 SAFETY_ONLY = Verify(grace_ms=10**15, free_slots=0)
 
 
@@ -55,6 +62,10 @@ class Walker:
         self.held: list[JobRow] = []
         self.replies: list[object] = []
         self.doubts: dict[int, dict[str, None]] = {}  # effects that each job has begun
+        # Walks of odd seeds have limits; they are wide enough for a walk to get on.
+        is_limited = seed % 2 == 1
+        self.rules = {"t": LIMITS} if is_limited else {}
+        self.budget = Bucket(gain=2, cost=100, burst=5, fresh_gain=50) if is_limited else None
         self.fenced = 0
         self.jobs = 0
 
@@ -97,13 +108,21 @@ class Walker:
 
     async def claim(self) -> None:
         worker = f"w{self.random.randint(1, 3)}"
-        operation = Claim(worker, next(self.names), self.random.randint(1, 4), lease_ms=30)
+        operation = Claim(
+            worker,
+            next(self.names),
+            self.random.randint(1, 4),
+            lease_ms=30,
+            rules=self.rules,
+            budget=self.budget,
+            isolate_after=self.random.choice([None, None, 1]),
+            is_idle=self.random.random() < 0.5,
+        )
         reply = await self.session.perform(operation)
         self.replies.append(reply)
         luck = self.random.random()
         if luck < 0.1:
             assert (await self.session.perform(operation)).jobs == reply.jobs or not reply.jobs
-            operation = Claim(worker, operation.nonce, operation.room, lease_ms=30)
         if luck > 0.95:
             self.replies.append(await self.session.perform(ReleaseClaim(operation.nonce)))
         self.held += reply.jobs
@@ -147,7 +166,8 @@ class Walker:
                 await self.perform_effect(row, key, recorded=True)
         assert row.life.worker is not None
         delay_ms = self.random.randint(0, 20) if how == "error" else 0
-        operation = Settle(row.id, row.life.worker, steps[how], delay_ms=delay_ms)
+        breaker = self.rules[row.task].breaker if row.task in self.rules else None
+        operation = Settle(row.id, row.life.worker, steps[how], delay_ms=delay_ms, breaker=breaker)
         try:
             self.replies.append(await self.session.perform(operation))
         except LeaseLost:

@@ -1,16 +1,25 @@
 """What faults come to on trio, where trio differs from asyncio, and what is said where they cannot be had."""
 
 import contextlib
+import functools
+import itertools
+import random
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import trio
 import trio.lowlevel
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import faultloop
-from faultloop import Status
+from faultloop import Status, world
+from faultloop.drivers import trio_faults
 from faultloop.drivers import trio_private as private
 from faultloop.errors import UsageError
+from tests.drivers.conformance.kit import busy
 
 
 def on_trio(scenario: Any, *faults: str, **how: Any) -> faultloop.Run:
@@ -23,16 +32,6 @@ def test_woken_is_refused_and_the_phases_that_there_are_named():
 
     with pytest.raises(UsageError, match=r"no phase woken.*There are parked and racing.*FL503"):
         on_trio(scenario, "cancel scenario @ sleep #1 woken")
-
-
-def test_a_simulated_network_is_refused():
-    async def scenario() -> None:
-        await trio.sleep(1)
-
-    with pytest.raises(UsageError, match=r"on trio sockets are real.*FL517"):
-        on_trio(scenario, io="simulated")
-    with pytest.raises(UsageError, match=r"on trio sockets are real.*FL517"):
-        on_trio(scenario, "net:reset")
 
 
 def test_a_sweep_on_trio_tries_no_woken():
@@ -178,15 +177,50 @@ def test_a_task_of_the_system_that_fails_is_told():
 # What is private to trio
 
 
-def test_what_hypothesis_and_pytest_trio_set_is_put_back():
+@pytest.mark.parametrize("flag", [False, True])
+def test_what_hypothesis_and_pytest_trio_set_is_put_back_however_the_run_ends(
+    flag: bool, monkeypatch: pytest.MonkeyPatch
+):
     from trio._core import _run
 
-    async def scenario() -> None:
+    own = random.Random(7)
+    monkeypatch.setattr(_run, "_ALLOW_DETERMINISTIC_SCHEDULING", flag)
+    monkeypatch.setattr(_run, "_r", own)
+    state = own.getstate()
+
+    async def inner() -> None:
         await trio.sleep(1)
 
-    before = (_run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r)
-    on_trio(scenario)
-    assert (_run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r) == before
+    async def scenario() -> None:
+        on_trio(inner)
+        assert _run._r is not own
+        raise LookupError("gone")
+
+    assert on_trio(scenario).status is Status.CRASHED
+    assert (_run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r) == (flag, own)
+    assert own.getstate() == state  # nothing was drawn from it
+
+
+ORDERS = ("fifo", "batch", "any")
+SEEDS = range(6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(SEEDS), st.sampled_from(ORDERS))
+def test_a_run_within_a_hypothesis_test_is_the_run_outside_of_it(seed: int, order: Any):
+    assert on_trio(busy, seed=seed, order=order).trace.digest == digests_outside()[seed, order]
+
+
+@functools.cache
+def digests_outside() -> dict[tuple[int, str], str]:
+    """The digests of these runs in a process without Hypothesis."""
+    program = (
+        "import faultloop; from tests.drivers.conformance.kit import busy; "
+        f"[print(faultloop.run(busy, driver='trio', seed=seed, order=order).trace.digest) "
+        f"for seed in {SEEDS!r} for order in {ORDERS!r}]"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return dict(zip(itertools.product(SEEDS, ORDERS), done.stdout.split(), strict=True))
 
 
 def test_a_trio_that_cannot_be_driven_is_refused_by_the_name_it_lacks(monkeypatch: pytest.MonkeyPatch):
@@ -213,9 +247,19 @@ def test_without_a_way_to_raise_errors_that_fault_alone_is_lost(monkeypatch: pyt
     assert on_trio(scenario).trace.digest == calm
 
 
-def test_without_batches_in_order_a_run_is_the_same_a_step_at_a_time(monkeypatch: pytest.MonkeyPatch):
-    from tests.drivers.conformance.kit import busy
+def test_without_a_way_to_forget_tasks_crashes_alone_are_lost(monkeypatch: pytest.MonkeyPatch):
+    async def scenario() -> None:
+        node = world.node("worker-1")
+        node.start(trio.sleep, 1)
+        await node.finished()
 
+    monkeypatch.setattr(trio_faults, "no_crashes", lambda: "no node can crash [FL702]")
+    (lost,) = on_trio(scenario, "crash worker-1 @ *").not_reached
+    assert "FL702" in lost.reason
+    assert on_trio(scenario, "pause:5s worker-1 @ *").virtual_time == 5
+
+
+def test_without_batches_in_order_a_run_is_the_same_a_step_at_a_time(monkeypatch: pytest.MonkeyPatch):
     before = [on_trio(busy, seed=seed, order="batch").trace.digest for seed in range(10)]
     monkeypatch.setattr(private, "keeps_batches", lambda: False)
     assert [on_trio(busy, seed=seed, order="batch").trace.digest for seed in range(10)] == before
@@ -226,7 +270,6 @@ def test_a_fast_run_is_the_recorded_run(order: Any):
     from faultloop.deciders.uniform import Uniform
     from faultloop.drivers.asyncio_run import Settings
     from faultloop.drivers.trio_driver import execute
-    from tests.drivers.conformance.kit import busy
 
     for seed in range(30):
         fast = execute(busy, Settings(order, Uniform(seed).choose))

@@ -1,15 +1,17 @@
 """The trace: what is encoded decodes to the same, and its digest depends on what the run did and on nothing else."""
 
+import pickle
+
 import msgspec
 import pytest
 from hypothesis import given
 
 from faultloop.model.address import parse_kind
-from faultloop.model.faults import Fail
+from faultloop.model.faults import Fail, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Outcome, Status
 from faultloop.model.trace import Choices, Environment, Trace, digest_of
-from tests.model.strategies import PROPERTY, traces
+from tests.model.strategies import PROPERTY, planned_faults, traces
 
 
 def digest(trace: Trace) -> str:
@@ -65,3 +67,9 @@ def test_equal_faults_are_encoded_alike_however_they_were_made():
     assert msgspec.json.encode(written) == msgspec.json.encode(parse_kind("fail:OSError"))
     decoded = msgspec.json.decode(b'{"kind":"fail","error":"OSError","message":"injected by faultloop"}', type=Fail)
     assert msgspec.json.encode(decoded) == msgspec.json.encode(written)
+
+
+@PROPERTY
+@given(planned_faults())
+def test_a_fault_that_comes_from_another_process_is_written_alike(fault: PlannedFault):
+    assert msgspec.json.encode(pickle.loads(pickle.dumps(fault))) == msgspec.json.encode(fault)

@@ -16,6 +16,12 @@ SPEC = (
     "\n## Trigger\n\nIt\nfinds it within 20 runs.\n"
     "\n## Detection\n\nSaid.\n\n## Recovery\n\nSaid.\n\n## Where it happened\n\nSaid.\n"
 )
+LIFECYCLE = """
+class GoOn:
+    'T1: it goes on.'
+TABLE = {('here', GoOn): {'there': 'gone'}}
+"""
+MARKED = "\n".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in ("transitions", "points", "errors"))
 ROW = (
     r"| [FM_001 lost \| found](../failure_modes/FM_001_lost/spec.md) | One effect per key. | A ledger. | 20 "
     "| [repro](../tests/failure_modes/test_repro_fm001.py) · [prevent](../tests/failure_modes/test_prevent_fm001.py)"
@@ -69,6 +75,12 @@ def project(tmp_path: Path) -> Path:
         "faultloop/__init__.py": "",
         "faultloop/__main__.py": "print('{}')",
         "faultloop/model/__init__.py": "",
+        "aqueue/__init__.py": "",
+        "aqueue/lifecycle.py": LIFECYCLE,
+        "aqueue/points.py": "class Point:\n    what = 'before it'\nPOINTS = {'a.txn': Point()}\n",
+        "aqueue/errors.py": "class Lost:\n    'It is lost.'\n    code = 'AQ1'\n__all__ = ['Lost']\n",
+        "docs/04_happy_path.md": "# Path\n\n<!-- states -->\n<!-- /states -->\n",
+        "docs/05_aqueue.md": MARKED,
         **{f"tests/failure_modes/test_{proof}_fm001.py": "" for proof in ("repro", "prevent", "recover")},
     }
     for path, content in contents.items():
@@ -88,6 +100,23 @@ def test_what_was_written_is_up_to_date_and_what_was_edited_is_not(project: Path
     assert (done.returncode, "failure_mode_index.md is out of date" in done.stderr) == (1, True)
 
 
+def test_the_diagram_and_the_tables_of_the_queue_are_what_its_code_says(project: Path):
+    assert generate(project).returncode == 0
+    path = (project / "docs" / "04_happy_path.md").read_text(encoding="utf-8")
+    assert "  here --> there: go on\n  there --> [*]\n```" in path
+    reference = (project / "docs" / "05_aqueue.md").read_text(encoding="utf-8")
+    assert "old" not in reference
+    for line in (
+        "| here | `GoOn` | there | gone | T1: it goes on. |",
+        "| `a.txn` | before it |",
+        "| AQ1 | `Lost` | It is lost. |",
+    ):
+        assert line in reference
+    (project / "aqueue" / "lifecycle.py").write_text(LIFECYCLE.replace("there", "elsewhere"), encoding="utf-8")
+    done = generate(project, "--check")
+    assert (done.returncode, "04_happy_path.md is out of date" in done.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("path", "content", "complaint"),
     [
@@ -97,6 +126,9 @@ def test_what_was_written_is_up_to_date_and_what_was_edited_is_not(project: Path
         ("tests/failure_modes/test_recover_fm001.py", None, "has no such proof"),
         ("faultloop/__main__.py", None, "python -m faultloop schema: exit 1"),
         ("faultloop/__main__.py", "", "python -m faultloop schema: exit 0"),
+        ("aqueue/points.py", "", "the tables of aqueue: exit 1"),
+        ("docs/04_happy_path.md", None, "04_happy_path.md: it is not there"),
+        ("docs/05_aqueue.md", MARKED.replace("<!-- points -->", ""), "has no marks <!-- points -->"),
     ],
 )
 def test_what_is_missing_is_an_error(project: Path, path: str, content: str | None, complaint: str):

@@ -1,5 +1,11 @@
 """Programs of the conformance suite, written once, with anyio, and how each is run on a driver."""
 
+import datetime
+import os
+import random
+import secrets
+import time
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -27,6 +33,23 @@ async def pause(turns: int = 1) -> None:
     """Give way for so many turns."""
     for _ in range(turns):
         await anyio.lowlevel.checkpoint()
+
+
+CHANCE: dict[str, Callable[[], object]] = {
+    "random": lambda: random.random(),
+    "Random()": lambda: random.Random().random(),
+    "SystemRandom": lambda: random.SystemRandom().random(),
+    "urandom": lambda: os.urandom(9),
+    "secrets": lambda: secrets.token_hex(9),
+    "uuid1": lambda: uuid.uuid1(),
+    "uuid4": lambda: uuid.uuid4(),
+}
+CLOCKS: dict[str, Callable[[], float]] = {
+    "monotonic": lambda: time.monotonic(),
+    "perf_counter": lambda: time.perf_counter(),
+    "time": lambda: time.time(),
+    "now": lambda: datetime.datetime.now(datetime.UTC).timestamp(),
+}
 
 
 async def busy() -> list[str]:

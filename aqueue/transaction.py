@@ -1,0 +1,115 @@
+"""Writes of a handler that are committed together with its job's success, in the queue's own database.
+
+Rule 1: the statements are gathered and run by the store, in the transaction that settles the job, after its guard: a
+        worker that lost its job writes nothing. So the writes happen exactly once, for a job that succeeds.
+Rule 2: nobody else's transaction is in the user's hands. What is gathered can neither commit nor roll back, nor touch
+        the queue's own tables; an exception in the block drops it.
+Rule 3: an attempt succeeds once. After that block the job is settled, whatever the handler does next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import anyio
+
+from aqueue.codec import encode_value
+from aqueue.errors import LeaseLost, StoreUnavailable, WriteRefused
+from aqueue.lifecycle import Succeed
+from aqueue.store.base import Session, insist
+from aqueue.store.operations import Settle, Statement
+from aqueue.store.rows import NewJob
+
+__all__ = ["Ending", "Transaction", "settling"]
+
+
+@dataclass(eq=False, slots=True)
+class Ending:
+    """What a handler has said so far of how its attempt is to end.
+
+    template: the success of this attempt, without what it brings along.   is_settled: it has been written,
+    with this result.
+    """
+
+    template: Settle
+    on_settled: Callable[[], None]
+    follow_ups: list[NewJob] = field(default_factory=list[NewJob])
+    result: bytes | None = None
+    is_settled: bool = False
+    is_in_doubt: bool = False
+
+    def success(self, result: bytes, writes: Sequence[Statement] = ()) -> Settle:
+        """The settlement of a handler that is done."""
+        template = self.template
+        return Settle(
+            template.job_id,
+            template.worker,
+            template.step,
+            result=result,
+            breaker=template.breaker,
+            writes=tuple(writes),
+            follow_ups=tuple(self.follow_ups),
+        )
+
+
+class Transaction:
+    """Statements gathered for one commit. result: what the job returns; a later return value comes too late."""
+
+    def __init__(self) -> None:
+        """Gather nothing yet."""
+        self.result: Any = None
+        self.statements: list[Statement] = []
+
+    def execute(self, sql: str, parameters: Sequence[object] = (), *, rows: int | None = None) -> None:
+        """Have one statement run when the block is left: INSERT, UPDATE or DELETE on tables of your own.
+
+        rows: how many it must change, else everything is refused: the place for a guard, as in
+        `tx.execute("UPDATE account SET balance=balance-? WHERE id=? AND balance>=?", (5, 1, 5), rows=1)`.
+        """
+        self.statements.append(Statement(sql, tuple(parameters), rows))
+
+
+@asynccontextmanager
+async def settling(
+    ending: Ending, session: Session, random: Random, settle_seconds: float
+) -> AsyncGenerator[Transaction]:
+    """Commit what is gathered inside, and the job's success with it; nothing if the block is left with an exception.
+
+    Raises WriteRefused (nothing was written, the job still runs), LeaseLost (nothing was written, the job is somebody
+    else's), StoreUnavailable (it may have been written; the next attempt, if there is one, finds out by its absence).
+    Cancelled on leaving: it is committed first.
+    """
+    if ending.is_settled or ending.is_in_doubt:
+        raise WriteRefused(
+            f"an earlier tx() has settled attempt {ending.template.step.attempt} of job {ending.template.job_id}",
+            expected="one tx() block per attempt, as the last thing its handler does",
+            advice="gather all statements in one block",
+        )
+    transaction = Transaction()
+    yield transaction
+    assert isinstance(ending.template.step, Succeed)
+    result = encode_value(transaction.result, of="the result of tx()")
+    operation = ending.success(result, transaction.statements)
+    ending.is_in_doubt = True
+    try:
+        with anyio.move_on_after(settle_seconds, shield=True):
+            await insist(session, operation, random=random)
+            ending.is_settled, ending.result = True, result
+            ending.on_settled()
+            return
+    except (WriteRefused, LeaseLost):
+        ending.is_in_doubt = False
+        raise
+    except anyio.get_cancelled_exc_class():
+        # Killed in spite of the shield (asyncio's Task.cancel): sent again, it is recognised, writes and all.
+        session.post(operation)
+        raise
+    raise StoreUnavailable(
+        "the store did not answer in time to tx()",
+        expected="the store to answer",
+        advice="let the handler end; if the commit happened, the job is done, else it is tried again",
+    )
