@@ -129,7 +129,7 @@ def _run(
                 tracer.stop()
             if host.runner is not None:
                 facts.untidy = tear_down(host)
-            if host.reach is not None:
+            if host.reach is not None and host.runner is not None:  # entered as soon as there is a runner
                 host.reach.network.leave()
     if host.failure is not None and facts.halted is None:
         facts.error, facts.error_place = host.failure, ""

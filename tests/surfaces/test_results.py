@@ -221,3 +221,11 @@ def test_what_broken_runs_leave_open_is_no_error_of_the_next_test(suite: Suite):
     done = suite.pytester.runpytest_subprocess("--faultloop=explore", "--faultloop-runs=20", "-Werror")
     assert done.parseoutcomes() == {"passed": 2}
     assert "left open" not in done.stderr.str()
+
+
+def test_a_trio_test_that_is_skipped_in_its_setup_calls_nothing_and_is_skipped(suite: Suite):
+    suite.write(
+        "import pytest, trio\n@pytest.fixture\ndef no():\n    pytest.skip('no')\n"
+        "@pytest.mark.trio\nasync def test_it(no):\n    await trio.sleep(1)\n"
+    )
+    suite.run("--faultloop=run", skipped=1)
