@@ -6,6 +6,7 @@ This is the slower of the two speeds. It sees every step; what it costs is a wal
 from __future__ import annotations
 
 from asyncio import tasks as asyncio_tasks
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -42,6 +43,8 @@ class Wait:
     """What the task was called then; its path need not say it."""
     home: str = ""
     """The node that it ran on."""
+    is_background: bool = False
+    """Whether the task is none of the test's, but what a fixture of it started."""
 
 
 class _State:
@@ -125,6 +128,11 @@ class Tracer:
         loop.watcher = self
 
     # Tasks
+
+    @property
+    def nodes(self) -> Sequence[TaskNode]:
+        """All tasks made so far, in that order."""
+        return self._recorder.nodes
 
     def node_of(self, task: Any, coroutine: Any = None) -> TaskNode:
         """The node of a task; made now if nobody saw the task being made."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
@@ -109,6 +109,11 @@ class Tracer:
         host.watcher = self
 
     # Tasks
+
+    @property
+    def nodes(self) -> Sequence[TaskNode]:
+        """All tasks made so far, in that order."""
+        return self._recorder.nodes
 
     def ordinal_of(self, task: Any) -> int:
         """Place in the run's order of creation, from 1."""

@@ -1,0 +1,80 @@
+"""Where the traces of tests are kept, what is typed to replay them, and which test a trace was recorded from."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from faultloop.model.trace import Trace
+from faultloop.pytest_plugin.options import complain
+from faultloop.search.tracefile import save_trace
+
+FOLDER = ".faultloop"
+
+
+def trace_path(item: pytest.Item, number: int, directory: str) -> Path:
+    """The file for a trace of this test. directory: where it was asked for; by default beside the project's root.
+
+    Unlike tests never share a file, whatever is in their names, and the same test finds its own again.
+    """
+    folder = item.config.rootpath / (directory or FOLDER)
+    file, _, rest = item.nodeid.partition("::")
+    plain = re.sub(r"[^A-Za-z0-9_]+", "_", f"{Path(file).stem}-{rest}".replace("-", "\0")).strip("_")[:80]
+    return folder / f"{plain}-{zlib.crc32(item.nodeid.encode()):08x}-{number}.trace.json"
+
+
+def keep_traces(item: pytest.Item, directory: str, traces: list[Trace]) -> list[Path]:
+    """Write the traces of a test's failures, and forget those of its last time."""
+    paths = [trace_path(item, number, directory) for number, _ in enumerate(traces, start=1)]
+    folder = paths[0].parent
+    folder.mkdir(parents=True, exist_ok=True)
+    if not directory and not (folder / ".gitignore").exists():
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    for trace, path in zip(traces, paths, strict=True):
+        save_trace(trace, path)
+    return paths
+
+
+def shown(path: Path) -> str:
+    """A path as it is typed here."""
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def commands(path: Path, *, by_name: bool) -> list[tuple[str, str]]:
+    """What to type after a failure."""
+    name = shown(path)
+    steps = [("replay", f"python -m faultloop replay {name}"), ("or", f"pytest --faultloop-trace {name}")]
+    if by_name:
+        steps.append(("check fix", f"python -m faultloop replay --follow faults {name}"))
+    return [*steps, ("timeline", f"python -m faultloop show {name}")]
+
+
+def seed_of(item: pytest.Item, seed: int | None) -> int:
+    """What the search for this test draws from: the same wherever and in whichever order tests run."""
+    return zlib.crc32(f"{'' if seed is None else seed} {item.nodeid}".encode())
+
+
+def recorded_test(path: Path) -> str:
+    """The node id of the test that a trace was recorded from. Raises UsageError."""
+    try:
+        found = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+        ref = str(found.get("target", {}).get("ref", ""))
+    except OSError as error:
+        raise complain(f"{path}: cannot be read: {error.strerror}", "FL110") from None
+    except (ValueError, AttributeError):
+        raise complain(f"{path}: not a faultloop trace", "FL101") from None
+    if "::" not in ref:
+        raise complain(
+            f"{path}: recorded from {ref or 'a callable without a name'}, not from a test. "
+            f"Replay it with: python -m faultloop replay {path}",
+            "FL809",
+        )
+    return ref
