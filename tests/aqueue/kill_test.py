@@ -43,7 +43,7 @@ KEPT = "CREATE TABLE honoured(key TEXT PRIMARY KEY)"  # what a receiver keeps th
 def make(url: str, seed: int) -> tuple[Queue, Any, Any]:
     """The queue of every process, with its two tasks."""
     q = Queue(url, durability="process", random=Random(seed), poll=0.1, retry_budget=None)
-    retry = Retry(20, base=0.01, cap=0.1, claims=1000)
+    retry = Retry(20, base=0.01, cap=0.1)
     insert = f"INSERT INTO effect_seen VALUES({placeholders(url)})"
 
     @q.task(retry=retry)
@@ -63,9 +63,9 @@ def make(url: str, seed: int) -> tuple[Queue, Any, Any]:
 
 
 async def stumble(q: Queue, ctx: Context) -> None:
-    """Take some time, and fail in one try of twenty."""
+    """Take some time, so that a kill finds jobs in every state of theirs, and fail in one try of twenty."""
     chance = Random(f"{ctx.job_id}:{ctx.attempt}").random()
-    await anyio.sleep(chance * 0.004)
+    await anyio.sleep(chance * 0.2)
     if chance < 0.05:
         raise OSError("this try fails")
 
@@ -128,28 +128,32 @@ class Found:
         )  # fmt: skip
 
 
-async def enqueue(url: str, jobs: int) -> None:
-    """Make the tables of the user, and the jobs."""
+def set_up(url: str) -> None:
+    """Make the tables of the user."""
     with connected(url) as connection:
         connection.execute(TABLE)
         connection.execute(KEPT)
-    q, together, elsewhere = make(url, 0)
+
+
+async def enqueue(url: str, first: int, end: int) -> None:
+    """Make some of the jobs."""
+    q, together, elsewhere = make(url, 1_000_000 + first)
     async with q:
-        for start in range(0, jobs, 1000):
-            await q.enqueue_many(
-                (together if n % 2 else elsewhere).options(key=f"k{n % 97}" if n % 10 == 0 else None).job(f"e{n}")
-                for n in range(start, min(jobs, start + 1000))
-            )
+        await q.enqueue_many(
+            (together if n % 2 else elsewhere).options(key=f"k{n % 97}" if n % 10 == 0 else None).job(f"e{n}")
+            for n in range(first, end)
+        )
 
 
-def kill_rounds(url: str, *, rounds: int, random: Random, round_seconds: float, keep: bool) -> int:
-    """Start workers and kill some at each round's random moment; leave them running at the end. Returns the kills."""
+def kill_rounds(url: str, *, rounds: int, jobs: int, random: Random, round_seconds: float) -> int:
+    """Let workers run; in each round add jobs, and kill at a random moment. Returns the number of kills."""
     kills = 0
     seeds = iter(range(1, 10**6))
     workers = [start_worker(url, next(seeds)) for _ in range(WORKERS)]
     try:
-        for _ in range(rounds):
-            time.sleep(random.uniform(0.3, 1.0) * round_seconds)
+        for number in range(rounds):
+            anyio.run(enqueue, url, number * jobs // rounds, (number + 1) * jobs // rounds)
+            time.sleep(random.uniform(0.2, 1.0) * round_seconds)
             for place in random.sample(range(WORKERS), random.choice([1, 1, 2, WORKERS])):
                 assert workers[place].poll() is None, "a worker ended by itself"
                 workers[place].kill()
@@ -199,9 +203,9 @@ async def look(url: str, jobs: int, kills: int, seconds: float) -> Found:
 
 def kill_test(url: str, *, rounds: int, jobs: int, seed: int, round_seconds: float) -> Found:
     """The whole test, on an empty database."""
-    anyio.run(enqueue, url, jobs)
+    set_up(url)
     begun = time.monotonic()
-    kills = kill_rounds(url, rounds=rounds, random=Random(seed), round_seconds=round_seconds, keep=False)
+    kills = kill_rounds(url, rounds=rounds, jobs=jobs, random=Random(seed), round_seconds=round_seconds)
     return anyio.run(look, url, jobs, kills, time.monotonic() - begun)
 
 
@@ -212,7 +216,7 @@ def main() -> int:
     parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--url", help="an empty PostgreSQL database; by default one of a server of the tests' own")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--round-seconds", type=float, default=3.0)
+    parser.add_argument("--round-seconds", type=float, default=1.0)
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         if options.store == "sqlite":
