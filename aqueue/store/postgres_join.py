@@ -70,7 +70,7 @@ def _checked(connection: object, identity: int | None) -> Connection[Any]:
     if identity is None:
         raise _unfit("the queue was not opened yet", "an open queue")
     found = _run(connection, "SELECT to_regclass('aq_meta') IS NOT NULL")
-    if not found[0][0] or _run(connection, "SELECT value FROM aq_meta WHERE key='store'") != [(identity,)]:
+    if found != [(True,)] or _run(connection, "SELECT value FROM aq_meta WHERE key='store'") != [(identity,)]:
         raise _unfit(
             f"tx= is a connection to {connection.info.dbname!r}, where this queue's tables are not",
             "one to the queue's database, with its search_path",

@@ -19,6 +19,11 @@ SCHEMA_VERSION: Final = 1
 # Held while the schema is made, by whoever makes it; the number is arbitrary and stays.
 _MAKING: Final = "SELECT pg_advisory_xact_lock(7020261019)"
 
+# One look at both, at the catalog itself: to_regclass may answer from before a lock was waited for.
+_TABLES: Final = (
+    "SELECT relname FROM pg_class WHERE relname IN('aq_job','aq_meta') AND relkind='r' AND pg_table_is_visible(oid)"
+)
+
 
 def create_schema(connection: Connection[Any]) -> None:
     """Create the tables, or bring them to this version. Raises SchemaMismatch. connection: in autocommit mode."""
@@ -36,12 +41,13 @@ def create_schema(connection: Connection[Any]) -> None:
 
 def version_of(connection: Connection[Any]) -> int | None:
     """The version of the tables, None if there are none. Raises SchemaMismatch if they are newer, or not ours."""
+    tables = {name for (name,) in connection.execute(_TABLES)}
+    if not tables:
+        return None
     version = None
-    if _has_table(connection, "aq_meta"):
+    if "aq_meta" in tables:
         row = connection.execute("SELECT value FROM aq_meta WHERE key='schema'").fetchone()
         version = None if row is None else int(row[0])
-    elif not _has_table(connection, "aq_job"):
-        return None
     if version is not None and 1 <= version <= SCHEMA_VERSION:
         return version
     raise SchemaMismatch(
@@ -56,12 +62,6 @@ def identity_of(connection: Connection[Any]) -> int:
     row = connection.execute("SELECT value FROM aq_meta WHERE key='store'").fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _has_table(connection: Connection[Any], name: str) -> bool:
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone()
-    assert row is not None
-    return bool(row[0])
 
 
 def _run(connection: Connection[Any], name: str) -> None:

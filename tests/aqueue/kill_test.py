@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
+import logging
+import multiprocessing
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -103,8 +105,31 @@ async def work(url: str, seed: int) -> None:
         await anyio.sleep_forever()
 
 
-def start_worker(url: str, seed: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, __file__, "--work", url, str(seed)], cwd=ROOT)
+def work_until_killed(url: str, seed: int) -> None:
+    """What a worker process does."""
+
+    async def work() -> None:
+        q, _, _ = make(url, seed)
+        async with q, q.worker(concurrency=10, lease=LEASE_SECONDS, sweep=0.5):
+            await anyio.sleep_forever()
+
+    logging.disable()
+    anyio.run(work)
+
+
+def start_worker(url: str, seed: int) -> BaseProcess:
+    """A process that has imported everything already: it is in the middle of its work within milliseconds."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.aqueue.kill_test", "aqueue.store.postgres"])
+    worker = processes.Process(target=work_until_killed, args=(url, seed), daemon=True)
+    worker.start()
+    return worker
+
+
+def kill(worker: BaseProcess) -> None:
+    assert worker.is_alive(), "a worker ended by itself"
+    worker.kill()
+    worker.join()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,51 +160,48 @@ def set_up(url: str) -> None:
         connection.execute(KEPT)
 
 
-async def enqueue(url: str, first: int, end: int) -> None:
-    """Make some of the jobs."""
-    q, together, elsewhere = make(url, 1_000_000 + first)
-    async with q:
-        await q.enqueue_many(
-            (together if n % 2 else elsewhere).options(key=f"k{n % 97}" if n % 10 == 0 else None).job(f"e{n}")
-            for n in range(first, end)
-        )
-
-
-def kill_rounds(url: str, *, rounds: int, jobs: int, random: Random, round_seconds: float) -> int:
-    """Let workers run; in each round add jobs, and kill at a random moment. Returns the number of kills."""
+async def kill_rounds(url: str, *, rounds: int, jobs: int, random: Random, round_seconds: float) -> int:
+    """In each round add jobs, wait until some run, and kill at a random moment. Returns the number of kills."""
     kills = 0
+    q, together, elsewhere = make(url, 0)
     seeds = iter(range(1, 10**6))
     workers = [start_worker(url, next(seeds)) for _ in range(WORKERS)]
     try:
-        for number in range(rounds):
-            anyio.run(enqueue, url, number * jobs // rounds, (number + 1) * jobs // rounds)
-            time.sleep(random.uniform(0.2, 1.0) * round_seconds)
-            for place in random.sample(range(WORKERS), random.choice([1, 1, 2, WORKERS])):
-                assert workers[place].poll() is None, "a worker ended by itself"
-                workers[place].kill()
-                workers[place].wait()
-                kills += 1
-                workers[place] = start_worker(url, next(seeds))
-        anyio.run(until_done, url)
+        async with q:
+            for number in range(rounds):
+                await q.enqueue_many(
+                    (together if n % 2 else elsewhere).options(key=f"k{n % 97}" if n % 10 == 0 else None).job(f"e{n}")
+                    for n in range(number * jobs // rounds, (number + 1) * jobs // rounds)
+                )
+                await until_some_run(q)
+                await anyio.sleep(random.random() * round_seconds)
+                for place in random.sample(range(WORKERS), random.choice([1, 1, 2, WORKERS])):
+                    kill(workers[place])
+                    kills += 1
+                    workers[place] = start_worker(url, next(seeds))
+            await until_done(q)
     finally:
         for worker in workers:
-            worker.kill()
-            worker.wait()
+            kill(worker)
     return kills
 
 
-async def until_done(url: str) -> None:
-    q, _, _ = make(url, 0)
-    async with q:
-        while True:
-            counts = await q.counts()
-            if not counts["pending"] and not counts["running"]:
-                return
-            await anyio.sleep(0.1)
+async def until_some_run(q: Queue) -> None:
+    counts = await q.counts()
+    while counts["pending"] and not counts["running"]:
+        await anyio.sleep(0.01)
+        counts = await q.counts()
+
+
+async def until_done(q: Queue) -> None:
+    counts = await q.counts()
+    while counts["pending"] or counts["running"]:
+        await anyio.sleep(0.05)  # other processes work: there is nothing here to wait for
+        counts = await q.counts()
 
 
 async def look(url: str, jobs: int, kills: int, seconds: float) -> Found:
-    q, _, _ = make(url, 0)
+    q, _, _ = make(url, -1)
     async with q:
         states = {state: count for state, count in (await q.counts()).items() if count}
         violations = await q.check(grace=60)
@@ -205,7 +227,8 @@ def kill_test(url: str, *, rounds: int, jobs: int, seed: int, round_seconds: flo
     """The whole test, on an empty database."""
     set_up(url)
     begun = time.monotonic()
-    kills = kill_rounds(url, rounds=rounds, jobs=jobs, random=Random(seed), round_seconds=round_seconds)
+    random = Random(seed)
+    kills = anyio.run(partial(kill_rounds, url, rounds=rounds, jobs=jobs, random=random, round_seconds=round_seconds))
     return anyio.run(look, url, jobs, kills, time.monotonic() - begun)
 
 
@@ -216,7 +239,7 @@ def main() -> int:
     parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--url", help="an empty PostgreSQL database; by default one of a server of the tests' own")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--round-seconds", type=float, default=1.0)
+    parser.add_argument("--round-seconds", type=float, default=0.5)
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         if options.store == "sqlite":
@@ -237,8 +260,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--work"]:
-        os.environ.setdefault("PYTHONWARNINGS", "ignore")
-        anyio.run(work, sys.argv[2], int(sys.argv[3]))
-    else:
-        sys.exit(main())
+    sys.exit(main())
