@@ -203,7 +203,7 @@ async def until_done(q: Queue) -> None:
 async def look(url: str, jobs: int, kills: int, seconds: float) -> Found:
     q, _, _ = make(url, -1)
     async with q:
-        states = {state: count for state, count in (await q.counts()).items() if count}
+        states = {str(state): count for state, count in (await q.counts()).items() if count}
         violations = await q.check(grace=60)
     with connected(url) as connection:
 
@@ -215,7 +215,7 @@ async def look(url: str, jobs: int, kills: int, seconds: float) -> Found:
             kills=kills,
             seconds=seconds,
             rescued=count("SELECT count(*) FROM aq_event WHERE kind='rescued'"),
-            states=dict(states),
+            states=states,
             effects=count("SELECT count(*) FROM effect_seen"),
             twice=count("SELECT count(*) FROM (SELECT key FROM effect_seen GROUP BY key HAVING count(*)>1) AS t"),
             missing=jobs - count("SELECT count(DISTINCT key) FROM effect_seen"),

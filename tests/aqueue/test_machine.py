@@ -1,6 +1,7 @@
 """Every operation in any order, with all limits, schedules and breakers: invariants and limits hold at each step."""
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from aqueue import MemoryStore, SqliteStore, Store
+from aqueue.store.postgres import PostgresStore
+from tests.aqueue.conftest import empty_schema
 from tests.aqueue.machine import QueueMachine
 
 QUIET = settings(
@@ -34,6 +37,27 @@ class OnSqlite(QueueMachine):
     def teardown(self) -> None:
         super().teardown()
         self.folders.pop().cleanup()
+
+
+class OnPostgres(QueueMachine):
+    database_url: ClassVar[str]
+    schemas: ClassVar[list[ExitStack]] = []
+
+    @classmethod
+    def make_store(cls) -> Store:
+        schema = ExitStack()
+        cls.schemas.append(schema)
+        return PostgresStore(schema.enter_context(empty_schema(cls.database_url)), durability="process")
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.schemas.pop().close()
+
+
+def test_the_same_on_postgres(aqueue_database: str):
+    """With fewer examples: each step asks a server."""
+    OnPostgres.database_url = aqueue_database
+    run_state_machine_as_test(OnPostgres, settings=settings(QUIET, max_examples=8, stateful_step_count=30))
 
 
 @pytest.mark.parametrize("machine", [OnMemory, OnSqlite], ids=["memory", "sqlite"])
