@@ -72,7 +72,7 @@ async def keep_listening(
     limiter = anyio.CapacityLimiter(1)
     while True:
         try:
-            connection = await run_sync(connect, limiter=limiter)
+            connection = await run_sync(_connected, connect, limiter=limiter)
         except psycopg.Error as error:
             logger().warning("store.not_listening", error=str(error))
         else:
@@ -84,6 +84,16 @@ async def keep_listening(
             finally:
                 connection.close()
         await anyio.sleep(_RECONNECT_SECONDS * random.uniform(0.8, 1.2))
+
+
+def _connected(connect: Callable[[], Connection[Any]]) -> Connection[Any]:
+    connection = connect()
+    try:
+        connection.execute(f"LISTEN {CHANNEL}".encode())
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 async def _listen(connection: Connection[Any], hear: Callable[[Hint], None], own_pid: Callable[[], int]) -> None:

@@ -44,7 +44,7 @@ def commit_together(
         _roll_back(connection)
         if error.sqlstate in IN_THE_WAY:
             raise Again(str(error).strip()) from error
-        if error.sqlstate is not None and error.sqlstate.startswith(_NOT_STORABLE):
+        if isinstance(error, psycopg.DataError) or (error.sqlstate or "").startswith(_NOT_STORABLE):
             if not is_retry:
                 raise Again(str(error).strip()) from error  # of one of them: find out of which
             return [(None, _not_storable(operations[0], error))]

@@ -138,8 +138,8 @@ def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
 
 def storable(value: object) -> object:
     """The value, or for a text that PostgreSQL has no way to keep, one that tells what was there."""
-    if isinstance(value, str) and not value.isascii():
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, str) and "\0" in value:
-        return value.replace("\0", "\\x00")
-    return value
+    if not isinstance(value, str):
+        return value
+    if not value.isascii():
+        value = value.encode("utf-8", "backslashreplace").decode()
+    return value.replace("\0", "\\x00")

@@ -114,7 +114,7 @@ async def test_two_running_jobs_of_a_key_are_refused_by_the_index_and_the_claim_
             "UPDATE aq_job SET state='running',worker='x',claim_nonce='x',lease_until=1,dead_reason=NULL,"
             "finished_at=NULL WHERE id=1"
         )
-        operation = Interrupted(Claim("w", "n", 5, lease_ms=1000), lambda: sql(schema_url, run_the_other))
+        operation = Interrupted(Claim("w", "n", 1, lease_ms=1000), lambda: sql(schema_url, run_the_other))
         reply = await session.perform(operation)
         assert (reply.jobs, operation.tried) == ((), 2)
 

@@ -57,11 +57,12 @@ def free_port() -> int:
 
 
 def answers(port: int) -> bool:
-    """Whether somebody takes connections there, and takes part in PostgreSQL's protocol: it is asked for TLS."""
+    """Whether somebody lets us in there who takes part in PostgreSQL's protocol: one that still starts refuses."""
+    wanted = b"\x00\x03\x00\x00" + b"user\x00postgres\x00database\x00postgres\x00\x00"
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as asked:
-            asked.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
-            return asked.recv(1) in (b"N", b"S")
+            asked.sendall((len(wanted) + 4).to_bytes(4, "big") + wanted)
+            return asked.recv(1) == b"R"
     except OSError:
         return False
 
