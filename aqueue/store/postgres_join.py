@@ -60,22 +60,23 @@ def _run(connection: Connection[Any], sql: str) -> list[Any]:
 def _checked(connection: object, identity: int | None) -> Connection[Any]:
     if not isinstance(connection, Connection):
         raise _unfit(f"{connection!r} is no psycopg.Connection", "an open connection to the queue's database")
-    status = connection.info.transaction_status
-    if connection.closed or status == TransactionStatus.UNKNOWN:
+    mine: Connection[Any] = connection
+    status = mine.info.transaction_status
+    if mine.closed or status == TransactionStatus.UNKNOWN:
         raise _unfit(f"tx={connection!r} is closed", "an open connection to the queue's database")
     if status == TransactionStatus.INERROR:
         raise _unfit("the transaction of tx= has failed already", "one that can still be committed")
-    if status == TransactionStatus.IDLE and connection.autocommit:
+    if status == TransactionStatus.IDLE and mine.autocommit:
         raise _unfit("tx= is in no transaction", "`with connection.transaction():` around it")
     if identity is None:
         raise _unfit("the queue was not opened yet", "an open queue")
-    found = _run(connection, "SELECT to_regclass('aq_meta') IS NOT NULL")
-    if found != [(True,)] or _run(connection, "SELECT value FROM aq_meta WHERE key='store'") != [(identity,)]:
+    found = _run(mine, "SELECT to_regclass('aq_meta') IS NOT NULL")
+    if found != [(True,)] or _run(mine, "SELECT value FROM aq_meta WHERE key='store'") != [(identity,)]:
         raise _unfit(
-            f"tx= is a connection to {connection.info.dbname!r}, where this queue's tables are not",
+            f"tx= is a connection to {mine.info.dbname!r}, where this queue's tables are not",
             "one to the queue's database, with its search_path",
         )
-    return connection
+    return mine
 
 
 def _unfit(happened: str, expected: str) -> BadOption:

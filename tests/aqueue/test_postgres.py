@@ -213,6 +213,7 @@ async def test_time_is_the_servers_whatever_this_machines_clock_shows(schema_url
     async with PostgresStore(schema_url).open(clock=SystemClock(), random=Random(0)) as session:
         await session.perform(Enqueue((new_job("a"),)))
         (row,) = (await session.perform(Claim("w", "n", 1, lease_ms=1000))).jobs
+        assert row.life.lease_until is not None
         assert before <= row.created_at <= row.life.lease_until - 1000 <= sql(schema_url, now)[0][0]
 
 
