@@ -58,6 +58,10 @@ class Checks:
         }
 
 
+CHAIN_MAX = 20
+"""How many errors may stand between one that comes out and what it was to begin with."""
+
+
 def read_checks(weights: Mapping[str, str]) -> Checks:
     """Checks from names and weights. Raises UsageError (FL505) for a name or a weight that does not exist."""
     known = [field.name for field in fields(Checks)]
@@ -111,16 +115,27 @@ def _is_fault_leaf(leaf: BaseException, facts: Facts, kinds: set[type]) -> bool:
     name = type(leaf).__name__
     if (Cancel in kinds or facts.expires_by_cancel) and name in ("CancelledError", "Cancelled"):
         return True
-    if Expire in kinds and (isinstance(leaf, TimeoutError) or name == "TooSlowError"):  # the latter is trio's
+    if any(cause is injected for cause in _chain(leaf) for injected in facts.injected):
         return True
-    cause: BaseException | None = leaf
-    for _ in range(20):
-        if cause is None:
-            return False
-        if any(cause is injected for injected in facts.injected):
-            return True
-        cause = cause.__cause__
-    return False
+    # A library's own name for a deadline that has passed; TooSlowError is trio's.
+    return (
+        Expire in kinds
+        and not isinstance(leaf, AssertionError)
+        and any(
+            isinstance(said, TimeoutError) or type(said).__name__ == "TooSlowError"
+            for said in _chain(leaf, suppressed=True)
+        )
+    )
+
+
+def _chain(error: BaseException, *, suppressed: bool = False) -> Iterator[BaseException]:
+    """An error, and those that it was raised from. suppressed: also in `raise … from None`, which is as deliberate."""
+    said: BaseException | None = error
+    for _ in range(CHAIN_MAX):
+        if said is None:
+            return
+        yield said
+        said = said.__cause__ or (said.__context__ if suppressed and said.__suppress_context__ else None)
 
 
 def _findings(facts: Facts, checks: Checks, faults: tuple[PlannedFault, ...]) -> Iterator[Finding]:
