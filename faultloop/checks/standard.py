@@ -117,25 +117,33 @@ def _is_fault_leaf(leaf: BaseException, facts: Facts, kinds: set[type]) -> bool:
         return True
     if any(cause is injected for cause in _chain(leaf) for injected in facts.injected):
         return True
-    # A library's own name for a deadline that has passed; TooSlowError is trio's.
-    return (
-        Expire in kinds
-        and not isinstance(leaf, AssertionError)
-        and any(
-            isinstance(said, TimeoutError) or type(said).__name__ == "TooSlowError"
-            for said in _chain(leaf, suppressed=True)
-        )
+    return Expire in kinds and _is_a_deadline(leaf)
+
+
+def _is_a_deadline(error: BaseException) -> bool:
+    """Whether an error says that a deadline has passed: itself, or as a library's own name for such an error.
+
+    That it is one is said on purpose, by `raise … from …` or `from None`, or by its name: whatever else is raised while
+    a time-out is handled is an error of its own.
+    """
+    if isinstance(error, AssertionError):
+        return False
+    is_named_so = "timeout" in type(error).__name__.lower()
+    return any(
+        isinstance(said, TimeoutError) or type(said).__name__ == "TooSlowError"  # the latter is trio's
+        for said in _chain(error, suppressed=True, implied=is_named_so)
     )
 
 
-def _chain(error: BaseException, *, suppressed: bool = False) -> Iterator[BaseException]:
-    """An error, and those that it was raised from. suppressed: also in `raise … from None`, which is as deliberate."""
+def _chain(error: BaseException, *, suppressed: bool = False, implied: bool = False) -> Iterator[BaseException]:
+    """An error, and those that it was raised from. suppressed: also `from None`.   implied: also without a word."""
     said: BaseException | None = error
     for _ in range(CHAIN_MAX):
         if said is None:
             return
         yield said
-        said = said.__cause__ or (said.__context__ if suppressed and said.__suppress_context__ else None)
+        is_followed = implied or (suppressed and said.__suppress_context__)
+        said = said.__cause__ or (said.__context__ if is_followed else None)
 
 
 def _findings(facts: Facts, checks: Checks, faults: tuple[PlannedFault, ...]) -> Iterator[Finding]:

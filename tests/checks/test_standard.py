@@ -438,6 +438,10 @@ class Unreachable(Exception):
     """What a library calls its own time-outs."""
 
 
+class ConnectTimeout(Exception):
+    """A plainer name for them."""
+
+
 def translated(how: str) -> Scenario:
     """A client whose deadline expires, and what it makes of that."""
 
@@ -451,6 +455,8 @@ def translated(how: str) -> Scenario:
                     raise Unreachable from error
                 if how == "from None":
                     raise Unreachable from None
+                if how == "by name":
+                    raise ConnectTimeout  # noqa: B904 - as many libraries do
                 if how == "by mistake":
                     raise Unreachable  # noqa: B904 - that is the mistake
                 raise AssertionError("five seconds are enough") from error
@@ -465,6 +471,7 @@ def translated(how: str) -> Scenario:
     [
         ("from it", Status.PROPAGATED),
         ("from None", Status.PROPAGATED),
+        ("by name", Status.PROPAGATED),
         ("by mistake", Status.CRASHED),
         ("asserted", Status.VIOLATED),
     ],
