@@ -17,7 +17,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 MINUTES = (1, 2)
 ASK_SECONDS = 2.0
-COLLECT_SECONDS = 0.5
+COLLECT_SECONDS = 0.1
 
 
 @dataclass(slots=True)

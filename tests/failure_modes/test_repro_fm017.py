@@ -1,4 +1,4 @@
-"""FM_017 is real: a scheduler is two seconds late, and fires what was fired and done."""
+"""FM_017 is real: a scheduler is late, and fires what was fired and done."""
 
 import pytest
 
@@ -19,5 +19,5 @@ def test_the_first_minute_is_done_twice_and_the_second_one_once():
 
 
 def test_a_scheduler_that_is_late_while_the_job_still_waits_is_harmless():
-    run = faultloop.run(broken, faults=["delay:300ms scheduler-2 @ tick>sleep #1 parked"])
+    run = faultloop.run(broken, faults=["delay:50ms scheduler-2 @ tick>sleep #1 parked"])
     assert (run.status, run.not_reached) == ("passed", ())
