@@ -53,7 +53,7 @@ class Options(argparse.Namespace):
     allow_import: bool = False
     task: str = ""
     tasks: str = "*"
-    faults: str = "cancel,expire"
+    faults: str | None = None
     where: str = "*"
     strategy: str = "auto"
     runs: int = 2_000
@@ -226,9 +226,8 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", default="*", metavar="GLOB", help="only at awaits of these tasks")
     parser.add_argument(
         "--faults",
-        default="cancel,expire",
         metavar="LIST",
-        help="cancel,expire,fail:OSError,delay:2s,crash:5s,pause:30s,net:reset",
+        help="cancel,expire,fail:OSError,delay:2s,crash:5s,pause:30s,net:reset (cancel,expire; on nodes crash:1s too)",
     )
     parser.add_argument(
         "--at", dest="where", default="*", metavar="GLOB", help="only at these awaits, by function or awaited"

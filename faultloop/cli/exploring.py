@@ -90,7 +90,7 @@ def _explored(
     driver: str,
     ref: str,
     scenario: Scenario,
-    kinds: tuple[str, ...],
+    kinds: tuple[str, ...] | None,
     journal: Path,
 ) -> Exploration:
     from faultloop.search.explore import Files, explore
@@ -139,7 +139,12 @@ def _write_pages(found: Exploration, paths: list[Path], root: Path) -> None:
         write_page(page_of(path), path, failure.trace, passing=passing, root=root, passes=passes)
 
 
-def _tried(found: Exploration, ref: str, kinds: tuple[str, ...]) -> Tried:
+def _tried(found: Exploration, ref: str, kinds: tuple[str, ...] | None) -> Tried:
+    if kinds is None:
+        from faultloop.search.explore import DEFAULT_FAULTS
+
+        chances = (kind for covered in found.coverage.points for kind, _, _ in covered.tried)
+        kinds = tuple(sorted({kind.partition(":")[0] for kind in chances} | set(DEFAULT_FAULTS)))
     return Tried(
         scenario=clean(ref, 200),
         status=found.status,
@@ -163,9 +168,12 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _kinds(text: str) -> tuple[str, ...]:
+def _kinds(text: str | None) -> tuple[str, ...] | None:
+    """The kinds that were named; None where none were."""
     from faultloop.world.faults import is_network_fault
 
+    if text is None:
+        return None
     kinds = _listed(text)
     if not kinds:
         raise UsageError("--faults: name at least one of cancel, expire, fail:ERROR, delay:TIME; or none.")

@@ -49,6 +49,8 @@ from faultloop.world.faults import is_network_fault
 
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
+ON_NODES = "crash:1s"
+"""What else is tried where a scenario says that its tasks run on machines: one of them crashes and is started again."""
 HOLD_TURNS = 2
 """For how many turns order `any` may hold a ready task back: more, and programs that settle with a few yields break."""
 DEFAULT_RUNS = 2_000
@@ -82,7 +84,7 @@ def explore(
     seed: int = 0,
     order: Order | None = None,
     hold: int | None = HOLD_TURNS,
-    faults: Sequence[str | Fault] = DEFAULT_FAULTS,
+    faults: Sequence[str | Fault] | None = None,
     tasks: str = "*",
     where: str = "*",
     depth: Literal[1, 2] = 2,
@@ -107,8 +109,9 @@ def explore(
     runs, time_limit: the budget, in runs and in seconds of real time.   seed: of whatever is drawn.
     order: the highest level of reordering: `fifo` draws none; `batch`; `any` goes on to its bound. None is `batch`, and
     then `any` if that is saturated and nothing was found.   hold: that bound, in turns; None lifts it.
-    faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; none for orders alone. Those of
-    the network (`net:reset`, `net` for all) are drawn along with the orders.
+    faults: kinds, as text (`cancel`, `expire`, `fail:OSError`, `delay:2s`) or values; an empty sequence for orders
+    alone. Those of the network (`net:reset`, `net` for all) are drawn along with the orders. None: `cancel`, `expire`,
+    and on the nodes of a scenario that has some (see faultloop.world) `crash:1s`.
     tasks, where: patterns of the victims and of their waits.   depth: 2 tries pairs of faults as well.
     first: stop at the first failure.   observe: modules, by name or pattern, whose state is watched; runs are slower.
     jobs: processes that make the runs.   executor: any of concurrent.futures, which has them made instead.
@@ -118,7 +121,6 @@ def explore(
     Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
     _require(strategy, runs, depth, order, hold)
-    kinds = tuple(parse_kind(f) if isinstance(f, str) else f for f in faults if not is_network_fault(f))
     under = Conditions.of(
         limits=limits,
         threads=threads,
@@ -127,12 +129,19 @@ def explore(
         io=io,
         entropy=entropy,
         seed=seed,
-        faults=faults,
+        faults=faults or (),
         driver=driver,
     )
-    program = make_program(scenario, under, target=target, scope=Scope(kinds, tasks, where), observe=observe)
+    program = make_program(scenario, under, target=target, scope=_scope(faults, tasks, where), observe=observe)
     asked = _Asked(strategy, seed, order, depth, jobs, executor, files if files is not None else Files())
     return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
+
+
+def _scope(faults: Sequence[str | Fault] | None, tasks: str, where: str) -> Scope:
+    implied = (parse_kind(ON_NODES),) if faults is None else ()
+    named = DEFAULT_FAULTS if faults is None else faults
+    kinds = tuple(parse_kind(f) if isinstance(f, str) else f for f in named if not is_network_fault(f))
+    return Scope(kinds, tasks, where, implied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +158,7 @@ class _Asked:
 
     def identity(self, program: Program, digest: str) -> dict[str, str | int | float | bool | None]:
         """What must be the same for results in a journal to be of use."""
+        scope = program.scope
         return {
             "target": program.target,
             "calm run": digest,
@@ -159,7 +169,7 @@ class _Asked:
             "order": self.order or "",
             "hold": program.under.hold,
             "depth": self.depth,
-            "faults": ", ".join((*map(format_kind, program.scope.kinds), *program.under.world.faults)),
+            "faults": ", ".join((*map(format_kind, scope.kinds + scope.implied), *program.under.world.faults)),
             "tasks": program.scope.tasks,
             "at": program.scope.where,
             "entropy": str(program.under.world.entropy),
@@ -218,8 +228,10 @@ def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
 def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
     strategy, order = asked.strategy, asked.order
     if strategy in ("auto", "sweep") and program.scope.kinds:
-        singles = sum(1 for _ in trials(program.calm(), program.scope, lambda _: None))
-        stages.singles(singles, ", ".join(sorted({type(kind).__name__.lower() for kind in program.scope.kinds})))
+        planned = [trial.planned for trial in trials(program.calm(), program.scope, lambda _: None)]
+        singles = len(planned)
+        kinds = {*program.scope.kinds, *(each.fault for each in planned)}
+        stages.singles(singles, ", ".join(sorted({type(kind).__name__.lower() for kind in kinds})))
         if strategy == "auto" and asked.depth == 2:
             stages.pairs(singles)
     if strategy == "sweep" or order == "fifo":

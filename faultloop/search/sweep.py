@@ -42,14 +42,21 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a sweep is to hit. kinds: the faults.   tasks, where: patterns of the victims and of their waits."""
+    """What a sweep is to hit.
+
+    kinds: the faults.   tasks, where: patterns of the victims and of their waits.
+    implied: faults that nobody asked for by name: tried wherever they can be, and not missed elsewhere.
+    """
 
     kinds: tuple[Fault, ...]
     tasks: str = "*"
     where: str = "*"
+    implied: tuple[Fault, ...] = ()
 
     def covers(self, parent: Observed, wait: Wait) -> bool:
-        """Whether this wait is to be hit."""
+        """Whether this wait is to be hit. What a test's fixtures started is, if it is asked for by name."""
+        if wait.is_background and self.tasks == "*":
+            return False
         site = parent.sites.sites[wait.site]
         is_mine = task_matches(self.tasks, wait.node.path, wait.name, wait.home)
         return is_mine and where_matches(self.where, site.function, site.awaited)
@@ -73,11 +80,11 @@ def trials(parent: Observed, scope: Scope, skip: Skip, *, only: set[int] | None 
     phases = driver_named(parent.run.trace.env.driver).PHASES
     for phase in phases:
         for wait in waits:
-            for kind in scope.kinds:
+            for kind in (*scope.kinds, *scope.implied):
                 obstacle = _obstacle(parent, scope, wait, kind)
                 if not obstacle:
                     yield from _trials_at(parent, wait, kind, phase, phases)
-                elif phase is Phase.PARKED:
+                elif phase is Phase.PARKED and kind in scope.kinds:
                     skip(obstacle)
 
 
