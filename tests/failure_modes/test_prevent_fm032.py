@@ -1,8 +1,11 @@
 """The guardrail of FM_032 holds: what is dead is in nobody's way."""
 
+from random import Random
+
 import pytest
 
 import faultloop
+from aqueue import Queue, Retry
 from failure_modes.catalogue import find
 from failure_modes.FM_032_unique_key_leak.scenario import Row, Store, by_job, work
 from failure_modes.proof import Driver, prevent
@@ -26,3 +29,21 @@ def test_the_next_request_is_accepted_and_done(fault: str):
 )
 def test_a_key_is_taken_as_long_as_its_job_lives(state: str, is_taken: bool):
     assert by_job(Store([Row("anna", state)]), "anna") is is_taken
+
+
+def test_in_aqueue_a_dead_job_is_in_nobodys_way():
+    async def made() -> list[bool]:
+        q = Queue("memory:", random=Random(1))
+
+        @q.task(retry=Retry(1))
+        async def synchronise() -> None:
+            raise OSError("no answer")
+
+        async with q.testing() as t:
+            first = await synchronise.options(unique="anna").enqueue()
+            second = await synchronise.options(unique="anna").enqueue()
+            await t.drain()
+            third = await synchronise.options(unique="anna").enqueue()
+        return [first.created, second.created, third.created]
+
+    assert faultloop.run(made).value == [True, False, True]
