@@ -11,6 +11,7 @@ What is counted as overload: a second after the outage in which more jobs are du
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -169,4 +170,4 @@ def table(size: Size | None = None) -> str:
 
 
 if __name__ == "__main__":
-    print(table())
+    sys.stdout.write(f"{table()}\n")
