@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import Connection, Cursor
@@ -60,7 +60,7 @@ def _run(connection: Connection[Any], sql: str) -> list[Any]:
 def _checked(connection: object, identity: int | None) -> Connection[Any]:
     if not isinstance(connection, Connection):
         raise _unfit(f"{connection!r} is no psycopg.Connection", "an open connection to the queue's database")
-    mine = cast("Connection[Any]", connection)
+    mine: Any = connection  # of rows of whatever shape the user has chosen
     status = mine.info.transaction_status
     if mine.closed or status == TransactionStatus.UNKNOWN:
         raise _unfit(f"tx={connection!r} is closed", "an open connection to the queue's database")
@@ -76,7 +76,8 @@ def _checked(connection: object, identity: int | None) -> Connection[Any]:
             f"tx= is a connection to {mine.info.dbname!r}, where this queue's tables are not",
             "one to the queue's database, with its search_path",
         )
-    return mine
+    checked: Connection[Any] = mine
+    return checked
 
 
 def _unfit(happened: str, expected: str) -> BadOption:
