@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg import Connection, Cursor
@@ -60,7 +60,7 @@ def _run(connection: Connection[Any], sql: str) -> list[Any]:
 def _checked(connection: object, identity: int | None) -> Connection[Any]:
     if not isinstance(connection, Connection):
         raise _unfit(f"{connection!r} is no psycopg.Connection", "an open connection to the queue's database")
-    mine: Any = connection  # of rows of whatever shape the user has chosen
+    mine = cast("Any", connection)  # of rows of whatever shape the user has chosen
     status = mine.info.transaction_status
     if mine.closed or status == TransactionStatus.UNKNOWN:
         raise _unfit(f"tx={connection!r} is closed", "an open connection to the queue's database")
