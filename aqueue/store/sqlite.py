@@ -51,6 +51,11 @@ class SqliteStore:
         self._path = path
         self._synchronous = {"power": "FULL", "process": "NORMAL"}[durability]
 
+    @property
+    def path(self) -> str:
+        """The file's name, as it was given."""
+        return self._path
+
     def within(self, connection: object) -> AbstractContextManager[Tables]:
         """Give the tables inside a transaction of the user's own sqlite3 connection to this file."""
         return joined(self._path, connection)

@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from aqueue.errors import LeaseLost, WriteRefused
-from aqueue.lifecycle import Life, State
+from aqueue.lifecycle import EventKind, Life, State
 from aqueue.store.rows import (
     BreakerRow,
     EffectRow,
@@ -26,6 +26,7 @@ from aqueue.store.rows import (
     LimitRow,
     Narrowing,
     ScheduleRow,
+    TaskCount,
     Violation,
     Written,
 )
@@ -121,11 +122,7 @@ class SqliteTables:
             (life[0], *life[4:], after.error, after.result, before.id, before.life.attempt, before.life.state),
         ).rowcount
         if changed != 1:
-            raise LeaseLost(
-                f"job {before.id} changed while it was being written",
-                expected=f"attempt {before.life.attempt}, {before.life.state}",
-                advice="nothing; the write was refused as a whole",
-            )
+            raise _changed(before)
 
     def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
         """Due pending jobs whose key is free, highest priority first, then oldest due first."""
@@ -276,6 +273,38 @@ class SqliteTables:
                 found.append(Violation(name, tuple(rows)))
         return tuple(found)
 
+    def jobs_after(self, job_id: int, states: frozenset[State], limit: int) -> list[JobRow]:
+        """Jobs in one of these states with a higher id, lowest id first."""
+        marks = ",".join("?" * len(states))
+        return self._rows(
+            f"{_SELECT} WHERE id>? AND state IN({marks}) ORDER BY id LIMIT ?", job_id, *sorted(states), limit
+        )
+
+    def delete_job(self, job: JobRow) -> None:
+        """Remove the row; 0 rows removed is LeaseLost."""
+        sql = "DELETE FROM aq_job WHERE id=? AND attempt=? AND state=?"
+        if self._connection.execute(sql, (job.id, job.life.attempt, job.life.state)).rowcount != 1:
+            raise _changed(job)
+
+    def count_tasks(self, now: int) -> list[TaskCount]:
+        """Every task and state that has a job, by task, then by state."""
+        due = "CASE WHEN state='pending' AND run_at<=? THEN run_at END"
+        sql = f"SELECT task,state,count(*),count({due}),min({due}) FROM aq_job GROUP BY task,state ORDER BY task,state"
+        return [TaskCount(*row) for row in self._connection.execute(sql, (now, now))]
+
+    def count_events(self, since: int) -> dict[tuple[str, EventKind], int]:
+        """Events written at `since` or later, by task and kind."""
+        sql = (
+            "SELECT coalesce(j.task,''),e.kind,count(*) FROM aq_event e LEFT JOIN aq_job j ON j.id=e.job_id "
+            "WHERE e.at>=? GROUP BY 1,2 ORDER BY 1,2"
+        )
+        return {(row[0], row[1]): int(row[2]) for row in self._connection.execute(sql, (since,))}
+
+    def storage_faults(self) -> tuple[str, ...]:
+        """What PRAGMA integrity_check says."""
+        said = tuple(str(row[0]) for row in self._connection.execute("PRAGMA integrity_check"))
+        return () if said == ("ok",) else said
+
     def load(
         self,
         jobs: Iterable[JobRow],
@@ -297,6 +326,14 @@ class SqliteTables:
         self._connection.executemany(_SCHEDULE, map(astuple, schedules))
         self._connection.executemany(_FIRE, map(astuple, fires))
         self._connection.execute("COMMIT")
+
+
+def _changed(before: JobRow) -> LeaseLost:
+    return LeaseLost(
+        f"job {before.id} changed while it was being written",
+        expected=f"attempt {before.life.attempt}, {before.life.state}",
+        advice="nothing; the write was refused as a whole",
+    )
 
 
 def _job_values(job: JobRow) -> tuple[object, ...]:
