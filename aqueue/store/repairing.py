@@ -57,7 +57,6 @@ async def repair(
     """
     horizon = horizon or Horizon()
     verify = Verify(grace_ms, 0)
-    faults = await session.perform(Faults())
     violations = await session.perform(verify)
     cures: list[Cure] = []
     incurable: list[Incurable] = []
@@ -73,6 +72,7 @@ async def repair(
             incurable.append(found)
     if not dry_run:
         violations = await session.perform(verify)
+    faults = await session.perform(Faults())  # last: CHECKs of rows are among them, and rows were mended
     left = _leftovers(violations, cures if dry_run else [])
     return Repaired(tuple(cures), tuple(incurable), left, faults)
 
