@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import cast
 
 from aqueue.cli.codes import BAD_USAGE, BUG, FINE, INTERRUPTED, PIPE_CLOSED, UNAVAILABLE
+from aqueue.cli.text import clean, for_encoding
 from aqueue.errors import AQueueError, StoreUnavailable
 
 __all__ = ["main"]
@@ -38,9 +39,9 @@ def _explained(error: Exception, *, details: bool) -> int:
     if details:
         traceback.print_exception(error)
     if isinstance(error, AQueueError):
-        _complain(f"aqueue: {error}")
+        _complain(f"aqueue: {clean(error, 4000)}")
         return UNAVAILABLE if isinstance(error, StoreUnavailable) else BAD_USAGE
-    what = f"{type(error).__name__}: {error}"[:300].splitlines()[0]
+    what = clean(f"{type(error).__name__}: {error}", 300)
     if isinstance(error, OSError):
         _complain(f"aqueue: the system refused: {what}.")
         _drop_stdout()
@@ -85,8 +86,6 @@ def _wants_details(arguments: Sequence[str] | None) -> bool:
 
 
 def _complain(text: str) -> None:
-    from aqueue.cli.text import for_encoding
-
     with suppress(OSError, ValueError):  # standard error may be closed: then the exit code has to do
         print(for_encoding(text, getattr(sys.stderr, "encoding", None)), file=sys.stderr)
 

@@ -143,7 +143,7 @@ def _none(path: str, why: str) -> NoStore:
 
 def _unreadable(path: str, why: str) -> StoreUnavailable:
     return StoreUnavailable(
-        f"{path!r} cannot be read: {why}",
+        f"{path!r} cannot be read: {' '.join(why.split())[:300]}",
         expected="a SQLite file of a queue, whole and not locked",
         advice="if locked, try again; if damaged, keep a copy, then restore a backup or use sqlite3 .recover",
     )
