@@ -178,7 +178,7 @@ def _stats_text(found: Statistics, window: float) -> str:
 
 
 def _since(breaker: BreakerRow, now: int) -> str:
-    return f"since {moment(breaker.changed_at, now)}" if breaker.changed_at else "since ever"
+    return f"since {moment(breaker.changed_at, now)}" if breaker.changed_at else "never opened"
 
 
 def _by_task(events: Mapping[tuple[str, Any], int]) -> dict[str, dict[str, int]]:

@@ -119,6 +119,8 @@ def diagnose(tables: Tables, row: JobRow, now: int, horizon: Horizon) -> Cure | 
     bounds = (standing.failures, row.life.max_attempts), (standing.attempt, row.life.max_claims)
     if any(count > bound for count, bound in (*bounds, (standing.redrives, row.life.max_redrives))):
         return Incurable(row.id, "its log counts more tries than the job may have")
+    if standing.state not in TERMINAL and standing.failures >= row.life.max_attempts:
+        return Incurable(row.id, "its log counts all the failures it may have, and does not say that it ended")
     treated = _Treatment(row, now)
     treated.set_to(_as_logged(row.life, standing, now))
     treated.restamp(standing, horizon)

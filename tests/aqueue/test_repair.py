@@ -148,6 +148,7 @@ async def test_seeded_damage_is_repaired_or_named_and_a_second_repair_changes_no
     assert dump(path) == once, "repair(repair(x)) == repair(x)"
     assert (second.cures, said(second)) == ((), said(first))
     assert left == {each.violation.invariant for each in first.leftovers}
+    assert left <= {violation.invariant for violation in broken}, "a repair breaks nothing that held"
     assert all(each.why for each in first.leftovers)
     if invariant in REPAIRED:
         assert left == set()
@@ -212,6 +213,36 @@ async def test_random_damage_to_rows_is_undone_and_no_invariant_breaks(
     assert found.is_whole
     live = {job for job, row in healthy.items() if row[0] in ("pending", "running")}
     assert {job: row for job, row in rows_of(path).items() if job in live} == {job: healthy[job] for job in live}
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_random_damage_to_logs_and_rows_is_never_made_worse(walked: tuple[Path, int], tmp_path: Path, seed: int):
+    """Where the witness is damaged itself, not everything can be restored; but nothing that held is broken."""
+    random, path = Random(seed), tmp_path / "jobs.db"
+    shutil.copy(walked[0], path)
+    clock = ManualClock(walked[1] + 10_000)
+    async with opened(path, clock) as session:
+        assert (await mend(session)).is_whole
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript("DROP INDEX aq_event_claim; DROP INDEX aq_event_settle")
+        for sequence in random.sample(range(1, 300), 12):
+            kind = random.choice(["failed", "rescued", "released", "buried", "cancelled", "redriven", "claimed"])
+            connection.execute("UPDATE aq_event SET kind=? WHERE seq=?", (kind, sequence))
+        for sequence in random.sample(range(1, 300), 4):
+            connection.execute("DELETE FROM aq_event WHERE seq=?", (sequence,))
+    async with opened(path, clock) as session:
+        before = set(await violated(session))
+        first = await mend(session)
+        after = set(await violated(session))
+        second = await mend(session)
+    assert before
+    assert after <= before
+    assert (second.cures, said(second)) == ((), said(first))
+
+
+async def violated(session: Session) -> list[tuple[str, Any]]:
+    found = await session.perform(SAFETY_ONLY)
+    return [(violation.invariant, row) for violation in found for row in violation.rows]
 
 
 def rows_of(path: Path) -> dict[int, tuple[Any, ...]]:
@@ -333,6 +364,22 @@ async def test_a_job_comes_back_to_life_only_if_no_other_lives_under_its_unique_
     assert await cure(path, clock) == ["set to what its log says: state pending instead of succeeded"]
 
 
+async def test_a_log_without_its_end_brings_no_job_back_to_life(tmp_path: Path):
+    """Set to «pending» by it, the job would have failed for the last time and be live: S9 would break."""
+    path, clock = tmp_path / "jobs.db", ManualClock()
+    await start(path, clock, new_job("a", attempts=1), claim=True)
+    async with opened(path, clock) as session:
+        await session.perform(Settle(1, "w", Fail(1, run_at=0)))
+    tamper(path, "UPDATE aq_event SET kind='failed' WHERE kind='buried'")
+    async with opened(path, clock) as session:
+        found = await mend(session)
+    assert found.cures == ()
+    assert [each.why for each in found.incurable] == [
+        "its log counts all the failures it may have, and does not say that it ended"
+    ]
+    assert (await inspect(path, clock)).job.life.state == "dead"
+
+
 async def test_a_row_that_forgot_its_owner_goes_round_again(tmp_path: Path):
     path, clock = tmp_path / "jobs.db", ManualClock()
     await start(path, clock, new_job("a", key="k"), claim=True)
@@ -451,7 +498,7 @@ def small_damage(tmp_path: Path) -> tuple[Path, ManualClock]:
     return path, clock
 
 
-@pytest.mark.parametrize(("driver", "tasks", "delay"), [("asyncio", "*repair", "delay:1s"), ("trio", "repair", "")])
+@pytest.mark.parametrize(("driver", "tasks", "delay"), [("asyncio", "repair", "delay:1s"), ("trio", "another*", "")])
 def test_no_single_fault_at_any_await_of_a_repair_breaks_anything(
     small_damage: tuple[Path, ManualClock], driver: Any, tasks: str, delay: str
 ):
