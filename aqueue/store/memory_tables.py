@@ -99,7 +99,7 @@ class MemoryTables:
         """Remove the row."""
         assert self._jobs[job.id] == job, (job, self._jobs[job.id])
         self._forget(job, last_id=self._last_id)
-        self._undo.append(lambda: self._put(job))
+        self._undo.append(lambda: (self._put(job), self._uids.update({job.uid: job.id})))
 
     def _forget(self, row: JobRow, *, last_id: int) -> None:
         self._last_id = last_id
@@ -107,7 +107,6 @@ class MemoryTables:
         self._live.pop(row.id, None)
 
     def _put(self, row: JobRow) -> None:
-        self._uids[row.uid] = row.id
         self._jobs[row.id] = row
         if row.life.state in TERMINAL:
             self._live.pop(row.id, None)

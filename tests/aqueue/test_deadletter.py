@@ -1,4 +1,4 @@
-"""Operations of an operator on both stores: each names the job and the attempt it means, and does nothing to another."""
+"""What an operator does, on both stores: each operation names its job and attempt, and does nothing to another."""
 
 from __future__ import annotations
 
