@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import anyio
 
-from aqueue.clock import Clock, SystemClock
+from aqueue.clock import SystemClock
 from aqueue.errors import BadTarget, BadUrl
 from aqueue.queue import Queue
 from aqueue.store.base import Session, Store
@@ -53,12 +53,6 @@ async def opened(name: str, *, writes: bool) -> AsyncGenerator[Session]:
             if not writes:
                 yield session
                 return
-    async with _opened(store, clock, random) as session:
-        yield session
-
-
-@asynccontextmanager
-async def _opened(store: Store, clock: Clock, random: Random) -> AsyncGenerator[Session]:
     async with store.open(clock=clock, random=random) as session:
         yield session
 

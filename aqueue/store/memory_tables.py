@@ -99,7 +99,7 @@ class MemoryTables:
         """Remove the row."""
         assert self._jobs[job.id] == job, (job, self._jobs[job.id])
         self._forget(job, last_id=self._last_id)
-        self._undo.append(lambda: (self._put(job), self._uids.update({job.uid: job.id})))
+        self._undo += [lambda: self._put(job), lambda: self._uids.update({job.uid: job.id})]
 
     def _forget(self, row: JobRow, *, last_id: int) -> None:
         self._last_id = last_id
