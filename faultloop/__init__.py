@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from faultloop.search.replay import Replay, replay
     from faultloop.search.run import Run, new_event_loop, run
     from faultloop.search.tracefile import load_trace, save_trace
+    from faultloop.world.notes import note
 
 __all__ = [
     "Checks",
@@ -54,6 +55,7 @@ __all__ = [
     "explore",
     "load_trace",
     "new_event_loop",
+    "note",
     "replay",
     "run",
     "save_trace",
@@ -79,6 +81,7 @@ _HOMES = {
     "faultloop.search.replay": ("Replay", "replay"),
     "faultloop.search.run": ("Run", "new_event_loop", "run"),
     "faultloop.search.tracefile": ("load_trace", "save_trace"),
+    "faultloop.world.notes": ("note",),
 }
 """Where each public name is defined."""
 

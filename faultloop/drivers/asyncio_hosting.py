@@ -111,7 +111,7 @@ class AsyncioStage:
         """See `hosting.Stage.note`."""
         note = getattr(self.loop, "note", None)
         if note is not None and not self.is_over:
-            note(text)
+            note(text, own=True)
 
     def now(self) -> float:
         """See `hosting.Stage.now`."""

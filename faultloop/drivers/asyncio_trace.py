@@ -74,9 +74,9 @@ class TracedLoop(Loop):
         self.tracer.made(task, coro)
         return task
 
-    def note(self, text: str) -> None:
-        """Something befell the run that no task did."""
-        self.tracer.note(text)
+    def note(self, text: str, *, own: bool = False) -> None:
+        """Something befell the run that no task did; or, `own`, the program says it, in the task that runs."""
+        self.tracer.note(text, own=own)
 
     def call_soon(  # type: ignore[override]  # as Loop.call_soon
         self, callback: Any, arg: Any = ABSENT, /, *more: Any, context: Any = None
@@ -180,9 +180,10 @@ class Tracer:
         assert isinstance(state, _State)
         return state
 
-    def note(self, text: str) -> None:
-        """Keep a note, beside the task that is running."""
-        self._log((self._loop.step, self._loop.now, "note", -1, -1, -1, 0, text))
+    def note(self, text: str, *, own: bool = False) -> None:
+        """Keep a note. own: it is the running task's."""
+        task = self._running.index if own and self._running is not None else -1
+        self._log((self._loop.step, self._loop.now, "note", task, -1, -1, 0, text))
 
     def woken(self, task: Any) -> None:
         """A task's wait is over: somebody set its result."""

@@ -113,10 +113,10 @@ class Host:
             self.nodes = Nodes(self)
         return self.nodes
 
-    def note(self, text: str) -> None:
-        """Something befell the run that no task did; a recorded run keeps it."""
+    def note(self, text: str, *, own: bool = False) -> None:
+        """Something befell the run that no task did; or, `own`, the program says it. A recorded run keeps it."""
         if self.watcher is not None:
-            self.watcher.note(text)
+            self.watcher.note(text, own=own)
 
     def later(self, nanoseconds: int, action: Callable[[], object]) -> None:
         """Have something done after a virtual time, whatever runs then."""

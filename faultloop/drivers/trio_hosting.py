@@ -107,7 +107,7 @@ class TrioStage:
         """See `hosting.Stage.note`."""
         note = getattr(self._host.watcher, "note", None)
         if note is not None:
-            note(text)
+            note(text, own=True)
 
     def now(self) -> float:
         """See `hosting.Stage.now`."""

@@ -243,9 +243,11 @@ class Tracer:
         self._settle_woken()
         self._event("time", None)
 
-    def note(self, text: str) -> None:
-        """Keep a note, beside the task that is running."""
-        self._log((self._host.step, self._host.now, "note", -1, -1, -1, 0, text))
+    def note(self, text: str, *, own: bool = False) -> None:
+        """Keep a note. own: it is the running task's."""
+        state = self._states.get(self._running) if own else None
+        task = state.node.index if state is not None else -1
+        self._log((self._host.step, self._host.now, "note", task, -1, -1, 0, text))
 
     def checkpoint(self) -> None:
         """Keep the recording within its limit."""

@@ -16,6 +16,7 @@ MODES = ("off", "run", "explore")
 Mode = Literal["run", "explore", "replay"]
 ORDERS = ("fifo", "batch", "any")
 THREADS = ("inline", "real", "paced")
+PAGES = ("failed", "never")
 RUNS, SECONDS = 2_000, 10.0
 """What one test's exploration may spend, unless it is said otherwise."""
 
@@ -26,7 +27,7 @@ class Ask:
 
     order: None is the usual.   seed: None derives it from the test's name.   threads: how their work is done; empty is
     `paced` for the calm run, whose verdict must be that of plain pytest, and `inline` for the search.
-    directory: where traces go.
+    directory: where traces go.   html: whether each gets a page beside it.
     """
 
     mode: Mode = "run"
@@ -41,6 +42,7 @@ class Ask:
     observe: tuple[str, ...] = ()
     threads: str = ""
     directory: str = ""
+    html: bool = False
     split: int = 1
     jobs: int = 1
 
@@ -84,6 +86,12 @@ def _order(text: str) -> str:
     return text
 
 
+def _pages(text: str) -> bool:
+    if text not in PAGES:
+        raise ValueError(text)
+    return text == "failed"
+
+
 def _threads(text: str) -> str:
     if text not in THREADS:
         raise ValueError(text)
@@ -118,6 +126,7 @@ OPTIONS = (
     Option("observe", "observe", "LIST", "modules whose state is watched", _listed, "modules"),
     Option("threads", "threads", "MODE", "how work for threads is done", _threads, "inline, real or paced", False),
     Option("dir", "directory", "DIR", "where traces go (.faultloop beside the root)", str, "a folder", False),
+    Option("html", "html", "WHEN", "a page beside each trace: failed or never", _pages, "failed or never", False),
     Option(
         "split", "split", "K", "make K tests of each, with seeds of their own, for xdist", _count, "a number from 1"
     ),

@@ -27,7 +27,7 @@ from faultloop.pytest_plugin.items import driver_of, is_given
 from faultloop.pytest_plugin.options import Ask
 from faultloop.pytest_plugin.performance import Performance, quietly
 from faultloop.pytest_plugin.result import Result
-from faultloop.pytest_plugin.traces import commands, keep_traces, seed_of, shown
+from faultloop.pytest_plugin.traces import commands, keep_coverage, keep_pages, keep_traces, seed_of, shown
 from faultloop.report.failure import needs_line
 from faultloop.report.story import story
 from faultloop.report.words import clean
@@ -124,6 +124,7 @@ def _found(item: pytest.Item, ask: Ask, performance: Performance) -> Result:
         found = _search(item, ask, performance, calm.driver, checks)
     if found.reason == INTERRUPTED:
         raise KeyboardInterrupt
+    keep_coverage(item, ask.directory, found.coverage)
     if found.failures:
         return _told(item, ask, found, performance)
     result.carry(SUMMARY, _summary_of(found, time.perf_counter() - began) + noted)
@@ -171,7 +172,10 @@ def _summary_of(found: Exploration, seconds: float) -> str:
 def _told(item: pytest.Item, ask: Ask, found: Exploration, performance: Performance) -> Result:
     """The result of a test that some fault or order breaks: its smallest failure, reported as pytest would."""
     failures = sorted(found.failures, key=lambda failure: failure.deviations)
-    paths = keep_traces(item, ask.directory, [failure.trace for failure in failures])
+    traces = [failure.trace for failure in failures]
+    paths = keep_traces(item, ask.directory, traces)
+    if ask.html:
+        keep_pages(item, paths, traces, found.calm.trace if found.calm.status is Status.PASSED else None)
     with quietly(item.config):
         again = replay(failures[0].trace, performance.told())
     result = Result(performance.reports)

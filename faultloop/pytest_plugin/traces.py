@@ -10,8 +10,10 @@ from typing import Any, cast
 
 import pytest
 
+from faultloop.model.coverage import Coverage
 from faultloop.model.trace import Trace
 from faultloop.pytest_plugin.options import complain
+from faultloop.search.coverage import add_coverage
 from faultloop.search.tracefile import save_trace
 
 FOLDER = ".faultloop"
@@ -22,7 +24,7 @@ def trace_path(item: pytest.Item, number: int, directory: str) -> Path:
 
     Unlike tests never share a file, whatever is in their names, and the same test finds its own again.
     """
-    folder = item.config.rootpath / (directory or FOLDER)
+    folder = _folder(item, directory)
     file, _, rest = item.nodeid.partition("::")
     plain = re.sub(r"[^A-Za-z0-9_]+", "_", f"{Path(file).stem}-{rest}".replace("-", "\0")).strip("_")[:80]
     return folder / f"{plain}-{zlib.crc32(item.nodeid.encode()):08x}-{number}.trace.json"
@@ -31,13 +33,36 @@ def trace_path(item: pytest.Item, number: int, directory: str) -> Path:
 def keep_traces(item: pytest.Item, directory: str, traces: list[Trace]) -> list[Path]:
     """Write the traces of a test's failures, and forget those of its last time."""
     paths = [trace_path(item, number, directory) for number, _ in enumerate(traces, start=1)]
-    folder = paths[0].parent
-    folder.mkdir(parents=True, exist_ok=True)
-    if not directory and not (folder / ".gitignore").exists():
-        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    _make(_folder(item, directory), is_ours=not directory)
     for trace, path in zip(traces, paths, strict=True):
         save_trace(trace, path)
     return paths
+
+
+def keep_pages(item: pytest.Item, paths: list[Path], traces: list[Trace], passing: Trace | None) -> None:
+    """Write a page beside each trace. passing: the calm run, if it passed."""
+    from faultloop.cli.picturing import page_of, write_page
+
+    for trace, path in zip(traces, paths, strict=True):
+        write_page(page_of(path), path, trace, passing=passing, root=item.config.rootpath)
+
+
+def keep_coverage(item: pytest.Item, directory: str, coverage: Coverage) -> None:
+    """Add to what is known of awaits, beside the traces."""
+    if coverage.points:
+        folder = _folder(item, directory)
+        _make(folder, is_ours=not directory)
+        add_coverage(folder / "coverage.json", coverage)
+
+
+def _folder(item: pytest.Item, directory: str) -> Path:
+    return item.config.rootpath / (directory or FOLDER)
+
+
+def _make(folder: Path, *, is_ours: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_ours and not (folder / ".gitignore").exists():
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
 def shown(path: Path) -> str:

@@ -132,8 +132,7 @@ def explore(
         faults=faults or (),
         driver=driver,
     )
-    scope = _scope(faults, tasks, where)
-    program = make_program(scenario, under, target=target, scope=scope, observe=observe)
+    program = make_program(scenario, under, target=target, scope=_scope(faults, tasks, where), observe=observe)
     asked = _Asked(strategy, seed, order, depth, jobs, executor, files if files is not None else Files())
     return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
 

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from faultloop.search.coverage import load_coverage
 from tests.surfaces.conftest import Suite, command_line
 
 pytest_plugins = ["pytester"]
@@ -124,6 +125,27 @@ def test_traces_go_beside_the_root_under_names_that_are_safe_and_unlike(suite: S
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]{1,120}", path.name) for path in suite.traces)
     assert (suite.pytester.path / ".faultloop" / ".gitignore").read_text() == "*\n"
     assert [command_line("replay", "-q", str(path)) for path in suite.traces] == [1] * 5
+
+
+def test_a_page_is_written_beside_each_trace_when_it_is_asked_for(suite: Suite):
+    suite.write(LEAKS.format(mark="", arguments=""))
+    suite.run("--faultloop=explore", failed=1)
+    assert list((suite.pytester.path / ".faultloop").glob("*.html")) == []
+    suite.run("--faultloop=explore", "--faultloop-html=failed", failed=1)
+    (page,) = (suite.pytester.path / ".faultloop").glob("*.html")
+    text = page.read_text(encoding="utf-8")
+    assert "await asyncio.sleep(1)" in text  # the source that waits
+    assert '"name":"passing run"' in text
+
+
+def test_what_tests_saw_and_tried_adds_up_also_over_processes(suite: Suite):
+    suite.write(LEAKS.format(mark="", arguments=""), "test_one.py")
+    suite.write(LEAKS.format(mark="", arguments=""), "test_two.py")
+    suite.run("--faultloop=explore", "-n2", failed=2)
+    known = load_coverage(suite.pytester.path / ".faultloop" / "coverage.json")
+    assert [covered.point.file for covered in known.points] == ["test_one.py", "test_two.py"]
+    assert all(covered.taken == covered.chances > 0 for covered in known.points)
+    assert command_line("coverage", "report", "--fail-under", "100", "-q") == 0
 
 
 def test_a_debugger_enters_once_at_the_failing_run(suite: Suite, monkeypatch: pytest.MonkeyPatch):
