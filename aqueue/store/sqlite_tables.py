@@ -122,7 +122,11 @@ class SqliteTables:
             (life[0], *life[4:], after.error, after.result, before.id, before.life.attempt, before.life.state),
         ).rowcount
         if changed != 1:
-            raise _changed(before)
+            raise LeaseLost(
+                f"job {before.id} changed while it was being written",
+                expected=f"attempt {before.life.attempt}, {before.life.state}",
+                advice="nothing; the write was refused as a whole",
+            )
 
     def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
         """Due pending jobs whose key is free, highest priority first, then oldest due first."""
@@ -284,7 +288,11 @@ class SqliteTables:
         """Remove the row; 0 rows removed is LeaseLost."""
         sql = "DELETE FROM aq_job WHERE id=? AND attempt=? AND state=?"
         if self._connection.execute(sql, (job.id, job.life.attempt, job.life.state)).rowcount != 1:
-            raise _changed(job)
+            raise LeaseLost(
+                f"job {job.id} changed while it was being removed",
+                expected=f"attempt {job.life.attempt}, {job.life.state}",
+                advice="nothing; the row is left as it is",
+            )
 
     def count_tasks(self, now: int) -> list[TaskCount]:
         """Every task and state that has a job, by task, then by state."""
@@ -326,14 +334,6 @@ class SqliteTables:
         self._connection.executemany(_SCHEDULE, map(astuple, schedules))
         self._connection.executemany(_FIRE, map(astuple, fires))
         self._connection.execute("COMMIT")
-
-
-def _changed(before: JobRow) -> LeaseLost:
-    return LeaseLost(
-        f"job {before.id} changed while it was being written",
-        expected=f"attempt {before.life.attempt}, {before.life.state}",
-        advice="nothing; the write was refused as a whole",
-    )
 
 
 def _job_values(job: JobRow) -> tuple[object, ...]:
