@@ -12,13 +12,16 @@ __all__ = [
     "AQueueError",
     "AmbiguousEffect",
     "BadArguments",
+    "BadCommand",
     "BadHandler",
     "BadOption",
+    "BadTarget",
     "BadUrl",
     "EffectBusy",
     "JobCancelled",
     "JobDead",
     "LeaseLost",
+    "NoStore",
     "QueueClosed",
     "QueueFull",
     "ResultInsideHandler",
@@ -169,3 +172,21 @@ class WorkerStopped(AQueueError):
     """The worker ended before the queue was idle."""
 
     code = "AQ051"
+
+
+class BadCommand(AQueueError):
+    """The command line is none that aqueue knows."""
+
+    code = "AQ060"
+
+
+class BadTarget(AQueueError):
+    """What the command line names as a queue cannot be loaded, or is none."""
+
+    code = "AQ061"
+
+
+class NoStore(AQueueError):
+    """There is no store of a queue where the command line says; none is made by looking for it."""
+
+    code = "AQ062"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, assert_never
 
 __all__ = [
+    "PARKED",
     "TABLE",
     "TERMINAL",
     "Advanced",
@@ -24,6 +25,7 @@ __all__ = [
     "EventKind",
     "Fail",
     "Life",
+    "Park",
     "Redrive",
     "Refused",
     "Release",
@@ -33,6 +35,7 @@ __all__ = [
     "State",
     "Step",
     "Succeed",
+    "Unpark",
     "advance",
 ]
 
@@ -40,6 +43,8 @@ State: TypeAlias = Literal["pending", "running", "succeeded", "dead", "cancelled
 EventKind: TypeAlias = Literal[
     "enqueued", "claimed", "succeeded", "failed", "released", "rescued", "buried", "cancelled", "redriven"
 ]
+PARKED = "parked: "
+"""What the dead_reason of a parked job begins with; the reason it died of follows."""
 TERMINAL: tuple[State, ...] = ("succeeded", "dead", "cancelled")
 
 
@@ -136,7 +141,23 @@ class Redrive:
     attempt: int
 
 
-Step: TypeAlias = Claim | Renew | Succeed | Fail | Bury | Release | Rescue | RequestCancel | ConfirmCancel | Redrive
+@dataclass(frozen=True, slots=True)
+class Park:
+    """A dead job is put aside: no redrive takes it until it is taken back."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unpark:
+    """A parked job is taken back into the dead letter proper."""
+
+    attempt: int
+
+
+Step: TypeAlias = (
+    Claim | Renew | Succeed | Fail | Bury | Release | Rescue | RequestCancel | ConfirmCancel | Redrive | Park | Unpark
+)
 
 # (state, step) -> where it may lead, and the event that is written on the way there (None: no change of state).
 TABLE: Mapping[tuple[State, type[Step]], Mapping[State, EventKind | None]] = {
@@ -151,6 +172,8 @@ TABLE: Mapping[tuple[State, type[Step]], Mapping[State, EventKind | None]] = {
     ("running", RequestCancel): {"running": None},
     ("running", ConfirmCancel): {"cancelled": "cancelled"},
     ("dead", Redrive): {"pending": "redriven"},
+    ("dead", Park): {"dead": None},
+    ("dead", Unpark): {"dead": None},
 }
 
 
@@ -214,6 +237,11 @@ def _next_life(life: Life, step: Step, now: int) -> Life | Refused:
             return _ended(life, "cancelled", now)
         case Redrive():
             return _redriven(life, now)
+        case Park():
+            reason = (life.dead_reason or "").removeprefix(PARKED)
+            return replace(life, dead_reason=PARKED + reason)
+        case Unpark():
+            return replace(life, dead_reason=(life.dead_reason or "").removeprefix(PARKED))
         case _:
             assert_never(step)
 
@@ -258,6 +286,8 @@ def _ended(life: Life, state: State, now: int, *, reason: str | None = None) -> 
 
 
 def _redriven(life: Life, now: int) -> Life | Refused:
+    if (life.dead_reason or "").startswith(PARKED):
+        return Refused("the job is parked")
     if life.redrives >= life.max_redrives:
         return Refused(f"the job was redriven {life.redrives} times, the most it may be")
     if life.attempt >= life.max_claims:

@@ -13,8 +13,10 @@ from typing import Final, Literal
 
 from aqueue.errors import BadOption
 from aqueue.lifecycle import Bury
+from aqueue.store.deadletter import Purge
 from aqueue.store.ledger import BeginEffect, RecordEffect
 from aqueue.store.operations import Cancel, Claim, Enqueue, Redrive, ReleaseClaim, Renew, Settle, Sweep
+from aqueue.store.repair import Mend
 from aqueue.store.schedules import Fire
 
 __all__ = ["POINTS", "Point", "point_named"]
@@ -64,6 +66,8 @@ POINTS: Final[Mapping[str, Point]] = {
     "cron.txn": Point("before due schedules are fired", (Fire,)),
     "cancel.txn": Point("before a job is cancelled", (Cancel,)),
     "redrive.txn": Point("before a dead job is sent round again", (Redrive,)),
+    "purge.txn": Point("before a dead job is removed", (Purge,)),
+    "repair.txn": Point("before one job is repaired", (Mend,)),
     "dlq.txn": Point("before a job is buried, other than by failing once too often", (Settle,), steps=(Bury,)),
     "drain.wait": Point("a worker waits for its last jobs: Worker._until_hands_are_empty"),
 }

@@ -104,6 +104,11 @@ class Queue:
         finally:
             self._hub.opened = None
 
+    @property
+    def store(self) -> Store:
+        """Where the jobs are kept."""
+        return self._hub.store
+
     def task(
         self,
         *,

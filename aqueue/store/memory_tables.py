@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TypeVar
 
 from aqueue.errors import WriteRefused
-from aqueue.lifecycle import TERMINAL, State
+from aqueue.lifecycle import TERMINAL, EventKind, State
 from aqueue.store.rows import (
     BreakerRow,
     EffectRow,
@@ -23,6 +23,7 @@ from aqueue.store.rows import (
     LimitRow,
     Narrowing,
     ScheduleRow,
+    TaskCount,
     Violation,
     Written,
 )
@@ -41,6 +42,7 @@ class MemoryTables:
     def __init__(self) -> None:
         """Create empty tables."""
         self._jobs: dict[int, JobRow] = {}
+        self._last_id = 0  # ids are not given twice, also when a row is removed
         self._live: dict[int, None] = {}  # ids of pending and running jobs, in order of insertion
         self._uids: dict[str, int] = {}
         self._events: list[Event] = []
@@ -67,11 +69,11 @@ class MemoryTables:
 
     def insert_job(self, job: JobRow) -> int:
         """Insert, ignoring job.id, and return the id given."""
-        job_id = len(self._jobs) + 1
+        job_id = self._last_id = self._last_id + 1
         self._jobs[job_id] = replace(job, id=job_id)
         self._live[job_id] = None
         self._uids[job.uid] = job_id
-        self._undo.append(lambda: (self._jobs.pop(job_id), self._live.pop(job_id), self._uids.pop(job.uid)))
+        self._undo.append(lambda: self._forget(self._jobs[job_id], last_id=job_id - 1))
         return job_id
 
     def job(self, job_id: int) -> JobRow | None:
@@ -96,6 +98,17 @@ class MemoryTables:
         assert self._jobs[before.id] == before, (before, self._jobs[before.id])
         self._put(after)
         self._undo.append(lambda: self._put(before))
+
+    def delete_job(self, job: JobRow) -> None:
+        """Remove the row."""
+        assert self._jobs[job.id] == job, (job, self._jobs[job.id])
+        self._forget(job, last_id=self._last_id)
+        self._undo += [lambda: self._put(job), lambda: self._uids.update({job.uid: job.id})]
+
+    def _forget(self, row: JobRow, *, last_id: int) -> None:
+        self._last_id = last_id
+        del self._jobs[row.id], self._uids[row.uid]
+        self._live.pop(row.id, None)
 
     def _put(self, row: JobRow) -> None:
         self._jobs[row.id] = row
@@ -155,6 +168,36 @@ class MemoryTables:
         for row in self._jobs.values():
             counted[row.life.state] = counted.get(row.life.state, 0) + 1
         return counted
+
+    def jobs_after(self, job_id: int, states: frozenset[State], limit: int) -> list[JobRow]:
+        """Jobs in one of these states with a higher id, lowest id first."""
+        found = (self._jobs[other] for other in sorted(self._jobs) if other > job_id)
+        return list(islice((row for row in found if row.life.state in states), limit))
+
+    def count_tasks(self, now: int) -> list[TaskCount]:
+        """Every task and state that has a job, by task, then by state."""
+        groups: dict[tuple[str, State], list[JobRow]] = {}
+        for row in self._jobs.values():
+            groups.setdefault((row.task, row.life.state), []).append(row)
+        counts: list[TaskCount] = []
+        for (task, state), rows in sorted(groups.items()):
+            due = [row.life.run_at for row in rows if state == "pending" and row.life.run_at <= now]
+            counts.append(TaskCount(task, state, len(rows), len(due), min(due, default=None)))
+        return counts
+
+    def count_events(self, since: int) -> dict[tuple[str, EventKind], int]:
+        """Events written at `since` or later, by task and kind."""
+        counted: dict[tuple[str, EventKind], int] = {}
+        for event in self._events:
+            if event.at >= since:
+                row = self._jobs.get(event.job_id)
+                key = ("" if row is None else row.task, event.kind)
+                counted[key] = counted.get(key, 0) + 1
+        return dict(sorted(counted.items()))
+
+    def storage_faults(self) -> tuple[str, ...]:
+        """Nothing: dictionaries have no pages."""
+        return ()
 
     def append_event(self, event: Event) -> None:
         """Write one line of the log."""

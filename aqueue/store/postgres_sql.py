@@ -17,10 +17,13 @@ __all__ = [
     "CHECKS",
     "CLAIMED",
     "COUNT_EFFECTS",
+    "COUNT_EVENTS",
     "COUNT_PENDING",
     "COUNT_PENDING_OF",
     "COUNT_RUNNING",
+    "COUNT_TASKS",
     "DEAD",
+    "DELETE_JOB",
     "EFFECTS",
     "EVENTS",
     "EXPIRED",
@@ -28,6 +31,7 @@ __all__ = [
     "FRESH_ONLY",
     "GLANCE",
     "ISOLATED",
+    "JOBS_AFTER",
     "LIMITS",
     "LOCK_KEYS",
     "LOCK_LIMITS",
@@ -107,6 +111,16 @@ EVENTS: Final = "SELECT job_id,at,kind,attempt,worker,detail FROM aq_event WHERE
 EXPIRED: Final = (
     f"{SELECT} WHERE j.state='running' AND j.lease_until<%s ORDER BY j.lease_until, j.id LIMIT %s "
     "FOR UPDATE SKIP LOCKED"
+)
+JOBS_AFTER: Final = f"{SELECT} WHERE j.id>%s AND j.state=ANY(%s) ORDER BY j.id LIMIT %s"
+DELETE_JOB: Final = "DELETE FROM aq_job WHERE id=%s AND attempt=%s AND state=%s RETURNING id"
+_DUE: Final = "FILTER (WHERE state='pending' AND run_at<=%s)"
+COUNT_TASKS: Final = (
+    f"SELECT task,state,count(*),count(*) {_DUE},min(run_at) {_DUE} FROM aq_job GROUP BY task,state ORDER BY task,state"
+)
+COUNT_EVENTS: Final = (
+    "SELECT coalesce(j.task,''),e.kind,count(*) FROM aq_event e LEFT JOIN aq_job j ON j.id=e.job_id "
+    "WHERE e.at>=%s GROUP BY 1,2 ORDER BY 1,2"
 )
 DEAD: Final = f"{SELECT} WHERE j.state='dead' ORDER BY j.finished_at, j.id LIMIT %s"
 

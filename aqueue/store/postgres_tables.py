@@ -15,7 +15,8 @@ from typing import Any
 
 from psycopg import Connection, Pipeline
 
-from aqueue.lifecycle import TERMINAL, State
+from aqueue.errors import LeaseLost
+from aqueue.lifecycle import TERMINAL, EventKind, State
 from aqueue.store import postgres_sql as sql
 from aqueue.store.columns import job_row
 from aqueue.store.group import Again
@@ -32,6 +33,7 @@ from aqueue.store.rows import (
     LimitRow,
     Narrowing,
     ScheduleRow,
+    TaskCount,
     Violation,
     Written,
 )
@@ -313,6 +315,34 @@ class PostgresTables:
     def write(self, sql: str, parameters: Sequence[object]) -> Written:
         """Run one statement of the user on the user's own tables."""
         return Written(self._statements.run_for_user(sql, parameters))
+
+    def jobs_after(self, job_id: int, states: frozenset[State], limit: int) -> list[JobRow]:
+        """Jobs in one of these states with a higher id, lowest id first; not locked, whoever changes one asks again."""
+        return list(map(job_row, self._ask(sql.JOBS_AFTER, job_id, sorted(states), limit)))
+
+    def delete_job(self, job: JobRow) -> None:
+        """Remove the row, which is locked; 0 rows removed is LeaseLost."""
+        removed = self._statements.write(sql.DELETE_JOB, job.id, job.life.attempt, job.life.state)
+        self._undo.setdefault(job.id, job)
+        self._seen.rows[job.id] = None
+        if not removed:
+            raise LeaseLost(
+                f"job {job.id} changed while it was being removed",
+                expected=f"attempt {job.life.attempt}, {job.life.state}",
+                advice="nothing; the row is left as it is",
+            )
+
+    def count_tasks(self, now: int) -> list[TaskCount]:
+        """Every task and state that has a job, by task, then by state."""
+        return [TaskCount(*row) for row in self._ask(sql.COUNT_TASKS, now, now)]
+
+    def count_events(self, since: int) -> dict[tuple[str, EventKind], int]:
+        """Events written at `since` or later, by task and kind."""
+        return {(row[0], row[1]): int(row[2]) for row in self._ask(sql.COUNT_EVENTS, since)}
+
+    def storage_faults(self) -> tuple[str, ...]:
+        """Nothing: a server looks after its own files."""
+        return ()
 
     def violations(self, *, now: int, grace_ms: int, free_slots: int) -> tuple[Violation, ...]:
         """Run every query of invariants.sql."""

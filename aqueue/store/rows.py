@@ -25,6 +25,7 @@ __all__ = [
     "NewJob",
     "ScheduleRow",
     "Tables",
+    "TaskCount",
     "Violation",
     "Written",
 ]
@@ -165,6 +166,17 @@ class Narrowing:
     fresh_only: bool = False
     without: frozenset[str] = frozenset()
     overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCount:
+    """Jobs of one task in one state. due: pending ones whose time has come.   oldest_due: when it came first."""
+
+    task: str
+    state: State
+    count: int
+    due: int
+    oldest_due: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,4 +329,24 @@ class Tables(Protocol):
 
     def violations(self, *, now: int, grace_ms: int, free_slots: int) -> tuple[Violation, ...]:
         """Run every query of invariants.sql."""
+        ...
+
+    def jobs_after(self, job_id: int, states: frozenset[State], limit: int) -> list[JobRow]:
+        """Jobs in one of these states with a higher id, lowest id first."""
+        ...
+
+    def delete_job(self, job: JobRow) -> None:
+        """Remove the row, in one guarded statement on (id, attempt, state). Its log and its effects stay."""
+        ...
+
+    def count_tasks(self, now: int) -> list[TaskCount]:
+        """Every task and state that has a job, by task, then by state."""
+        ...
+
+    def count_events(self, since: int) -> dict[tuple[str, EventKind], int]:
+        """Events written at `since` or later, by task and kind; the task is "" if the job's row is gone."""
+        ...
+
+    def storage_faults(self) -> tuple[str, ...]:
+        """What the storage itself says is broken, in its own words; empty if nothing is, or it cannot tell."""
         ...

@@ -38,6 +38,11 @@ class SqliteStore:
         self._path = path
         self._synchronous = {"power": "FULL", "process": "NORMAL"}[durability]
 
+    @property
+    def path(self) -> str:
+        """The file's name, as it was given."""
+        return self._path
+
     def perform_within(self, connection: object, operation: Operation[R], clock: Clock) -> R:
         """Run one operation inside a transaction of the user's own sqlite3 connection to this file."""
         with joined(self._path, connection) as tables:

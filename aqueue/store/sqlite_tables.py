@@ -14,7 +14,7 @@ from dataclasses import astuple
 from typing import Final
 
 from aqueue.errors import LeaseLost, WriteRefused
-from aqueue.lifecycle import State
+from aqueue.lifecycle import EventKind, State
 from aqueue.store.columns import (
     CHANGING,
     INVARIANTS,
@@ -36,6 +36,7 @@ from aqueue.store.rows import (
     LimitRow,
     Narrowing,
     ScheduleRow,
+    TaskCount,
     Violation,
     Written,
 )
@@ -268,6 +269,42 @@ class SqliteTables:
             if rows:
                 found.append(Violation(name, tuple(rows)))
         return tuple(found)
+
+    def jobs_after(self, job_id: int, states: frozenset[State], limit: int) -> list[JobRow]:
+        """Jobs in one of these states with a higher id, lowest id first."""
+        marks = ",".join("?" * len(states))
+        return self._rows(
+            f"{_SELECT} WHERE id>? AND state IN({marks}) ORDER BY id LIMIT ?", job_id, *sorted(states), limit
+        )
+
+    def delete_job(self, job: JobRow) -> None:
+        """Remove the row; 0 rows removed is LeaseLost."""
+        sql = "DELETE FROM aq_job WHERE id=? AND attempt=? AND state=?"
+        if self._connection.execute(sql, (job.id, job.life.attempt, job.life.state)).rowcount != 1:
+            raise LeaseLost(
+                f"job {job.id} changed while it was being removed",
+                expected=f"attempt {job.life.attempt}, {job.life.state}",
+                advice="nothing; the row is left as it is",
+            )
+
+    def count_tasks(self, now: int) -> list[TaskCount]:
+        """Every task and state that has a job, by task, then by state."""
+        due = "CASE WHEN state='pending' AND run_at<=? THEN run_at END"
+        sql = f"SELECT task,state,count(*),count({due}),min({due}) FROM aq_job GROUP BY task,state ORDER BY task,state"
+        return [TaskCount(*row) for row in self._connection.execute(sql, (now, now))]
+
+    def count_events(self, since: int) -> dict[tuple[str, EventKind], int]:
+        """Events written at `since` or later, by task and kind."""
+        sql = (
+            "SELECT coalesce(j.task,''),e.kind,count(*) FROM aq_event e LEFT JOIN aq_job j ON j.id=e.job_id "
+            "WHERE e.at>=? GROUP BY 1,2 ORDER BY 1,2"
+        )
+        return {(row[0], row[1]): int(row[2]) for row in self._connection.execute(sql, (since,))}
+
+    def storage_faults(self) -> tuple[str, ...]:
+        """What PRAGMA integrity_check says."""
+        said = tuple(str(row[0]) for row in self._connection.execute("PRAGMA integrity_check"))
+        return () if said == ("ok",) else said
 
     def load(
         self,

@@ -12,6 +12,7 @@ from aqueue.lifecycle import (
     ConfirmCancel,
     Fail,
     Life,
+    Park,
     Redrive,
     Refused,
     Release,
@@ -20,6 +21,7 @@ from aqueue.lifecycle import (
     Rescue,
     Step,
     Succeed,
+    Unpark,
     advance,
 )
 
@@ -42,6 +44,7 @@ def steps_for(life: Life, now: int) -> list[Step]:
     for attempt in (life.attempt, life.attempt - 1):
         steps += [Renew(attempt, now + 30), Succeed(attempt), Fail(attempt, now + 5), Bury(attempt, "why")]
         steps += [Release(attempt, now), ConfirmCancel(attempt), Redrive(attempt)]
+        steps += [Park(attempt), Unpark(attempt)]
     return steps
 
 
@@ -58,7 +61,7 @@ def assert_consistent(life: Life) -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(
-    choices=st.lists(st.tuples(st.integers(0, 16), st.integers(0, 60)), max_size=120),
+    choices=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 60)), max_size=120),
     max_attempts=st.integers(1, 4),
     max_claims=st.integers(1, 8),
 )
@@ -135,3 +138,14 @@ def test_a_request_to_cancel_outlives_a_failure():
 def test_a_lease_that_lasts_is_not_rescued():
     assert isinstance(advance(running(), Rescue(), NOW + 30), Refused)
     assert isinstance(advance(running(), Rescue(), NOW + 31), Advanced)
+
+
+def test_a_parked_job_is_redriven_only_once_it_is_taken_back():
+    buried = advance(running(), Bury(1, "why"), NOW)
+    assert isinstance(buried, Advanced)
+    parked = advance(buried.life, Park(1), NOW)
+    assert isinstance(parked, Advanced)
+    assert (parked.life.dead_reason, parked.event) == ("parked: why", None)
+    assert advance(parked.life, Park(1), NOW) == parked, "parked twice is parked once"
+    assert advance(parked.life, Redrive(1), NOW) == Refused("the job is parked")
+    assert advance(parked.life, Unpark(1), NOW) == Advanced(buried.life, None)

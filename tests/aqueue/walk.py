@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from random import Random
 
-from aqueue.codec import checksum
+from aqueue.codec import checksum, encode_call
 from aqueue.errors import LeaseLost
 from aqueue.lifecycle import Bury, ConfirmCancel, Fail, Release, Succeed
 from aqueue.store.base import Session
@@ -33,6 +33,7 @@ LIMITS = TaskRule(
     rate=Bucket(gain=20, cost=100, burst=6),
     breaker=BreakerRule("partner", failures=4, open_ms=20, probes=2),
 )
+PAYLOAD = encode_call((), {}, task="t")
 SAFETY_ONLY = Verify(grace_ms=10**15, free_slots=0)
 
 
@@ -40,8 +41,8 @@ def new_job(uid: str, *, key: str | None = None, unique: str | None = None, atte
     return NewJob(
         uid=uid,
         task="t",
-        payload=b"{}",
-        payload_crc=checksum(b"{}"),
+        payload=PAYLOAD,
+        payload_crc=checksum(PAYLOAD),
         delay_ms=0,
         max_attempts=attempts,
         max_claims=25,

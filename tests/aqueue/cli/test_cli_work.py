@@ -1,0 +1,75 @@
+"""`aqueue work` as the program it is: real processes, real signals, both event loops."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aqueue.store.operations import Enqueue
+from tests.aqueue.cli.conftest import Ask, perform, task_job
+
+ROOT = Path(__file__).parents[3]
+APP = """
+import os, signal
+from aqueue import Queue
+
+q = Queue("sqlite:///jobs.db", durability="process")
+
+
+@q.task()
+async def stop() -> str:
+    os.kill(os.getpid(), signal.SIGTERM)
+    return "the last job"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An application whose one job ends its worker by a signal, so that nothing has to be waited for."""
+    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    perform(tmp_path / "jobs.db", Enqueue((task_job("j", "stop"),)))
+    return tmp_path
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_work_runs_a_queue_until_a_signal_and_lets_running_jobs_end(ask: Ask, folder: Path, backend: str):
+    ended = run(folder, sys.executable, "-m", "aqueue", "work", "app:q", "--backend", backend, "--concurrency", "2")
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
+    assert "signal='SIGTERM'" in ended.stderr
+    record = ask("show", 1, "--store", f"sqlite:///{folder / 'jobs.db'}", "--json").record
+    assert (record["state"], record["result"]) == ("succeeded", "the last job")
+
+
+def test_the_installed_command_is_the_same_program(folder: Path):
+    command = shutil.which("aqueue", path=str(Path(sys.executable).parent))
+    assert command is not None
+    ended = run(folder, command, "work", "app.py:nothing")
+    assert (ended.returncode, ended.stderr[:13]) == (2, "aqueue: AQ061")
+
+
+def test_a_store_that_cannot_be_opened_ends_work_with_a_sentence(folder: Path):
+    (folder / "jobs.db").write_bytes(b"no database at all\n" * 99)
+    ended = run(folder, sys.executable, "-m", "aqueue", "work", "app:q")
+    assert (ended.returncode, "Traceback" in ended.stderr) == (3, False), ended.stderr
+    assert "aqueue: AQ011" in ended.stderr
+    assert "file is not a database" in ended.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(folder: Path):
+    command = f"'{sys.executable}' -m aqueue ps --store sqlite:///jobs.db; echo $? >&2"
+    ended = run(folder, "bash", "-c", f"({command}) | true")
+    assert ended.stderr in ("0\n", "141\n")
+    assert signal.SIGPIPE + 128 == 141
