@@ -95,8 +95,7 @@ class Hub:
                 expected="a store that is a database",
                 advice='use Queue("sqlite:///jobs.db"), also in tests',
             )
-        with self.store.within(connection) as tables:
-            return operation.apply(tables, self.clock.now_ms())
+        return self.store.perform_within(connection, operation, self.clock)
 
     def tell(
         self,

@@ -7,7 +7,7 @@ fault injector wraps, because `perform` is the one await between the queue and i
 from __future__ import annotations
 
 import math
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from random import Random
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -17,7 +17,6 @@ from aqueue.clock import Clock
 from aqueue.errors import StoreUnavailable
 from aqueue.log import logger
 from aqueue.store.operations import Operation
-from aqueue.store.rows import Tables
 
 __all__ = ["JoinsTransactions", "Session", "Store", "insist"]
 
@@ -53,8 +52,8 @@ class Store(Protocol):
 class JoinsTransactions(Protocol):
     """A store whose rows can be written in a transaction of the user's own."""
 
-    def within(self, connection: object) -> AbstractContextManager[Tables]:
-        """Give the tables inside the user's transaction, for one operation; if it raises, its writes alone are undone.
+    def perform_within(self, connection: object, operation: Operation[R], clock: Clock) -> R:
+        """Run one operation inside the user's transaction; if it raises, its writes alone are undone.
 
         Raises BadOption unless the connection is one of this database, with a transaction begun.
         """

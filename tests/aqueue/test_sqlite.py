@@ -14,6 +14,7 @@ import pytest
 from aqueue import LeaseLost, Queue, QueueClosed, SqliteStore, StoreUnavailable
 from aqueue.lifecycle import Succeed
 from aqueue.store import sqlite
+from aqueue.store.group import GroupSession
 from aqueue.store.operations import Claim, Enqueue, Settle
 from aqueue.store.questions import Census
 from tests.aqueue.support import ManualClock
@@ -175,7 +176,7 @@ async def test_when_the_flusher_is_killed_every_caller_hears_it(path: str, monke
 
     async def main() -> None:
         async with open_store(path) as session:
-            monkeypatch.setattr(sqlite.SqliteSession, "_flush", kill)
+            monkeypatch.setattr(GroupSession, "_flush", kill)
             with anyio.CancelScope(shield=True):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(call, session)
