@@ -10,13 +10,13 @@ import json
 import math
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import anyio
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from aqueue.codec import decode_call, encode_value
 from aqueue.context import Context

@@ -103,9 +103,7 @@ def _connect(path: str, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
-def _commit(
-    connection: sqlite3.Connection, operations: Sequence[Operation[object]], now: int
-) -> list[Reply]:
+def _commit(connection: sqlite3.Connection, operations: Sequence[Operation[object]], now: int) -> list[Reply]:
     """Run the operations in one transaction; one that raises is undone alone. Runs in a thread."""
     refused: dict[int, Exception] = {}
     while True:

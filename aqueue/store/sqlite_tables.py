@@ -315,8 +315,8 @@ def _life_values(life: Life) -> tuple[object, ...]:
 
 
 def _job_row(columns: tuple[Any, ...]) -> JobRow:
-    own, life = columns[: len(_JOB)], columns[len(_JOB) :]
-    return JobRow(**dict(zip(_JOB, own, strict=True)), life=Life(*life))
+    error, result, headers = columns[10:13]
+    return JobRow(*columns[:10], life=Life(*columns[13:]), error=error, result=result, headers=headers)
 
 
 def _event_values(event: Event) -> tuple[object, ...]:
