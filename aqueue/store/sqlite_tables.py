@@ -315,8 +315,7 @@ def _life_values(life: Life) -> tuple[object, ...]:
 
 
 def _job_row(columns: tuple[Any, ...]) -> JobRow:
-    error, result, headers = columns[10:13]
-    return JobRow(*columns[:10], life=Life(*columns[13:]), error=error, result=result, headers=headers)
+    return JobRow(*(*columns[:10], Life(*columns[13:]), *columns[10:13]))
 
 
 def _event_values(event: Event) -> tuple[object, ...]:
