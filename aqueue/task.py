@@ -120,6 +120,7 @@ class Task(Generic[P, R]):
         self.policy = policy
         self.signature = signature or inspect_handler(handler)
         self.rule = policy.rule(name)
+        self.retry_owner = f"aqueue:{name}" if policy.retry.attempts > 1 else None
 
     def __repr__(self) -> str:
         """Show the name."""

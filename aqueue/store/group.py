@@ -203,7 +203,8 @@ class GroupSession:
             finally:
                 # Also when this task is killed in between: whether the batch was committed is not known then.
                 for waiting in batch:
-                    _wake(waiting, unanswered("the store was stopped"))
+                    if waiting.caller is not None:
+                        _wake(waiting, unanswered("the store was stopped"))
 
     async def _flush(self, batch: list[_Waiting]) -> None:
         """Answer everybody in the batch, asking again for those whose answer is Again."""
