@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import anyio
 import anyio.abc
@@ -28,46 +27,15 @@ from aqueue.errors import LeaseLost, StoreUnavailable
 from aqueue.hub import Hub
 from aqueue.lifecycle import Release, State
 from aqueue.log import logger
-from aqueue.policy import at_least
+from aqueue.policy import WorkerPolicy
 from aqueue.running import Running
 from aqueue.store.base import Answer, insist
-from aqueue.store.operations import Claim, ClaimReply, ReleaseClaim, Renew, Settle, Sweep
+from aqueue.store.operations import Claim, ClaimReply, ReleaseClaim, Renew, Settle
 from aqueue.store.rows import JobRow
+from aqueue.sweeping import keep_sweeping
 from aqueue.ticking import keep_firing
 
-__all__ = ["Worker", "WorkerPolicy"]
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerPolicy:
-    """How a worker goes about it. All but concurrency in seconds.
-
-    lease: silence after which a job is taken away.   poll: longest time between two looks at the store.
-    sweep: period of rescuing jobs of dead workers.   drain: time running jobs get on a clean exit, all together.
-    settle: time a settlement may take.   grace: time a handler that was told to stop keeps its lease.
-    isolate_after: leases that a job must have lost in a row to be run alone, so that a job that kills its process
-    takes no other down with it. None: never.
-    """
-
-    concurrency: int = 10
-    lease: float = 30.0
-    poll: float = 1.0
-    sweep: float = 10.0
-    drain: float = 30.0
-    settle: float = 10.0
-    grace: float = 10.0
-    isolate_after: int | None = 1
-
-    def __post_init__(self) -> None:
-        """Refuse numbers out of range."""
-        at_least("concurrency", self.concurrency, 1)
-        at_least("lease", self.lease, 0.01)
-        at_least("drain", self.drain, 0)
-        for name, number in (("poll", self.poll), ("sweep", self.sweep), ("settle", self.settle)):
-            at_least(name, number, 0, above=True)
-        at_least("grace", self.grace, 0)
-        if self.isolate_after is not None:
-            at_least("isolate_after", self.isolate_after, 1)
+__all__ = ["Worker"]
 
 
 class Worker:
@@ -89,7 +57,6 @@ class Worker:
         self._renewal = anyio.Event()
         self._next_renewal = math.inf
         self.is_draining = False
-        self._swept_at: tuple[int, float] | None = None
         self.has_ended = anyio.Event()
 
     @property
@@ -124,7 +91,7 @@ class Worker:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keep_renewing, name=f"{self.name}.renew")
-                tasks.start_soon(self._keep_sweeping, name=f"{self.name}.sweep")
+                tasks.start_soon(keep_sweeping, self._hub, self, self.policy.sweep, name=f"{self.name}.sweep")
                 if self._hub.schedules:
                     tasks.start_soon(keep_firing, self._hub, self.id, self.policy.sweep, name=f"{self.name}.cron")
                 await self._keep_turning(tasks)
@@ -405,36 +372,6 @@ class Worker:
 
     async def _renew_now(self) -> None:
         await self._renew()
-
-    # Sweeping.
-
-    async def _keep_sweeping(self) -> None:
-        while True:
-            await self._sweep()
-            await anyio.sleep(self._jittered(self.policy.sweep))
-
-    async def _sweep(self) -> None:
-        """Free jobs whose lease ran out, whoever held them. Cancelled here: it may be done; twice is as good."""
-        if self._clock_jumped():
-            # A jump makes live leases look dead: give their owners one period to renew them (FM_016).
-            logger().warning("sweep.skipped", worker=self.id, why="the wall clock jumped")
-            self.renew_soon()
-            return
-        try:
-            freed = await self._session.perform(Sweep())
-        except StoreUnavailable as error:
-            logger().warning("sweep.unanswered", worker=self.id, error=error.happened)
-            return
-        for job_id in freed:
-            self._hub.tell("rescued", job_id=job_id, worker=self.id)
-            self._hub.settled(job_id)
-
-    def _clock_jumped(self) -> bool:
-        before, self._swept_at = self._swept_at, (self._hub.clock.now_ms(), anyio.current_time())
-        if before is None:
-            return False
-        wall_seconds = (self._swept_at[0] - before[0]) / 1000
-        return abs(wall_seconds - (self._swept_at[1] - before[1])) > self.policy.sweep
 
     def _jittered(self, seconds: float) -> float:
         return seconds * self._hub.random.uniform(0.8, 1.2)

@@ -25,7 +25,6 @@ import json
 import logging
 import os
 import platform
-import resource
 import shutil
 import socket
 import sqlite3
@@ -34,7 +33,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tracemalloc
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -274,7 +272,7 @@ def ratios(found: Mapping[str, list[dict[str, float]]]) -> str:
 
 def facts(jobs: int, rounds: int, lone: int) -> str:
     """The machine, the versions, the sizes."""
-    names = ("anyio", "msgspec", *sorted({module for peer in PEERS.values() for module in peer.needs}))
+    names = ("anyio", "msgspec", *sorted({module for peer in PEERS.values() for module in peer().needs}))
     versions = ", ".join(f"{name} {_version(name)}" for name in names if _version(name))
     return (
         f"CPython {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} CPUs, load "
@@ -298,7 +296,6 @@ async def keep_working(jobs: int, folder: str) -> None:
     await contender.open(Servers(folder))
     await contender.start()
     step = jobs // 10
-    tracemalloc.start()
     for tenth in range(10):
         ACCOUNT.expect(step)
         for first in range(tenth * step, (tenth + 1) * step, 500):
@@ -309,15 +306,17 @@ async def keep_working(jobs: int, folder: str) -> None:
                 await anyio.sleep(0.005)
         await completed()
         gc.collect()
-        held = tracemalloc.get_traced_memory()[0] / 1e6
-        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        objects = len(gc.get_objects()) / 1e3
+        resident = _resident() / 1e6
         size = _size(folder) / 1e6
         done = (tenth + 1) * step
-        print(
-            f"{done:>9} jobs: {held:6.1f} MB held by Python, {resident:6.1f} MB resident at most, file {size:7.1f} MB"
-        )
-        sys.stdout.flush()
+        print(f"{done:>9} jobs: {objects:6.1f} k objects, {resident:6.1f} MB resident, file {size:7.1f} MB", flush=True)
     os._exit(0)
+
+
+def _resident() -> int:
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _size(folder: str) -> int:

@@ -17,6 +17,15 @@ from benchmarks.queues.contender import ACCOUNT, CONCURRENCY, Contender, Item, S
 __all__ = ["PEERS"]
 
 
+async def _noop(number: int, sent_at: float) -> None:
+    ACCOUNT.sign(number, sent_at)
+
+
+async def noop_of_chancy(*, number: int, sent_at: float) -> None:
+    """The handler that chancy finds by its name."""
+    ACCOUNT.sign(number, sent_at)
+
+
 class _Peer:
     """What most of them have in common."""
 
@@ -35,7 +44,7 @@ class SaqPostgres(_Peer):
     """saq over PostgreSQL."""
 
     title = "saq (PostgreSQL)"
-    needs = ("saq", "psycopg_pool")
+    needs: tuple[str, ...] = ("saq", "psycopg_pool")
 
     def _url(self, servers: Servers) -> str:
         return str(servers.postgres)
@@ -66,7 +75,7 @@ class SaqRedis(SaqPostgres):
 
     title = "saq (Redis)"
     durability = "none: Redis in memory"
-    needs = ("saq", "redis")
+    needs: tuple[str, ...] = ("saq", "redis")
     server = "redis"
 
     def _url(self, servers: Servers) -> str:
@@ -77,7 +86,7 @@ class Procrastinate(_Peer):
     """procrastinate over psycopg."""
 
     title = "procrastinate"
-    needs = ("procrastinate",)
+    needs: tuple[str, ...] = ("procrastinate",)
 
     async def open(self, servers: Servers) -> None:
         """Connect, and make the tables."""
@@ -85,11 +94,7 @@ class Procrastinate(_Peer):
         connector = library.PsycopgConnector(conninfo=servers.postgres, min_size=4, max_size=20)
         self._app = library.App(connector=connector)
 
-        @self._app.task(name="noop")
-        async def noop(number: int, sent_at: float) -> None:
-            ACCOUNT.sign(number, sent_at)
-
-        self._noop = noop
+        self._noop = self._app.task(name="noop")(_noop)
         await self._app.open_async()
         await self._app.schema_manager.apply_schema_async()
 
@@ -112,7 +117,7 @@ class PgQueuer(_Peer):
     """pgqueuer over asyncpg."""
 
     title = "pgqueuer (batch_size=10)"
-    needs = ("pgqueuer", "asyncpg")
+    needs: tuple[str, ...] = ("pgqueuer", "asyncpg")
 
     async def open(self, servers: Servers) -> None:
         """Connect, and make the tables."""
@@ -124,9 +129,10 @@ class PgQueuer(_Peer):
             drivers.AsyncpgDriver(await asyncpg.connect(servers.postgres))
         )
 
-        @self._queuer.entrypoint("noop")
-        async def noop(job: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        async def noop(job: Any) -> None:
             ACCOUNT.sign(*json.loads(job.payload))
+
+        self._queuer.entrypoint("noop")(noop)
 
     async def enqueue(self, number: int, sent_at: float) -> None:
         """Send one job."""
@@ -148,20 +154,14 @@ class Chancy(_Peer):
     """chancy over psycopg, looking for more at once: by default it takes one batch per poll."""
 
     title = "chancy (eager_polling)"
-    needs = ("chancy",)
+    needs: tuple[str, ...] = ("chancy",)
 
     async def open(self, servers: Servers) -> None:
         """Connect, and make the tables."""
         library = import_module("chancy")
 
-        @library.job(queue="default")
-        async def noop(*, number: int, sent_at: float) -> None:
-            ACCOUNT.sign(number, sent_at)
-
-        # It finds the handler by the name of its module.
-        noop.func.__qualname__ = noop.func.__name__ = "noop_of_chancy"
-        globals()["noop_of_chancy"] = noop
-        self._noop: Any = noop
+        self._noop = library.job(queue="default")(noop_of_chancy)
+        globals()["noop_of_chancy"] = self._noop  # a worker finds the handler by its module and name
         self._chancy = library.Chancy(servers.postgres)
         await self._chancy.__aenter__()
         await self._chancy.migrate()
@@ -194,7 +194,7 @@ class Arq(_Peer):
 
     title = "arq (poll_delay=0.01)"
     durability = "none: Redis in memory"
-    needs = ("arq",)
+    needs: tuple[str, ...] = ("arq",)
     server = "redis"
 
     async def open(self, servers: Servers) -> None:
@@ -230,7 +230,7 @@ class Streaq(_Peer):
 
     title = "streaq"
     durability = "none: Redis in memory"
-    needs = ("streaq",)
+    needs: tuple[str, ...] = ("streaq",)
     server = "redis"
 
     def _made(self, servers: Servers) -> Any:
@@ -238,11 +238,7 @@ class Streaq(_Peer):
             redis_url=servers.redis, concurrency=CONCURRENCY, handle_signals=False, queue_name="bench"
         )
 
-        @worker.task(ttl=0, silent=True, name="noop")
-        async def noop(number: int, sent_at: float) -> None:
-            ACCOUNT.sign(number, sent_at)
-
-        return worker, noop
+        return worker, worker.task(ttl=0, silent=True, name="noop")(_noop)
 
     async def open(self, servers: Servers) -> None:
         """Connect."""
