@@ -360,7 +360,8 @@ def _life_values(life: Life) -> tuple[object, ...]:
 
 
 def _job_row(columns: tuple[Any, ...]) -> JobRow:
-    return JobRow(*(*columns[:10], Life(*columns[13:]), *columns[10:13]))
+    values: tuple[Any, ...] = (*columns[:10], Life(*columns[13:]), *columns[10:13])
+    return JobRow(*values)
 
 
 def _event_values(event: Event) -> tuple[object, ...]:

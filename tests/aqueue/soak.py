@@ -190,7 +190,7 @@ async def end_day(q: Queue, path: str, weather: Weather) -> None:
     await q.unschedule("report")
     with anyio.move_on_after(HOURS * HOUR):
         await until_ended(q)
-    weather.ended = dict(await q.counts())
+    weather.ended = {str(state): count for state, count in (await q.counts()).items()}
     left = weather.ended.get("pending", 0) + weather.ended.get("running", 0)
     assert not left, f"{left} jobs never ended: {weather.ended}"
     await anyio.sleep(GRACE)
