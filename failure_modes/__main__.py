@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     helps = {
         "repro": "the broken variant fails as specified, and is found without being told where",
         "prevent": "the guarded variant holds, under the recorded fault and in 500 runs explored afresh",
-        "recover": "the damage can be repaired: twice, cancelled or crashed half-way and run again",
+        "recover": "the damage can be repaired: twice, by two at once, cancelled or crashed half-way and run again",
     }
     for kind in PROOFS:
         proof = verbs.add_parser(kind, help=helps[kind])

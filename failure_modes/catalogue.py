@@ -28,6 +28,9 @@ class CatalogueError(Exception):
     def __str__(self) -> str:
         return f"{self.args[0]} [{self.code}]"
 
+    def __reduce__(self) -> tuple[type[CatalogueError], tuple[str, str]]:
+        return CatalogueError, (self.code, self.args[0])  # proofs run in other processes, and their errors come back
+
 
 @dataclass(frozen=True, slots=True)
 class Patch:

@@ -2,7 +2,7 @@
 
 A message says what happened, where, what was expected, and what to do. Codes never change their meaning:
 FL1xx a file or a target · FL2xx replay · FL3xx the boundary of a run · FL4xx work in other processes · FL5xx addresses
-and plans · FL6xx limits.
+and plans · FL6xx limits · FL7xx trio · FL8xx tests under pytest.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from faultloop.cli import restart
 from faultloop.cli.arguments import Options
@@ -19,12 +21,14 @@ from faultloop.errors import TargetError
 from faultloop.model.trace import Trace
 from faultloop.report.story import story
 from faultloop.report.words import clean
-from faultloop.search.target import Scenario, fingerprint, load_target
+from faultloop.search.target import Scenario, fingerprint, is_test, load_target
 from faultloop.search.tracefile import load_trace, newest_trace
 
 if TYPE_CHECKING:
     from faultloop.engine.compare import Divergence
     from faultloop.search.replay import Replay
+
+T = TypeVar("T")
 
 
 def replay_verb(options: Options, console: Console) -> int:
@@ -34,11 +38,16 @@ def replay_verb(options: Options, console: Console) -> int:
     trace = load_trace(path)
     check_environment(trace, path, options, console)
     with console.program_output():
-        scenario = scenario_of(trace, path, root, allow_import=options.allow_import)
         from faultloop.search.replay import replay
 
         follow = cast("Literal['choices', 'faults']", options.follow)
-        again = replay(trace, scenario, follow=follow)
+        again = with_scenario_of(
+            trace,
+            path,
+            root,
+            lambda scenario: replay(trace, scenario, follow=follow),
+            allow_import=options.allow_import,
+        )
     faithful = options.follow == "faults" or (again.same_digest and again.divergence is None)
     if again.divergence is not None and not faithful:
         console.say(_divergence_text(again, again.divergence, trace, path, root))
@@ -71,14 +80,23 @@ def check_environment(trace: Trace, path: Path, options: Options, console: Conso
         )
 
 
-def scenario_of(trace: Trace, path: Path, root: Path, *, allow_import: bool) -> Scenario:
-    """The scenario that a trace file names."""
-    if not trace.target.ref:
+def with_scenario_of(trace: Trace, path: Path, root: Path, use: Callable[[Scenario], T], *, allow_import: bool) -> T:
+    """What comes of using the scenario that a trace file names. A test is there only while pytest runs it."""
+    ref = trace.target.ref
+    if not ref:
         raise TargetError(
             f"{shown_path(path)} names no scenario: it was recorded from a callable without a name. "
             "Replay it from Python: faultloop.replay(path, scenario)"
         )
-    return load_target(trace.target.ref, root=root, confined=not allow_import)
+    if not is_test(ref):
+        return use(load_target(ref, root=root, confined=not allow_import))
+    if importlib.util.find_spec("pytest") is None:
+        raise TargetError(
+            f'"{clean(ref, 200)}" is a test, and pytest is not installed: pip install "faultloop[pytest]"'
+        )
+    from faultloop.pytest_plugin.borrowed import with_test
+
+    return with_test(ref, root, use, confined=not allow_import)
 
 
 def _closing(again: Replay, trace: Trace, follow: str) -> str:

@@ -8,12 +8,14 @@ from faultloop.cli.arguments import Options
 from faultloop.cli.codes import CANNOT_TELL, FOUND_FAILURE
 from faultloop.cli.console import Console
 from faultloop.cli.project import TRACES, project_root, shown_path
-from faultloop.cli.replaying import check_environment, scenario_of
+from faultloop.cli.replaying import check_environment, with_scenario_of
 from faultloop.cli.running import replayable
 from faultloop.errors import UsageError
 from faultloop.report.failure import needs_line
 from faultloop.report.story import story
+from faultloop.search.findings import Failure
 from faultloop.search.shrinking import shrink_trace
+from faultloop.search.target import Scenario
 from faultloop.search.tracefile import load_trace, newest_trace, require_folder, save_trace
 
 
@@ -29,15 +31,21 @@ def shrink_verb(options: Options, console: Console) -> int:
     )
     require_folder(str(out))
     check_environment(trace, path, options, console)
-    with console.program_output():
-        scenario = scenario_of(trace, path, root, allow_import=options.allow_import)
+
+    def shrink(scenario: Scenario) -> tuple[Failure, tuple[list[tuple[str, str]], str]] | None:
         failure = shrink_trace(trace, scenario, runs=options.runs)
         if failure is None:
+            return None
+        save_trace(failure.trace, out)
+        return failure, replayable(failure.trace, scenario, out, options.root)
+
+    with console.program_output():
+        shrunk = with_scenario_of(trace, path, root, shrink, allow_import=options.allow_import)
+        if shrunk is None:
             console.say(f"{shown_path(path)} does not fail when it is run again: nothing to shrink.")
             console.result({"status": "passed", "trace": None})
             return CANNOT_TELL
-        save_trace(failure.trace, out)
-        steps, last = replayable(failure.trace, scenario, out, options.root)
+        failure, (steps, last) = shrunk
     passes = needs_line(failure.trace, is_shrunk=failure.is_shrunk)
     went = f"from {trace.deviations} to {failure.deviations} deviations in {failure.attempts} runs"
     console.say(story(failure.trace, passes=passes, next_steps=steps, last=f"{went}; {last}"))

@@ -60,6 +60,13 @@ def clear_alarm(is_own: bool, outer: float) -> None:
             _disarm()
 
 
+def put_off(seconds: float) -> None:
+    """A run that took too long was interrupted: what is left of it to do may take so long again."""
+    global _end
+    if _end != _NEVER:
+        _end = max(_end, time.perf_counter() + seconds)
+
+
 def _arm(seconds: float) -> bool:
     """Begin to tick. Returns whether it does: not in a thread beside the main one, nor where SIGALRM has its use."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGALRM) != signal.SIG_DFL:

@@ -130,6 +130,8 @@ class Loop(NetworkLoop):
         self.wall_end = float("inf")
         self.complaints: list[dict[str, Any]] | None = None
         """Where errors nobody caught are kept; None logs them as asyncio does."""
+        self.logs_complaints = False
+        """Whether those that are kept are logged all the same."""
         self.open_generators: list[str] = []
         self.failed_at_once: list[Task] = []
         """Eager tasks that ended in an error within their first step: asyncio keeps them in none of its sets."""
@@ -331,7 +333,7 @@ class Loop(NetworkLoop):
             super().call_exception_handler(context)
             return
         self.complaints.append(context)
-        if self.get_exception_handler() is not None:
+        if self.logs_complaints or self.get_exception_handler() is not None:
             super().call_exception_handler(context)
 
     def _asyncgen_finalizer_hook(self, agen: Any) -> None:

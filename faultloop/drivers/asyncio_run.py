@@ -14,6 +14,7 @@ from typing import Any
 
 from faultloop.drivers.alarm import OutOfTime, clear_alarm, set_alarm
 from faultloop.drivers.asyncio_faults import Injector
+from faultloop.drivers.asyncio_hosting import AsyncioStage
 from faultloop.drivers.asyncio_loop import Loop
 from faultloop.drivers.asyncio_network import Network
 from faultloop.drivers.asyncio_sweep import Strike, Sweeper
@@ -21,6 +22,7 @@ from faultloop.drivers.asyncio_teardown import tasks_of, tear_down
 from faultloop.drivers.asyncio_trace import TracedLoop, Tracer
 from faultloop.drivers.asyncio_waits import waiting_tasks
 from faultloop.drivers.frames import SiteTable, raised_at
+from faultloop.drivers.hosting import Halted, Hosted
 from faultloop.drivers.looking import Guide, Keep, Look, looking_order, ordinal_of
 from faultloop.drivers.ready import Choose, Entry
 from faultloop.drivers.timekeeper import Timekeeper
@@ -35,6 +37,7 @@ from faultloop.model.trace import Order, Threads
 UNSEEN = "Task exception was never retrieved"
 """asyncio's words for a task whose error nobody has looked at."""
 Scenario = Callable[[], Awaitable[object]]
+"""An async function, or a `Hosted` performance."""
 Around = Callable[[Timekeeper], AbstractContextManager[None]]
 
 
@@ -180,12 +183,16 @@ def _run(
     world.__enter__()
     try:
         try:
-            root = loop.create_task(_call(scenario))
-            root.add_done_callback(loop.stop_after)
-            _drive(loop, root, facts, sites)
-            facts.steps, facts.now, facts.heard_from = loop.step, loop.now, tuple(loop.heard_from)
-            _look_around(loop, root, facts, tracer, sites)
-            is_clean = root.done() and not facts.alive and not facts.open_generators
+            if isinstance(scenario, Hosted):
+                _host(loop, scenario, facts, tracer, sites)
+                is_clean = facts.halted is None
+            else:
+                root = loop.create_task(_call(scenario))
+                root.add_done_callback(loop.stop_after)
+                _drive(loop, root, facts, sites)
+                _look_around(loop, root, facts, tracer, sites)
+                is_clean = root.done()
+            is_clean = is_clean and not facts.alive and not facts.open_generators
         finally:
             loop.watcher = None
             if tracer is not None:
@@ -284,6 +291,28 @@ def _drive(loop: Loop, root: Any, facts: Facts, sites: SiteTable | None) -> None
         facts.error_place = raised_at(error, sites) if sites is not None else ""
 
 
+def _host(loop: Loop, scenario: Hosted, facts: Facts, tracer: Tracer | None, sites: SiteTable | None) -> None:
+    """Let a performance use the loop, and take what it came to."""
+
+    def judge(halted: Halted | None) -> None:
+        facts.halted = halted
+        _look_around(loop, None, facts, tracer, sites)
+        loop.watcher = None
+        if tracer is not None:
+            tracer.stop()
+
+    stage = AsyncioStage(loop, judge, lambda: _out_of_time(loop), tracer)
+    try:
+        error = scenario.perform(stage)
+        stage.end()
+        if facts.halted is None and error is not None:
+            facts.error, facts.error_place = error, raised_at(error, sites) if sites is not None else ""
+        if tracer is not None and tracer.waits is not None:
+            tracer.waits = stage.window.keep(tracer.waits)
+    finally:
+        stage.let_go()
+
+
 def _out_of_time(loop: Loop) -> OverLimit:
     inside = (
         f'; {loop.inline_job} was running inline as a thread\'s job: if it waits for the loop, use threads="real"'
@@ -295,6 +324,7 @@ def _out_of_time(loop: Loop) -> OverLimit:
 
 def _look_around(loop: Loop, root: Any, facts: Facts, tracer: Tracer | None, sites: SiteTable | None) -> None:
     """Collect what the standard checks judge, before anything is torn down."""
+    facts.steps, facts.now, facts.heard_from = loop.step, loop.now, tuple(loop.heard_from)
     known = tasks_of(loop)
     left = [task for task in known if not task.done() and task is not root and not _is_asyncios(task)]
     if tracer is not None:

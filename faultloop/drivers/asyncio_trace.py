@@ -6,6 +6,7 @@ This is the slower of the two speeds. It sees every step; what it costs is a wal
 from __future__ import annotations
 
 from asyncio import tasks as asyncio_tasks
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -42,6 +43,8 @@ class Wait:
     """What the task was called then; its path need not say it."""
     home: str = ""
     """The node that it ran on."""
+    is_background: bool = False
+    """Whether the task is none of the test's, but what a fixture of it started."""
 
 
 class _State:
@@ -71,9 +74,9 @@ class TracedLoop(Loop):
         self.tracer.made(task, coro)
         return task
 
-    def note(self, text: str) -> None:
-        """Something befell the run that no task did."""
-        self.tracer.note(text)
+    def note(self, text: str, *, own: bool = False) -> None:
+        """Something befell the run that no task did; or, `own`, the program says it, in the task that runs."""
+        self.tracer.note(text, own=own)
 
     def call_soon(  # type: ignore[override]  # as Loop.call_soon
         self, callback: Any, arg: Any = ABSENT, /, *more: Any, context: Any = None
@@ -126,6 +129,11 @@ class Tracer:
 
     # Tasks
 
+    @property
+    def nodes(self) -> Sequence[TaskNode]:
+        """All tasks made so far, in that order."""
+        return self._recorder.nodes
+
     def node_of(self, task: Any, coroutine: Any = None) -> TaskNode:
         """The node of a task; made now if nobody saw the task being made."""
         try:
@@ -172,9 +180,10 @@ class Tracer:
         assert isinstance(state, _State)
         return state
 
-    def note(self, text: str) -> None:
-        """Keep a note, beside the task that is running."""
-        self._log((self._loop.step, self._loop.now, "note", -1, -1, -1, 0, text))
+    def note(self, text: str, *, own: bool = False) -> None:
+        """Keep a note. own: it is the running task's."""
+        task = self._running.index if own and self._running is not None else -1
+        self._log((self._loop.step, self._loop.now, "note", task, -1, -1, 0, text))
 
     def woken(self, task: Any) -> None:
         """A task's wait is over: somebody set its result."""

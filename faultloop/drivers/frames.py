@@ -284,6 +284,8 @@ def raised_at(error: BaseException, table: SiteTable) -> str:
             mine = trace
         trace = trace.tb_next
     chosen = mine or last
+    if mine is None and last is not None and os.path.realpath(last.tb_frame.f_code.co_filename).startswith(_OURS):
+        return ""  # a claim that was found broken when all was over
     return f"{table.short(chosen.tb_frame.f_code.co_filename)}:{chosen.tb_lineno}" if chosen is not None else ""
 
 

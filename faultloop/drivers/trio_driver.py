@@ -19,9 +19,11 @@ from faultloop.drivers.asyncio_run import _call as call_scenario
 from faultloop.drivers.asyncio_sweep import Strike
 from faultloop.drivers.boundary import declare
 from faultloop.drivers.frames import ChainTable, SiteTable, raised_at
+from faultloop.drivers.hosting import Halted, Hosted
 from faultloop.drivers.looking import Guide, Keep
 from faultloop.drivers.trio_guided import Follower, looking_at
 from faultloop.drivers.trio_host import Host
+from faultloop.drivers.trio_hosting import TrioStage
 from faultloop.drivers.trio_sites import coroutine_label
 from faultloop.drivers.trio_sweep import Sweeper
 from faultloop.drivers.trio_teardown import tear_down
@@ -113,19 +115,21 @@ def _run(
     began = time.perf_counter_ns()
     with around(host), _surroundings(host) as is_late:
         try:
-            host.start(call_scenario(scenario), instruments)
-            if host.reach is not None:
-                host.reach.network.enter()
-            _drive(host, facts, sites, is_late)
-            facts.steps, facts.now = host.step, host.now
-            _look_around(host, facts, tracer, sites)
+            if isinstance(scenario, Hosted):
+                _host(host, scenario, instruments, facts, tracer, sites, is_late)
+            else:
+                host.start(call_scenario(scenario), instruments)
+                if host.reach is not None:
+                    host.reach.network.enter()
+                _drive(host, facts, sites, is_late)
+                _look_around(host, facts, tracer, sites)
         finally:
             host.watcher = None
             if tracer is not None:
                 tracer.stop()
             if host.runner is not None:
                 facts.untidy = tear_down(host)
-            if host.reach is not None:
+            if host.reach is not None and host.runner is not None:  # entered as soon as there is a runner
                 host.reach.network.leave()
     if host.failure is not None and facts.halted is None:
         facts.error, facts.error_place = host.failure, ""
@@ -160,6 +164,33 @@ def _drive(host: Host, facts: Facts, sites: SiteTable | None, is_late: Callable[
         facts.error_place = raised_at(facts.error, sites)
 
 
+def _host(
+    host: Host,
+    scenario: Hosted,
+    instruments: list[Any],
+    facts: Facts,
+    tracer: Tracer | None,
+    sites: SiteTable | None,
+    is_late: Callable[[], bool],
+) -> None:
+    """Let a performance use trio, and take what it came to."""
+
+    def judge(halted: Halted | None) -> None:
+        facts.halted = halted
+        _look_around(host, facts, tracer, sites)
+        host.watcher = None
+        if tracer is not None:
+            tracer.stop()
+
+    stage = TrioStage(host, instruments, judge, is_late, lambda: _out_of_time(host), tracer)
+    error = scenario.perform(stage)
+    stage.end()
+    if facts.halted is None and error is not None:
+        facts.error, facts.error_place = error, raised_at(error, sites) if sites is not None else ""
+    if tracer is not None and tracer.waits is not None:
+        tracer.waits = stage.window.keep(tracer.waits)
+
+
 def _out_of_time(host: Host) -> OverLimit:
     inside = (
         f'; {host.jobs.inline} was running inline as a thread\'s job: if it waits for the loop, use threads="real"'
@@ -171,7 +202,10 @@ def _out_of_time(host: Host) -> OverLimit:
 
 def _look_around(host: Host, facts: Facts, tracer: Tracer | None, sites: SiteTable | None) -> None:
     """Collect what the standard checks judge, before anything is torn down."""
+    facts.steps, facts.now = host.step, host.now
     runner = host.runner
+    if runner is None:  # nothing was called
+        return
     # Nothing outlives its nursery: what is left of a run that was not halted are trio's and the program's system tasks.
     # Only nodes have more: what they were started with is nobody's child.
     left = sorted(set(runner.tasks) - host.plumbing, key=private.counter) if facts.halted is not None else []

@@ -99,7 +99,8 @@ class Injector:
             if scope is None:
                 if obstacle := self._nursery_obstacle(task):
                     return obstacle
-                scope = task.parent_nursery.cancel_scope
+                is_main = task is self._host.runner.main_task
+                scope = (self._host.main_scope if is_main else None) or task.parent_nursery.cancel_scope
         cancel(scope)
         return ""
 

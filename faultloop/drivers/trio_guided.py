@@ -87,5 +87,5 @@ class Follower:
     def checkpoint(self) -> None:
         """Nothing to keep within limits."""
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, own: bool = False) -> None:
         """Nothing is recorded."""

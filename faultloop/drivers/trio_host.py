@@ -76,8 +76,8 @@ class Host:
         """The way to the simulated network, if there is one."""
         self.broken: BaseException | None = None
         """An error that a watcher met inside trio, where it would be swallowed."""
-        self.failure: BaseException | None = None
-        """What trio itself ended with, if it did: a system task has failed."""
+        self.failure: BaseException | None = None  # what trio itself ended with, if it did: a system task has failed
+        self.main_scope: Any = None  # what is cancelled for the main task, where it does more than run the scenario
         self.wall_end = time.perf_counter() + limits.wall_seconds
         self.virtual_end = round(min(limits.virtual_seconds, 1e9) * NANOSECONDS)
         self.has_ended = False
@@ -113,10 +113,10 @@ class Host:
             self.nodes = Nodes(self)
         return self.nodes
 
-    def note(self, text: str) -> None:
-        """Something befell the run that no task did; a recorded run keeps it."""
+    def note(self, text: str, *, own: bool = False) -> None:
+        """Something befell the run that no task did; or, `own`, the program says it. A recorded run keeps it."""
         if self.watcher is not None:
-            self.watcher.note(text)
+            self.watcher.note(text, own=own)
 
     def later(self, nanoseconds: int, action: Callable[[], object]) -> None:
         """Have something done after a virtual time, whatever runs then."""

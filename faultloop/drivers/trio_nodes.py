@@ -188,6 +188,16 @@ def life_of(task: Any) -> Life | None:
     return life
 
 
+def task_here() -> tuple[str, str]:
+    """The name of the task that runs, and that of its node; empty where there is none."""
+    try:
+        task = trio.lowlevel.current_task()
+    except RuntimeError:
+        return "", ""
+    life = life_of(task)
+    return task.name.rpartition("<locals>.")[2], life.node.name if life is not None else ""
+
+
 def _close_sockets(held: object) -> None:
     """Close what the kernel closes of a process. Who waits for one of them is gone, or hears of it."""
     if type(held).__module__.partition(".")[0] not in ("trio", "anyio"):

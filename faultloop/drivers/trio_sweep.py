@@ -51,7 +51,7 @@ class Sweeper:
     def checkpoint(self) -> None:
         """Nothing to keep within limits."""
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, own: bool = False) -> None:
         """Nothing is recorded."""
 
     def _land(self, strike: Strike, task: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
@@ -109,6 +109,11 @@ class Tracer:
         host.watcher = self
 
     # Tasks
+
+    @property
+    def nodes(self) -> Sequence[TaskNode]:
+        """All tasks made so far, in that order."""
+        return self._recorder.nodes
 
     def ordinal_of(self, task: Any) -> int:
         """Place in the run's order of creation, from 1."""
@@ -238,9 +243,11 @@ class Tracer:
         self._settle_woken()
         self._event("time", None)
 
-    def note(self, text: str) -> None:
-        """Keep a note, beside the task that is running."""
-        self._log((self._host.step, self._host.now, "note", -1, -1, -1, 0, text))
+    def note(self, text: str, *, own: bool = False) -> None:
+        """Keep a note. own: it is the running task's."""
+        state = self._states.get(self._running) if own else None
+        task = state.node.index if state is not None else -1
+        self._log((self._host.step, self._host.now, "note", task, -1, -1, 0, text))
 
     def checkpoint(self) -> None:
         """Keep the recording within its limit."""

@@ -35,8 +35,8 @@ class Watcher(Protocol):
         """Called every few thousand steps."""
         ...
 
-    def note(self, text: str) -> None:
-        """Something befell the run that no task did."""
+    def note(self, text: str, *, own: bool = False) -> None:
+        """Something befell the run that no task did; or, `own`, the task that runs says it."""
         ...
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from faultloop.errors import CoverageError
+from faultloop.errors import CoverageError, TraceError
 from faultloop.model.coverage import FORMAT, VERSION, Coverage, merged
 from faultloop.search.tracefile import write_atomically
 
@@ -49,9 +50,27 @@ def load_coverage(path: str | os.PathLike[str]) -> Coverage:
 
 def add_coverage(path: str | os.PathLike[str], coverage: Coverage) -> Coverage:
     """Add to a coverage file, made if it is not there; return the whole. Raises CoverageError (FL114), TraceError."""
-    whole = merged(load_coverage(path), coverage) if os.path.exists(path) else coverage
-    write_atomically(os.fspath(path), msgspec.json.encode(whole) + b"\n")
+    with _alone(path):
+        whole = merged(load_coverage(path), coverage) if os.path.exists(path) else coverage
+        write_atomically(os.fspath(path), msgspec.json.encode(whole) + b"\n")
     return whole
+
+
+@contextmanager
+def _alone(path: str | os.PathLike[str]) -> Generator[None]:
+    """Within, no other process adds to this file, where the system has locks for that."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    try:
+        lock = open(f"{os.fspath(path)}.lock", "ab")  # noqa: SIM115 - closed below, which unlocks it
+    except OSError as error:
+        raise TraceError(f"{os.fspath(path)}: cannot be written: {error}.", code="FL110") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def source_marks(files: Iterable[str], root: Path) -> dict[str, str]:

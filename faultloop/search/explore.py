@@ -121,9 +121,6 @@ def explore(
     Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
     _require(strategy, runs, depth, order, hold)
-    implied = (parse_kind(ON_NODES),) if faults is None else ()
-    faults = DEFAULT_FAULTS if faults is None else faults
-    kinds = tuple(parse_kind(f) if isinstance(f, str) else f for f in faults if not is_network_fault(f))
     under = Conditions.of(
         limits=limits,
         threads=threads,
@@ -132,12 +129,19 @@ def explore(
         io=io,
         entropy=entropy,
         seed=seed,
-        faults=faults,
+        faults=faults or (),
         driver=driver,
     )
-    program = make_program(scenario, under, target=target, scope=Scope(kinds, tasks, where, implied), observe=observe)
+    program = make_program(scenario, under, target=target, scope=_scope(faults, tasks, where), observe=observe)
     asked = _Asked(strategy, seed, order, depth, jobs, executor, files if files is not None else Files())
     return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
+
+
+def _scope(faults: Sequence[str | Fault] | None, tasks: str, where: str) -> Scope:
+    implied = (parse_kind(ON_NODES),) if faults is None else ()
+    named = DEFAULT_FAULTS if faults is None else faults
+    kinds = tuple(parse_kind(f) if isinstance(f, str) else f for f in named if not is_network_fault(f))
+    return Scope(kinds, tasks, where, implied)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from faultloop.model.outcome import Status
 from faultloop.model.trace import Environment, Order, Stats, Target, Threads, Trace, digest_of
 from faultloop.model.world import Io
 from faultloop.search.conditions import AnyEntropy, Conditions
+from faultloop.search.logged import lines_kept
 from faultloop.search.place import find_root
 from faultloop.search.target import fingerprint
 from faultloop.world.faults import is_network_fault
@@ -198,9 +199,12 @@ def run_with(
     guiding = guide(lambda ordinal: recorder.nodes[ordinal - 1].path) if guide is not None else None
     is_calm = isinstance(decider, Calm) and guide is None
     settings = under.settings(order, None if is_calm else answers.choose)
-    facts, watched = driver_named(under.driver).execute_traced(
-        scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guiding, keep=answers.keep
-    )
+    driver = driver_named(under.driver)
+    with lines_kept():
+        facts, watched = driver.execute_traced(
+            scenario, settings, plan=plan, recorder=recorder, sites=sites, collect=collect, guide=guiding,
+            keep=answers.keep,
+        )  # fmt: skip
     landed = tuple(faults[delivered.plan] for delivered in recorder.delivered)
     asked = Trace(
         env=environment(under.driver),

@@ -54,7 +54,9 @@ class Scope:
     implied: tuple[Fault, ...] = ()
 
     def covers(self, parent: Observed, wait: Wait) -> bool:
-        """Whether this wait is to be hit."""
+        """Whether this wait is to be hit. What a test's fixtures started is, if it is asked for by name."""
+        if wait.is_background and self.tasks == "*":
+            return False
         site = parent.sites.sites[wait.site]
         is_mine = task_matches(self.tasks, wait.node.path, wait.name, wait.home)
         return is_mine and where_matches(self.where, site.function, site.awaited)

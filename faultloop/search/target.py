@@ -28,7 +28,7 @@ from typing import Any, cast
 from faultloop.errors import ImportRefused, TargetError
 from faultloop.search.place import Place, find_root, locate, package_files, relative_ref, shown, split_ref
 
-__all__ = ["Scenario", "find_root", "fingerprint", "load_target", "relative_ref"]
+__all__ = ["Scenario", "find_root", "fingerprint", "is_test", "load_target", "relative_ref"]
 
 Scenario = Callable[[], Coroutine[Any, Any, object]]
 _NAMES_SHOWN_MAX = 8
@@ -53,10 +53,16 @@ def load_target(ref: str, *, root: str | os.PathLike[str], confined: bool = Fals
     return _checked(members[function], ref)
 
 
+def is_test(ref: str) -> bool:
+    """Whether a trace's target is a test, by pytest's node id. One that a person typed may be a function after `::`."""
+    return "::" in ref
+
+
 def fingerprint(ref: str, *, root: str | os.PathLike[str]) -> str:
     """`sha256:…` of a target's source file; empty when there is no one file to look at."""
     try:
-        place = locate(ref, root=Path(root), confined=False)
+        source = ref.partition("::")[0] + ":test" if is_test(ref) else ref
+        place = locate(source, root=Path(root), confined=False)
         return "" if place is None else "sha256:" + hashlib.sha256(place.file.read_bytes()).hexdigest()
     except (TargetError, OSError):
         return ""

@@ -5,11 +5,12 @@ import pytest
 import faultloop
 from failure_modes.catalogue import find
 from failure_modes.FM_012_leaked_slot.scenario import SLOTS, Worker, repair
-from failure_modes.proof import recover
+from failure_modes.proof import Driver, recover
 
 
-def test_the_repair_restores_the_invariant_however_it_is_stopped():
-    assert recover(find("FM_012")).objections == ()
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_the_repair_restores_the_invariant_however_it_is_stopped(driver: Driver):
+    assert recover(find("FM_012"), driver).objections == ()
 
 
 @pytest.mark.parametrize("running", [set(), {7}, {7, 8}])

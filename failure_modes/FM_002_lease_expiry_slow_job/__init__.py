@@ -1,0 +1,1 @@
+"""FM_002: lease expiry slow job."""

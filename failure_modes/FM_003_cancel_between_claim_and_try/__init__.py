@@ -1,0 +1,1 @@
+"""FM_003: cancel between claim and try."""

@@ -1,0 +1,1 @@
+"""FM_004: cancel during ack."""

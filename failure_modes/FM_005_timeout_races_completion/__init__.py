@@ -1,0 +1,1 @@
+"""FM_005: timeout races completion."""

@@ -1,0 +1,1 @@
+"""FM_006: partial write."""

@@ -1,0 +1,1 @@
+"""FM_007: torn record."""

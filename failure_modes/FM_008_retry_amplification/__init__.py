@@ -1,0 +1,1 @@
+"""FM_008: retry amplification."""

@@ -1,0 +1,1 @@
+"""FM_009: retry storm."""

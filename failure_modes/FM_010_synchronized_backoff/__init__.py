@@ -1,0 +1,1 @@
+"""FM_010: synchronized backoff."""

@@ -1,0 +1,1 @@
+"""FM_011: poison head of line."""

@@ -1,0 +1,1 @@
+"""FM_013: lost wakeup."""

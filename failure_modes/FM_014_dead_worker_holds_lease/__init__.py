@@ -1,0 +1,1 @@
+"""FM_014: dead worker holds lease."""

@@ -1,0 +1,1 @@
+"""FM_015: shutdown drops inflight."""

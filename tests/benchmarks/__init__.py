@@ -1,0 +1,1 @@
+"""What benchmarks stand on: their cases can be read, and their tables say what was found."""

@@ -1,0 +1,74 @@
+"""The proofs can fail: what they say of a bundle they would not say of any."""
+
+import pickle
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import pytest
+
+from failure_modes import proof
+from failure_modes.catalogue import Bundle, CatalogueError, find
+from failure_modes.FM_004_cancel_during_ack.scenario import Warehouse, repair
+
+
+async def call_back_or_not(warehouse: Warehouse) -> None:
+    """Right when nobody else repairs: it looks, waits, and turns over what it has seen before the wait."""
+    for parcel in warehouse.parcels[1:]:
+        if parcel.order == warehouse.parcels[0].order and not parcel.is_called_back:
+            await anyio.sleep(0.1)
+            parcel.is_called_back = not parcel.is_called_back
+
+
+async def call_back_and_sign(warehouse: Warehouse) -> None:
+    """Right once: a second time it leaves something else behind."""
+    warehouse.state[0] = "repaired" if 0 not in warehouse.state else "again"
+    await repair(warehouse)
+
+
+async def call_back_nothing(warehouse: Warehouse) -> None:
+    await anyio.sleep(0.1)
+
+
+async def undamaged() -> Warehouse:
+    return Warehouse()
+
+
+@pytest.mark.parametrize(
+    ("change", "objection"),
+    [
+        ({"repair": call_back_nothing}, "the repair fails"),
+        ({"repair": call_back_and_sign}, "a second repair fails"),
+        ({"repair": call_back_or_not}, "two repairs at once"),
+        ({"damaged": undamaged}, "leaves nothing under"),
+    ],
+    ids=["does nothing", "changes again", "two at once", "no damage"],
+)
+def test_a_recovery_that_is_none_is_objected_to(change: dict[str, Any], objection: str):
+    bundle = find("FM_004")
+    told = proof.recover(bundle, system=replace(proof.variants(bundle), **change))
+    assert any(objection in each for each in told.objections), told.objections
+
+
+def test_a_guarded_variant_that_is_none_is_objected_to():
+    bundle = find("FM_004")
+    system = proof.variants(bundle)
+    assert not proof.prevent(bundle, system=replace(system, guarded=system.broken)).holds
+
+
+def test_a_trigger_that_cannot_be_read_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch):
+    spec = find("FM_004").spec()
+    unreadable = replace(
+        spec, sections={**spec.sections, "trigger": "```faults\ncancel nobody\n```\nfinds it within 9 runs"}
+    )
+    monkeypatch.setattr(Bundle, "spec", lambda _: unreadable)
+    for prove in (proof.repro, proof.recover):
+        with pytest.raises(CatalogueError, match="cannot read this fault") as told:
+            prove(find("FM_004"))
+        assert told.value.code == "FMC207"
+
+
+def test_an_error_of_a_proof_comes_back_whole_from_another_process():
+    error = CatalogueError("FMC203", "spec.md says too little")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.code) == (str(error), "FMC203")

@@ -1,0 +1,126 @@
+"""What a program says about its run: notes, lines of logs, and where it is."""
+
+import asyncio
+import io
+import logging
+
+import anyio
+import pytest
+import structlog
+
+from faultloop import Run, explore, note, replay, run, world
+from faultloop.logs import RunFilter, run_processor
+from faultloop.world.notes import here
+
+DRIVERS = pytest.mark.parametrize("driver", ["asyncio", "trio"])
+LOG = logging.getLogger("shop")
+
+
+def notes(ran: Run) -> list[tuple[str, float, str]]:
+    """Each note with its task and its virtual time."""
+    trace = ran.trace
+    return [
+        (trace.tasks[event.task].path if event.task >= 0 else "", event.t / 1e9, event.text)
+        for event in trace.events
+        if event.ev == "note"
+    ]
+
+
+async def sells() -> None:
+    async def sell() -> None:
+        await anyio.sleep(1.5)
+        note("backlog = 3")
+        LOG.warning("sold %d", 7)
+        LOG.debug("not at this level")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(sell, name="seller")
+
+
+@DRIVERS
+def test_notes_and_lines_stand_beside_their_task(driver: str):
+    assert notes(run(sells, driver=driver)) == [
+        ("sells/seller", 1.5, "backlog = 3"),
+        ("sells/seller", 1.5, "warning: shop: sold 7"),
+    ]
+
+
+@DRIVERS
+def test_a_run_with_notes_replays(driver: str):
+    assert replay(run(sells, driver=driver).trace, sells).same_digest
+
+
+def test_outside_of_a_run_a_note_goes_nowhere():
+    note("nobody hears this")
+    assert here() is None
+    anyio.run(sells)
+
+
+def test_runs_that_are_not_recorded_bear_notes():
+    assert explore(sells, runs=60).status == "passed"
+
+
+def test_what_asyncio_says_is_not_the_programs():
+    async def forgets() -> None:
+        async def fails() -> None:
+            raise ValueError("forgotten")
+
+        asyncio.create_task(fails())  # noqa: RUF006 - it is to be forgotten
+        await asyncio.sleep(1)
+
+    assert notes(run(forgets)) == []
+
+
+def test_loggers_are_left_as_they_were(capsys: pytest.CaptureFixture[str]):
+    hand_over = logging.Logger.callHandlers
+    run(sells)
+    assert logging.Logger.callHandlers is hand_over
+
+
+@DRIVERS
+def test_a_record_says_where_it_was_made(driver: str):
+    records: list[logging.LogRecord] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    handler = Keep()
+    handler.addFilter(RunFilter())
+    LOG.addHandler(handler)
+    try:
+        run(sells, driver=driver)
+        LOG.warning("outside")
+    finally:
+        LOG.removeHandler(handler)
+    inside, outside = records
+    told = (inside.virtual_time, inside.task, inside.step > 0)  # type: ignore[attr-defined]
+    assert told == ("1.500", "seller", True)
+    assert (outside.virtual_time, outside.step, outside.task) == ("", 0, "")  # type: ignore[attr-defined]
+
+
+@DRIVERS
+def test_a_structured_line_says_where_it_was_written_and_is_kept(driver: str):
+    lines: list[structlog.typing.EventDict] = []
+
+    def keep(_: object, __: str, event: structlog.typing.EventDict) -> str:
+        lines.append(dict(event))
+        return ""
+
+    log = structlog.wrap_logger(structlog.PrintLogger(io.StringIO()), processors=[run_processor, keep])
+
+    async def work() -> None:
+        await anyio.sleep(2)
+        log.info("claimed", job=5)
+
+    async def scenario() -> None:
+        machine = world.node("worker-1")
+        machine.start(work)
+        await machine.finished()
+
+    ran = run(scenario, driver=driver)
+    (line,) = lines
+    assert (line["virtual_time"], line["task"], line["node"]) == (2.0, "worker-1", "worker-1")
+    assert [text for _, _, text in notes(ran)] == ["info: claimed job=5"]
+    log.info("outside")
+    assert "step" not in lines[-1]
