@@ -11,12 +11,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from aqueue import LeaseLost, Queue, QueueClosed, SqliteStore, StoreUnavailable
-from aqueue.lifecycle import Succeed
+from aqueue import LeaseLost, Queue, QueueClosed, SqliteStore, StoreUnavailable, WriteRefused
+from aqueue.lifecycle import Fail, Succeed
 from aqueue.store import sqlite
 from aqueue.store.group import GroupSession
-from aqueue.store.operations import Claim, Enqueue, Settle
-from aqueue.store.questions import Census
+from aqueue.store.ledger import BeginEffect, RecordEffect
+from aqueue.store.operations import Cancel, Claim, Enqueue, Settle, Statement
+from aqueue.store.questions import Census, Inspect, Verify
 from tests.aqueue.support import ManualClock
 from tests.aqueue.walk import new_job
 
@@ -71,6 +72,43 @@ async def test_an_operation_that_fails_fails_alone(path: str, commits: list[list
         assert (await session.perform(Census()))["pending"] == 2
     assert len(heard) == 1
     assert sorted(commits[-2]) == ["Enqueue", "Enqueue", "Settle"] or len(commits) > 2
+
+
+async def test_of_operations_sent_together_each_has_its_own_answer(path: str):
+    """One that raises is undone alone, its line of the log too, whatever comes before and after it."""
+    async with open_store(path) as session:
+        await session.perform(Enqueue((new_job("a"), new_job("b"))))
+        first, second = (await session.perform(Claim("w", "nonce", 2, lease_ms=1000))).jobs
+        refused = Settle(first.id, "w", Succeed(1), writes=(Statement("INSERT INTO nowhere VALUES(1)"),))
+        answers = await session.perform_all(
+            [Enqueue((new_job("c"),)), refused, Settle(99, "w", Succeed(1)), Settle(second.id, "w", Succeed(1))]
+        )
+        assert [type(error) for _, error in answers] == [type(None), WriteRefused, LeaseLost, type(None)]
+        assert answers[3][0] == "succeeded"
+        assert await session.perform_all([]) == []
+        assert dict(await session.perform(Census()))["running"] == 1
+        inspected = await session.perform(Inspect(first.id))
+        assert [event.kind for event in inspected.events] == ["enqueued", "claimed"]
+        assert await session.perform(Verify(10**15, 0)) == ()
+
+
+async def test_rows_and_counts_read_ahead_are_never_older_than_the_transaction(path: str):
+    """A settlement whose job, or whose ledger, was changed by an operation before it in the same commit sees that."""
+    async with open_store(path) as session:
+        await session.perform(Enqueue((new_job("a"), new_job("b"))))
+        first, second = (await session.perform(Claim("w", "nonce", 2, lease_ms=1000))).jobs
+        await session.perform(BeginEffect(second.id, 1, "key", "n"))
+        answers = await session.perform_all(
+            [
+                Cancel(first.id),
+                RecordEffect(second.id, 1, "key", b"1"),
+                Settle(first.id, "w", Fail(1, run_at=0)),
+                Settle(second.id, "w", Succeed(1)),
+            ]
+        )
+        assert [answers[2][0], answers[3][0]] == ["cancelled", "succeeded"], answers
+        inspected = await session.perform(Inspect(second.id))
+        assert inspected.events[-1].detail == "effects=1"
 
 
 async def test_a_caller_who_is_cancelled_has_its_operation_carried_out(path: str):
