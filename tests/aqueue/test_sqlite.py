@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+from msgspec.structs import replace
 
 from aqueue import LeaseLost, Queue, QueueClosed, SqliteStore, StoreUnavailable, WriteRefused
 from aqueue.lifecycle import Fail, Succeed
@@ -18,6 +20,9 @@ from aqueue.store.group import GroupSession
 from aqueue.store.ledger import BeginEffect, RecordEffect
 from aqueue.store.operations import Cancel, Claim, Enqueue, Settle, Statement
 from aqueue.store.questions import Census, Inspect, Verify
+from aqueue.store.rows import Narrowing
+from aqueue.store.sqlite_schema import create_schema
+from aqueue.store.sqlite_tables import SqliteTables
 from tests.aqueue.support import ManualClock
 from tests.aqueue.walk import new_job
 
@@ -81,10 +86,10 @@ async def test_of_operations_sent_together_each_has_its_own_answer(path: str):
         first, second = (await session.perform(Claim("w", "nonce", 2, lease_ms=1000))).jobs
         refused = Settle(first.id, "w", Succeed(1), writes=(Statement("INSERT INTO nowhere VALUES(1)"),))
         answers = await session.perform_all(
-            [Enqueue((new_job("c"),)), refused, Settle(99, "w", Succeed(1)), Settle(second.id, "w", Succeed(1))]
+            [Enqueue((new_job("c"),)), refused, Settle(second.id, "w", Succeed(1)), Settle(99, "w", Succeed(1))]
         )
-        assert [type(error) for _, error in answers] == [type(None), WriteRefused, LeaseLost, type(None)]
-        assert answers[3][0] == "succeeded"
+        assert [type(error) for _, error in answers] == [type(None), WriteRefused, type(None), LeaseLost]
+        assert answers[2][0] == "succeeded"
         assert await session.perform_all([]) == []
         assert dict(await session.perform(Census()))["running"] == 1
         inspected = await session.perform(Inspect(first.id))
@@ -109,6 +114,18 @@ async def test_rows_and_counts_read_ahead_are_never_older_than_the_transaction(p
         assert [answers[2][0], answers[3][0]] == ["cancelled", "succeeded"], answers
         inspected = await session.perform(Inspect(second.id))
         assert inspected.events[-1].detail == "effects=1"
+
+
+def test_a_row_that_was_read_ahead_is_forgotten_when_another_is_written_over_it(path: str):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        create_schema(connection)
+        tables = SqliteTables(connection)
+        Enqueue((new_job("a"), new_job("b"))).apply(tables, 0)
+        tables.foresee([1, 2])
+        (row, _) = tables.ready(0, 2, Narrowing())
+        changed = replace(row, error="changed")
+        tables.replace_job(row, changed)
+        assert tables.job(1) == changed
 
 
 async def test_a_caller_who_is_cancelled_has_its_operation_carried_out(path: str):
