@@ -6,7 +6,6 @@ from tests.tidy import rules
 from tests.tidy.conftest import Write
 from tests.tidy.project import PACKAGES, files, module, sources, text, texts
 
-
 CASES = "benchmarks/bugs/cases/"
 """Programs as users write them, each for releases of its own: not ours to shape."""
 
