@@ -8,6 +8,10 @@ ARGS   ?=
 # How many orders of each library `make test-libraries` replays.
 LIBRARY_SEEDS ?= 100
 
+# What looks at sources, or repeats at length what shorter tests show: once, on one Python, is enough.
+SAME_EVERYWHERE := $(addprefix --ignore=tests/,tidy benchmarks quality failure_modes/test_guardrails.py) \
+	$(addprefix --ignore-glob=tests/failure_modes/test_,prevent_* recover_*)
+
 ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -19,7 +23,7 @@ STAMP := $(VENV)/.synced-$(EXTRAS)-$(subst /,_,$(PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sync demo test test-browser test-libraries check docs bench clean
+.PHONY: help sync demo test test-portable test-libraries test-browser check docs bench clean
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub("%", "N", $$1); printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +42,9 @@ demo: $(STAMP)  ## find a failure in a broken queue, replay it, show the guarded
 
 test: $(STAMP)  ## run all tests
 	$(PY) -m pytest $(ARGS)
+
+test-portable: $(STAMP)  ## the tests without those that come to the same on every Python
+	$(PY) -m pytest $(SAME_EVERYWHERE) $(ARGS)
 
 test-libraries: $(STAMP)  ## replay each library on the simulated network in 100 orders instead of 4
 	FAULTLOOP_LIBRARY_SEEDS=$(LIBRARY_SEEDS) $(PY) -m pytest tests/world/libraries -k had_again $(ARGS)

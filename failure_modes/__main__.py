@@ -120,7 +120,9 @@ def _record(options: argparse.Namespace) -> int:
 
     bundle = find(options.name)
     failure = record(bundle)
-    print(f"{bundle.trace}\nfound in run {failure.at_run}: {failure.fault or f'order {failure.order}'}")
+    print(
+        f"wrote {_from_here(bundle.trace)}\nfound in run {failure.at_run}: {failure.fault or f'order {failure.order}'}"
+    )
     print(failure.message)
     return HOLDS
 
@@ -132,9 +134,15 @@ def _new(options: argparse.Namespace) -> int:
     return HOLDS
 
 
+def _from_here(path: Path) -> Path:
+    """A path as somebody in this folder would type it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def _say_written(paths: Iterable[Path]) -> None:
     for path in paths:
-        print(f"wrote {path}")
+        print(f"wrote {_from_here(path)}")
     print("Fill in the spec and the scenario, then: python -m failure_modes record, repro, prevent, recover")
 
 

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -90,7 +91,7 @@ def repro(bundle: Bundle, driver: Driver = "asyncio") -> Proof:
     spec, system = bundle.spec(), variants(bundle)
     objections = _calm(system.broken, "broken", driver)
     objections += _triggered(system.broken, spec, driver)
-    again = faultloop.replay(bundle.trace, system.broken)
+    again = faultloop.replay(_recorded(bundle), system.broken)
     if not (again.same_digest and again.run.status.is_failure):
         objections.append(f"the trace is another run today: {again.run.status.value}, {again.divergence}")
     found = explored(system.broken, driver=driver)
@@ -131,6 +132,15 @@ def explored(scenario: Scenario, *, driver: Driver = "asyncio") -> faultloop.Exp
     return faultloop.explore(scenario, first=True, driver=driver)
 
 
+def _recorded(bundle: Bundle) -> Path:
+    """Where the recorded failure is. Raises CatalogueError (FMC208) when none was recorded yet."""
+    if not bundle.trace.is_file():
+        raise CatalogueError(
+            "FMC208", f"{bundle.name} has no trace.json. Record it: python -m failure_modes record {bundle.name}"
+        )
+    return bundle.trace
+
+
 def record(bundle: Bundle) -> faultloop.Failure:
     """Find the failure by itself and keep its shrunk trace. Raises CatalogueError (FMC206) where there is none."""
     found = faultloop.explore(variants(bundle).broken, first=True, target=f"{bundle.module}:broken")
@@ -165,7 +175,7 @@ def prevent(bundle: Bundle, driver: Driver = "asyncio", *, system: Variants | No
 
 
 def _under_the_recorded_fault(bundle: Bundle, guarded: Scenario) -> list[str]:
-    fixed = faultloop.replay(bundle.trace, guarded, follow="faults")
+    fixed = faultloop.replay(_recorded(bundle), guarded, follow="faults")
     if fixed.run.not_reached or not fixed.held:
         return [f"the recorded deviation does not reach the guarded variant: {fixed.run.not_reached}"]
     if fixed.run.status.is_failure:

@@ -142,7 +142,7 @@ def _result(
         deviations=failure.get("deviations"),
         order=failure.get("order", ""),
         fault=failure.get("fault", ""),
-        message=failure.get("message", "")[:300],
+        message=" ".join(failure.get("message", "").split())[:300],
         replays=replays(python, failure["trace"], case.scenario.parent) if failure else None,
     )
 

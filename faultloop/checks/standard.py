@@ -58,6 +58,10 @@ class Checks:
         }
 
 
+CHAIN_MAX = 20
+"""How many errors may stand between one that comes out and what it was to begin with."""
+
+
 def read_checks(weights: Mapping[str, str]) -> Checks:
     """Checks from names and weights. Raises UsageError (FL505) for a name or a weight that does not exist."""
     known = [field.name for field in fields(Checks)]
@@ -111,16 +115,35 @@ def _is_fault_leaf(leaf: BaseException, facts: Facts, kinds: set[type]) -> bool:
     name = type(leaf).__name__
     if (Cancel in kinds or facts.expires_by_cancel) and name in ("CancelledError", "Cancelled"):
         return True
-    if Expire in kinds and (isinstance(leaf, TimeoutError) or name == "TooSlowError"):  # the latter is trio's
+    if any(cause is injected for cause in _chain(leaf) for injected in facts.injected):
         return True
-    cause: BaseException | None = leaf
-    for _ in range(20):
-        if cause is None:
-            return False
-        if any(cause is injected for injected in facts.injected):
-            return True
-        cause = cause.__cause__
-    return False
+    return Expire in kinds and _is_a_deadline(leaf)
+
+
+def _is_a_deadline(error: BaseException) -> bool:
+    """Whether an error says that a deadline has passed: itself, or as a library's own name for such an error.
+
+    That it is one is said on purpose, by `raise … from …` or `from None`, or by its name: whatever else is raised while
+    a time-out is handled is an error of its own.
+    """
+    if isinstance(error, AssertionError):
+        return False
+    is_named_so = "timeout" in type(error).__name__.lower()
+    return any(
+        isinstance(said, TimeoutError) or type(said).__name__ == "TooSlowError"  # the latter is trio's
+        for said in _chain(error, suppressed=True, implied=is_named_so)
+    )
+
+
+def _chain(error: BaseException, *, suppressed: bool = False, implied: bool = False) -> Iterator[BaseException]:
+    """An error, and those that it was raised from. suppressed: also `from None`.   implied: also without a word."""
+    said: BaseException | None = error
+    for _ in range(CHAIN_MAX):
+        if said is None:
+            return
+        yield said
+        is_followed = implied or (suppressed and said.__suppress_context__)
+        said = said.__cause__ or (said.__context__ if is_followed else None)
 
 
 def _findings(facts: Facts, checks: Checks, faults: tuple[PlannedFault, ...]) -> Iterator[Finding]:

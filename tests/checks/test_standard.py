@@ -432,3 +432,51 @@ def test_an_error_whose_message_cannot_be_made_is_told_all_the_same():
             raise RuntimeError
 
     assert describe(Mute()) == "Mute: (its message cannot be made)"
+
+
+class Unreachable(Exception):
+    """What a library calls its own time-outs."""
+
+
+class ConnectTimeout(Exception):
+    """A plainer name for them."""
+
+
+def translated(how: str) -> Scenario:
+    """A client whose deadline expires, and what it makes of that."""
+
+    async def scenario() -> None:
+        async def client() -> None:
+            try:
+                async with asyncio.timeout(5):
+                    await asyncio.sleep(1)
+            except TimeoutError as error:
+                if how == "from it":
+                    raise Unreachable from error
+                if how == "from None":
+                    raise Unreachable from None
+                if how == "by name":
+                    raise ConnectTimeout  # noqa: B904 - as many libraries do
+                if how == "by mistake":
+                    raise Unreachable  # noqa: B904 - that is the mistake
+                raise AssertionError("five seconds are enough") from error
+
+        await asyncio.create_task(client(), name="client")
+
+    return scenario
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ("from it", Status.PROPAGATED),
+        ("from None", Status.PROPAGATED),
+        ("by name", Status.PROPAGATED),
+        ("by mistake", Status.CRASHED),
+        ("asserted", Status.VIOLATED),
+    ],
+)
+def test_a_deadline_that_comes_out_under_another_name_is_let_through_if_that_was_on_purpose(how: str, status: Status):
+    ran = run(translated(how), faults=["expire client @ client>sleep #1 woken"])
+    assert ran.not_reached == ()
+    assert ran.status is status

@@ -3,12 +3,14 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from failure_modes.__main__ import main
-from failure_modes.catalogue import FOLDER, CatalogueError, Patch, find
+from failure_modes.catalogue import FOLDER, Bundle, CatalogueError, Patch, find
+from failure_modes.proof import prevent, repro
 from failure_modes.scaffold import scaffold
 
 PROJECT = FOLDER.parent
@@ -58,6 +60,16 @@ def test_what_is_typed_wrongly_is_answered_in_a_sentence(
     assert told.out == ""
     assert told.err.startswith("failure_modes: ")
     assert told.err.endswith(f"[{code}]\n")
+
+
+@pytest.mark.parametrize("proof", [repro, prevent])
+def test_a_bundle_that_was_not_recorded_yet_is_answered_with_what_to_type(
+    proof: Callable[[Bundle], object], tmp_path: Path
+):
+    folder = tmp_path / "failure_modes" / find("12").folder.name
+    shutil.copytree(find("12").folder, folder, ignore=shutil.ignore_patterns("trace.json"))
+    with pytest.raises(CatalogueError, match=r"python -m failure_modes record FM_012 \[FMC208\]"):
+        proof(Bundle(folder))
 
 
 def test_a_guardrail_is_taken_away_where_it_stands():

@@ -1,0 +1,1 @@
+"""FM_017: two schedulers fire the same minute."""

@@ -1,0 +1,1 @@
+"""FM_023: an attempt that lost its lease wakes up and writes."""

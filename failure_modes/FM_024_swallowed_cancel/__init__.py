@@ -1,0 +1,1 @@
+"""FM_024: a handler swallows its cancellation."""

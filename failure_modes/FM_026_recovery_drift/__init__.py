@@ -1,0 +1,1 @@
+"""FM_026: a sweep writes what was right when it looked."""

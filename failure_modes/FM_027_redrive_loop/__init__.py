@@ -1,0 +1,1 @@
+"""FM_027: dead letters are sent round again for ever."""
