@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import anyio
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from aqueue.codec import decode_call, encode_value
 from aqueue.context import Context
@@ -24,7 +23,7 @@ from aqueue.errors import BadArguments, LeaseLost, UndecodablePayload, UnknownTa
 from aqueue.hub import Call, Hub, handler_hub
 from aqueue.lifecycle import Bury, ConfirmCancel, Fail, Release, Succeed
 from aqueue.log import logger
-from aqueue.ownership import heard
+from aqueue.ownership import hear
 from aqueue.policy import Reject, Snooze
 from aqueue.running import Running, StopReason
 from aqueue.store.breakers import BreakerRule
@@ -79,22 +78,25 @@ class Attempt:
             self.ending.template = replace(self.ending.template, breaker=task.rule.breaker)
         now = anyio.current_time()
         self._running.limit(timeout=task.policy.timeout, expires_in=expires_in, now=now)
-        context = self._context()
+        headers: dict[str, str] = {} if self._job.headers == "{}" else json.loads(self._job.headers)
+        is_context_wanted = self._hub.middleware or task.signature.context_name is not None
+        context = self._context(headers) if is_context_wanted else None
         try:
             args, kwargs = task.signature.decode(*decode_call(self._job.payload, self._job.payload_crc), context)
         except UndecodablePayload as error:
             return self._bury("undecodable", str(error))
         self._hub.tell("started", self._job, worker=self._worker_id, state="running")
+        self._enter_surroundings(task, headers)
         settlement = await self._run(task, context, partial(task.handler, *args, **kwargs))
         return None if self.ending.is_settled else settlement
 
-    async def _run(self, task: Task[..., Any], context: Context, handler: Call) -> Settle | None:
+    async def _run(self, task: Task[..., Any], context: Context | None, handler: Call) -> Settle | None:
         call = handler
         for middleware in reversed(self._hub.middleware):
+            assert context is not None
             call = partial(middleware, context, call)
-        token = handler_hub.set(self._hub)
         try:
-            with self._running.scope, self._surroundings(task, context):
+            with self._running.scope:
                 returned = await call()
                 # Returned, perhaps late because it swallowed our cancel: if the job is still ours, it is done.
                 return self._succeed(returned)
@@ -106,26 +108,23 @@ class Attempt:
             # Something the handler awaited was cancelled, and nobody asked for that here: an error like any other,
             # which must not look like a shutdown to the worker.
             return self._fail(task, "CancelledError: the handler was cancelled by something it waited for")
-        finally:
-            handler_hub.reset(token)
         return self._stopped(task, self._running.reason_of_deadline(anyio.current_time()))
 
-    @contextmanager
-    def _surroundings(self, task: Task[..., Any], context: Context) -> Generator[None]:
-        """What a handler finds in its context variables: its name for the log, and who retries."""
-        bound = structlog.contextvars.bound_contextvars(
-            job_id=context.job_id, task=context.task, attempt=context.attempt
-        )
-        owner = f"aqueue:{task.name}" if task.policy.retry.attempts > 1 else None
-        with bound, heard(context.headers, or_else=owner):
-            yield
+    def _enter_surroundings(self, task: Task[..., Any], headers: dict[str, str]) -> None:
+        """Set what a handler finds in its context variables: its queue, its name for the log, and who retries.
 
-    def _context(self) -> Context:
+        Never reset: an attempt has a task of its own, and these variables end with it.
+        """
+        handler_hub.set(self._hub)
+        structlog.contextvars.bind_contextvars(job_id=self._job.id, task=task.name, attempt=self._job.life.attempt)
+        hear(headers, or_else=task.retry_owner)
+
+    def _context(self, headers: dict[str, str]) -> Context:
         life = self._job.life
         return Context(
             job_id=self._job.id,
             task=self._job.task,
-            headers=json.loads(self._job.headers),
+            headers=headers,
             attempt=life.attempt,
             last_attempt=life.failures + 1 >= life.max_attempts or life.attempt >= life.max_claims,
             deadline=self._running.try_ends,
@@ -160,7 +159,7 @@ class Attempt:
             return self._bury("rejected", str(error))
         if isinstance(error, Snooze):
             return self._settle(Release(life.attempt, run_at=0), delay_ms=round(error.seconds * 1000))
-        if isinstance(error, LeaseLost) and self._running.lease_lost.is_set():
+        if isinstance(error, LeaseLost) and self._running.is_lease_lost:
             return None
         if not task.policy.retry.is_retryable(error):
             return self._bury("not retryable", _told(error))
@@ -174,7 +173,7 @@ class Attempt:
             return None
         match reason:
             case "lease lost":
-                self._running.lease_lost.set()
+                self._running.lose_lease()
                 self._hub.tell("lease_lost", self._job, worker=self._worker_id)
                 return None
             case "cancel requested":

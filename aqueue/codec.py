@@ -38,6 +38,8 @@ def checksum(payload: bytes) -> int:
 
 def encode_value(value: object, *, of: str) -> bytes:
     """Write one value as JSON; `of` says in words what it is. Raises BadArguments."""
+    if value is None:
+        return b"null"
     try:
         encoded = msgspec.json.encode(value)
         # msgspec writes nan and infinity as null, so they would come back as None.

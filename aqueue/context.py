@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import msgspec
+from msgspec.structs import replace
 
 from aqueue.codec import encode_value
 from aqueue.errors import AmbiguousEffect, EffectBusy, LeaseLost

@@ -11,8 +11,10 @@ All times are wall-clock milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 __all__ = [
     "PARKED",
@@ -48,8 +50,7 @@ PARKED = "parked: "
 TERMINAL: tuple[State, ...] = ("succeeded", "dead", "cancelled")
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
+class Life(Struct, frozen=True):
     """What the table knows of a job. Invariants: those of the schema's CHECKs, asserted by the tests."""
 
     run_at: int
@@ -69,8 +70,7 @@ class Life:
     crashes: int = 0  # leases lost in a row: what a job that kills its process looks like
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """T1: a worker takes the job. nonce: names the one request that took it."""
 
     worker: str
@@ -78,78 +78,67 @@ class Claim:
     lease_until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Renew:
+class Renew(Struct, frozen=True):
     """T2: the owner keeps the job."""
 
     attempt: int
     lease_until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Succeed:
+class Succeed(Struct, frozen=True):
     """T3: the handler returned."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(Struct, frozen=True):
     """T4: the try failed and counts; the job is pending again at run_at, or dead if that was the last one."""
 
     attempt: int
     run_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bury:
+class Bury(Struct, frozen=True):
     """T5: no further try can help."""
 
     attempt: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """T6: the owner gives the job back; no failure is counted."""
 
     attempt: int
     run_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rescue:
+class Rescue(Struct, frozen=True):
     """T7: the lease ran out. Needs no owner: the guard is the lease itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestCancel:
+class RequestCancel(Struct, frozen=True):
     """T8: somebody wants the job not to run (pending), or to stop (running)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmCancel:
+class ConfirmCancel(Struct, frozen=True):
     """T9: the owner stopped because of a request to cancel."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Redrive:
+class Redrive(Struct, frozen=True):
     """T10: a dead job is sent round again. attempt: the one it died at, so that a repeated redrive is recognised."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Park:
+class Park(Struct, frozen=True):
     """A dead job is put aside: no redrive takes it until it is taken back."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unpark:
+class Unpark(Struct, frozen=True):
     """A parked job is taken back into the dead letter proper."""
 
     attempt: int
@@ -177,16 +166,14 @@ TABLE: Mapping[tuple[State, type[Step]], Mapping[State, EventKind | None]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Advanced:
+class Advanced(Struct, frozen=True):
     """The step was taken."""
 
     life: Life
     event: EventKind | None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """The step was not taken and nothing changed."""
 
     why: str

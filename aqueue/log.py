@@ -14,10 +14,11 @@ from structlog.typing import FilteringBoundLogger
 
 __all__ = ["is_quiet", "logger"]
 
+_OURS = logging.getLogger("aqueue")
 _STANDARD = cast(
     "FilteringBoundLogger",
     structlog.wrap_logger(
-        logging.getLogger("aqueue"),
+        _OURS,
         processors=[structlog.stdlib.filter_by_level, structlog.processors.KeyValueRenderer(key_order=["event"])],
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -34,4 +35,4 @@ def logger() -> FilteringBoundLogger:
 
 def is_quiet() -> bool:
     """Whether whatever is said below a warning is certain to be dropped."""
-    return not structlog.is_configured() and not logging.getLogger("aqueue").isEnabledFor(logging.INFO)
+    return not structlog.is_configured() and not _OURS.isEnabledFor(logging.INFO)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from random import Random
 from typing import Final, TypeVar
 
@@ -54,12 +54,17 @@ def retry_headers() -> dict[str, str]:
 @contextmanager
 def heard(headers: Mapping[str, str], *, or_else: str | None = None) -> Generator[None]:
     """Serve a call that came with these headers: whoever they name retries, or `or_else`, and nothing below does."""
-    named = (value for name, value in headers.items() if name.lower() == RETRY_OWNER_HEADER.lower())
-    token = _owner.set(_owner.get() or next(named, or_else))
+    token = hear(headers, or_else=or_else)
     try:
         yield
     finally:
         _owner.reset(token)
+
+
+def hear(headers: Mapping[str, str], *, or_else: str | None = None) -> Token[str | None]:
+    """As `heard`, for what is left of this task's context."""
+    named = (value for name, value in headers.items() if name.lower() == RETRY_OWNER_HEADER.lower())
+    return _owner.set(_owner.get() or next(named, or_else))
 
 
 async def retried(call: Callable[[], Awaitable[R]], retry: Retry, *, random: Random) -> R:

@@ -44,7 +44,7 @@ class Point:
 POINTS: Final[Mapping[str, Point]] = {
     "enqueue.insert": Point("before jobs are stored", (Enqueue,)),
     "enqueue.commit": Point("jobs are stored, their enqueuer has not heard", (Enqueue,), "after"),
-    "claim.wait": Point("a worker waits for work: Worker._keep_claiming"),
+    "claim.wait": Point("a worker waits for work: Worker._take_turn"),
     "claim.txn": Point("before jobs are claimed", (Claim,)),
     "claim.reply": Point("jobs are claimed, their worker has not heard", (Claim,), "after"),
     "slot.acquire": Point("a slot is taken and the job's task not started: Worker._hand_over"),
@@ -60,7 +60,7 @@ POINTS: Final[Mapping[str, Point]] = {
     "settle.reply": Point("the job is settled, its worker has not heard", (Settle,), "after"),
     "release.txn": Point("before a claim nobody heard of is given back", (ReleaseClaim,)),
     "wake.wait": Point("somebody waits for a result: Job.result"),
-    "sweep.scan": Point("between two sweeps: Worker._keep_sweeping"),
+    "sweep.scan": Point("between two sweeps: sweeping.keep_sweeping"),
     "sweep.txn": Point("before jobs of dead workers are freed", (Sweep,)),
     "cron.tick": Point("between two looks at the schedules: ticking.keep_firing"),
     "cron.txn": Point("before due schedules are fired", (Fire,)),
@@ -69,7 +69,7 @@ POINTS: Final[Mapping[str, Point]] = {
     "purge.txn": Point("before a dead job is removed", (Purge,)),
     "repair.txn": Point("before one job is repaired", (Mend,)),
     "dlq.txn": Point("before a job is buried, other than by failing once too often", (Settle,), steps=(Bury,)),
-    "drain.wait": Point("a worker waits for its last jobs: Worker._until_hands_are_empty"),
+    "drain.wait": Point("a worker waits for its last jobs: Worker._take_turn, draining"),
 }
 
 

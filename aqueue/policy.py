@@ -1,4 +1,4 @@
-"""How often a job is tried, how long it waits in between, and what a handler may raise to decide for itself.
+"""How often a job is tried, how long it waits in between, what a handler may raise, and how a worker goes about it.
 
 It knows no job, no store and no clock: numbers in, numbers out.
 """
@@ -10,7 +10,7 @@ from random import Random
 
 from aqueue.errors import BadOption
 
-__all__ = ["Reject", "Retry", "Snooze", "at_least", "backoff_seconds"]
+__all__ = ["Reject", "Retry", "Snooze", "WorkerPolicy", "at_least", "backoff_seconds"]
 
 
 def at_least(name: str, number: float, lowest: float, *, above: bool = False) -> None:
@@ -89,3 +89,35 @@ class Snooze(Exception):
         at_least("seconds", seconds, 0)
         super().__init__(f"snoozed for {seconds} s")
         self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPolicy:
+    """How a worker goes about it. All but concurrency in seconds.
+
+    lease: silence after which a job is taken away.   poll: longest time between two looks at the store.
+    sweep: period of rescuing jobs of dead workers.   drain: time running jobs get on a clean exit, all together.
+    settle: time a settlement may take.   grace: time a handler that was told to stop keeps its lease.
+    isolate_after: leases that a job must have lost in a row to be run alone, so that a job that kills its process
+    takes no other down with it. None: never.
+    """
+
+    concurrency: int = 10
+    lease: float = 30.0
+    poll: float = 1.0
+    sweep: float = 10.0
+    drain: float = 30.0
+    settle: float = 10.0
+    grace: float = 10.0
+    isolate_after: int | None = 1
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        at_least("concurrency", self.concurrency, 1)
+        at_least("lease", self.lease, 0.01)
+        at_least("drain", self.drain, 0)
+        for name, number in (("poll", self.poll), ("sweep", self.sweep), ("settle", self.settle)):
+            at_least(name, number, 0, above=True)
+        at_least("grace", self.grace, 0)
+        if self.isolate_after is not None:
+            at_least("isolate_after", self.isolate_after, 1)

@@ -18,7 +18,7 @@ from aqueue.hub import Hub, Middleware
 from aqueue.job import Job, JobInfo, describe
 from aqueue.lifecycle import State
 from aqueue.observing import Observer
-from aqueue.policy import Retry, at_least
+from aqueue.policy import Retry, WorkerPolicy, at_least
 from aqueue.service import serve
 from aqueue.store.base import GivesHints, Store
 from aqueue.store.limits import QUEUE, Pause
@@ -28,7 +28,7 @@ from aqueue.store.schedules import Missed, Schedules, Unschedule
 from aqueue.store.urls import store_at
 from aqueue.task import Draft, TaskPolicy, enqueue_drafts
 from aqueue.testing import Rehearsal, rehearse
-from aqueue.worker import Worker, WorkerPolicy
+from aqueue.worker import Worker
 
 __all__ = ["Queue"]
 
@@ -236,7 +236,7 @@ class Queue:
     ) -> AsyncGenerator[Worker]:
         """Run a worker beside the body. On leaving, it claims nothing more and drains; on an error it releases.
 
-        All but concurrency in seconds; worker.WorkerPolicy says what each is.
+        All but concurrency in seconds; policy.WorkerPolicy says what each is.
         Raises WorkerStopped, having cancelled the body, if something ended the worker but leaving.
         """
         poll = self._hub.poll_seconds

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 import anyio
 
-from aqueue.store.operations import Lease
+from aqueue.store.operations import Lease, Settle
 from aqueue.store.rows import JobRow
 
 __all__ = ["Running", "StopReason"]
@@ -27,6 +27,7 @@ class Running:
 
     is_settled: tx() has written its success; the handler may go on, the job does not.
     is_adopted: its task has taken its first step, and gives the job back or settles it whatever happens.
+    settlement: how its handler ended, once it has; then it takes no slot, and is kept until that is written.
     claimed_at: taken before the claim was sent, so that the lease ends here no later than in the store.
     """
 
@@ -41,17 +42,36 @@ class Running:
     try_ends_as: StopReason = "timed out"
     lease_ends: float = field(init=False)
     renew_at: float = field(init=False)
-    lease_lost: anyio.Event = field(default_factory=anyio.Event)
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    settlement: Settle | None = None
+    is_lease_lost: bool = False
+    scope: anyio.CancelScope = field(init=False)
+    _lease_lost: anyio.Event | None = None
 
     def __post_init__(self) -> None:
         """Start the lease at the claim."""
-        self.renewed(self.claimed_at)
+        self.lease_ends = self.claimed_at + self.lease_seconds
+        self.renew_at = self.claimed_at + self.lease_seconds / RENEWALS_PER_LEASE
+        self.scope = anyio.CancelScope(deadline=self.lease_ends)
 
     @property
     def key(self) -> tuple[int, int]:
         """The job's number and the fencing token of this claim."""
         return self.job.id, self.job.life.attempt
+
+    @property
+    def lease_lost(self) -> anyio.Event:
+        """Set as soon as the lease is known to be lost. Made when it is asked for: few handlers look."""
+        if self._lease_lost is None:
+            self._lease_lost = anyio.Event()
+            if self.is_lease_lost:
+                self._lease_lost.set()
+        return self._lease_lost
+
+    def lose_lease(self) -> None:
+        """Somebody else owns the job."""
+        self.is_lease_lost = True
+        if self._lease_lost is not None:
+            self._lease_lost.set()
 
     @property
     def lease(self) -> Lease:
@@ -88,7 +108,7 @@ class Running:
             self.stop, self.stopped_at = reason, now
         if reason == "lease lost":
             self.stop = reason
-            self.lease_lost.set()
+            self.lose_lease()
         self.scope.cancel()
 
     def reason_of_deadline(self, now: float) -> StopReason:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -17,15 +18,23 @@ __all__ = ["HandlerSignature", "inspect_handler"]
 
 @dataclass(frozen=True, slots=True)
 class HandlerSignature:
-    """A handler's parameters without its Context. hints: only those that msgspec can decode into."""
+    """A handler's parameters without its Context. hints: only those that msgspec can decode into.
+
+    positional_hints: of the parameters that may be given by position, in order.   positional_min: how many positional
+    arguments make a call that needs no names.
+    """
 
     parameters: inspect.Signature
     hints: Mapping[str, Any]
     context_name: str | None
     is_context_first: bool
+    positional_hints: tuple[Any, ...]
+    positional_min: int
 
     def check(self, task: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         """Raise BadArguments unless the handler can be called so."""
+        if self._is_plain(args, kwargs):
+            return
         try:
             self.parameters.bind(*args, **kwargs)
         except TypeError as error:
@@ -36,9 +45,15 @@ class HandlerSignature:
             ) from error
 
     def decode(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Context
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Context | None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Turn plain JSON values into the handler's types and add its Context. Raises UndecodablePayload."""
+        """Turn plain JSON values into the handler's types and add its Context. Raises UndecodablePayload.
+
+        context: may be None for a handler that takes none.
+        """
+        if self._is_plain(args, kwargs):
+            decoded = tuple(decode_value(*each) for each in zip(args, self.positional_hints, strict=False))
+            return self._with_context(decoded, {}, context)
         try:
             bound = self.parameters.bind(*args, **kwargs)
         except TypeError as error:
@@ -49,7 +64,15 @@ class HandlerSignature:
             ) from error
         for name, value in bound.arguments.items():
             bound.arguments[name] = self._decoded(name, value)
-        called_with, named = bound.args, dict(bound.kwargs)
+        return self._with_context(bound.args, dict(bound.kwargs), context)
+
+    def _is_plain(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bool:
+        """Whether the call fits without a doubt: so many arguments by position, and no names."""
+        return not kwargs and self.positional_min <= len(args) <= len(self.positional_hints)
+
+    def _with_context(
+        self, called_with: tuple[Any, ...], named: dict[str, Any], context: Context | None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if self.context_name is not None and self.is_context_first:
             called_with = (context, *called_with)
         elif self.context_name is not None:
@@ -91,9 +114,15 @@ def inspect_handler(handler: Callable[..., Coroutine[Any, Any, object]]) -> Hand
     others = [parameter for parameter in signature.parameters.values() if parameter.name != name]
     first = next(iter(signature.parameters.values()), None)
     is_positional = first is not None and first.kind is not inspect.Parameter.KEYWORD_ONLY
+    hints = {key: hint for key, hint in hints.items() if key != name and is_decodable(hint)}
+    by_position = [p for p in others if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p.kind for p in others if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    needs_names = inspect.Parameter.KEYWORD_ONLY in required
     return HandlerSignature(
         parameters=signature.replace(parameters=others),
-        hints={key: hint for key, hint in hints.items() if key != name and is_decodable(hint)},
+        hints=hints,
+        positional_hints=tuple(hints.get(p.name, Any) for p in by_position),
+        positional_min=sys.maxsize if needs_names else len(required),
         context_name=name,
         is_context_first=is_positional and first is not None and first.name == name,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
 from anyio.lowlevel import checkpoint
+from msgspec.structs import replace
 
 from aqueue.codec import checksum, encode_call
 from aqueue.errors import BadOption
@@ -119,6 +120,7 @@ class Task(Generic[P, R]):
         self.policy = policy
         self.signature = signature or inspect_handler(handler)
         self.rule = policy.rule(name)
+        self.retry_owner = f"aqueue:{name}" if policy.retry.attempts > 1 else None
 
     def __repr__(self) -> str:
         """Show the name."""

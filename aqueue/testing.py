@@ -13,7 +13,7 @@ timeouts and sleeps of handlers use, is the test's business: give it a virtual o
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import anyio
 
 from aqueue.context import Context
-from aqueue.errors import StillBusy
+from aqueue.errors import AQueueError, StillBusy
 from aqueue.hub import Call, Hub
 from aqueue.points import Point, point_named
 from aqueue.policy import at_least
-from aqueue.store.base import Session
+from aqueue.store.base import Answer, Session
 from aqueue.store.operations import Claim, ClaimReply, Operation, Sweep
 from aqueue.store.rows import Tables
 from aqueue.store.schedules import Fire
@@ -75,6 +75,15 @@ class _RehearsedSession:
         if isinstance(operation, Claim) and operation.is_idle and isinstance(reply, ClaimReply) and not reply.jobs:
             self._rehearsal.found_nothing(reply.wait_ms)
         return reply
+
+    async def perform_all(self, operations: Sequence[Operation[Any]]) -> list[Answer]:
+        return [await self._answer(operation) for operation in operations]  # one by one: a crash may come between two
+
+    async def _answer(self, operation: Operation[Any]) -> Answer:
+        try:
+            return await self.perform(operation), None
+        except AQueueError as error:
+            return None, error
 
     def post(self, operation: Operation[object]) -> None:
         if not self._rehearsal.is_down:

@@ -4,8 +4,10 @@ Law 1: a claimed job is always in somebody's hand, given back, or left to its le
 Law 2: a cancel from outside (shutdown) is not a verdict on the job: it is released, and no failure is counted.
 Law 3: a settlement is sent until it is answered or its time is over; then the lease decides. It is never doubled,
        because the store knows its own events (store/operations.py, rule 2).
-Law 4: every period is jittered by the queue's Random, so that workers started together drift apart.
-Law 5: a cancellation is never swallowed.
+Law 4: what has ended is settled, and what there is room for is claimed, in one turn: one call of the store, whatever
+       the number of jobs. A job's own task writes only what no turn will write for it.
+Law 5: every period is jittered by the queue's Random, so that workers started together drift apart.
+Law 6: a cancellation is never swallowed.
 
 Its tasks are called NAME, NAME.renew, NAME.sweep, NAME.job and, if the queue has schedules, NAME.cron. What a try is,
 and what comes of it, is in attempt.py.
@@ -16,7 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import anyio
 import anyio.abc
@@ -26,46 +27,15 @@ from aqueue.errors import LeaseLost, StoreUnavailable
 from aqueue.hub import Hub
 from aqueue.lifecycle import Release, State
 from aqueue.log import logger
-from aqueue.policy import at_least
+from aqueue.policy import WorkerPolicy
 from aqueue.running import Running
-from aqueue.store.base import insist
-from aqueue.store.operations import Claim, ClaimReply, ReleaseClaim, Renew, Settle, Sweep
+from aqueue.store.base import Answer, insist
+from aqueue.store.operations import Claim, ClaimReply, ReleaseClaim, Renew, Settle
 from aqueue.store.rows import JobRow
+from aqueue.sweeping import keep_sweeping
 from aqueue.ticking import keep_firing
 
-__all__ = ["Worker", "WorkerPolicy"]
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerPolicy:
-    """How a worker goes about it. All but concurrency in seconds.
-
-    lease: silence after which a job is taken away.   poll: longest time between two looks at the store.
-    sweep: period of rescuing jobs of dead workers.   drain: time running jobs get on a clean exit, all together.
-    settle: time a settlement may take.   grace: time a handler that was told to stop keeps its lease.
-    isolate_after: leases that a job must have lost in a row to be run alone, so that a job that kills its process
-    takes no other down with it. None: never.
-    """
-
-    concurrency: int = 10
-    lease: float = 30.0
-    poll: float = 1.0
-    sweep: float = 10.0
-    drain: float = 30.0
-    settle: float = 10.0
-    grace: float = 10.0
-    isolate_after: int | None = 1
-
-    def __post_init__(self) -> None:
-        """Refuse numbers out of range."""
-        at_least("concurrency", self.concurrency, 1)
-        at_least("lease", self.lease, 0.01)
-        at_least("drain", self.drain, 0)
-        for name, number in (("poll", self.poll), ("sweep", self.sweep), ("settle", self.settle)):
-            at_least(name, number, 0, above=True)
-        at_least("grace", self.grace, 0)
-        if self.isolate_after is not None:
-            at_least("isolate_after", self.isolate_after, 1)
+__all__ = ["Worker"]
 
 
 class Worker:
@@ -79,20 +49,25 @@ class Worker:
         self.policy = policy
         self._hub = hub
         self._session = hub.session
-        # One entry per slot in use, by (job, attempt): taken when a job is claimed, freed when its task ends.
+        # By (job, attempt): from the claim to the answer to the settlement. Those without a settlement take a slot.
         self._in_hand: dict[tuple[int, int], Running] = {}
+        self._ended: list[Running] = []  # of those in hand, the ones that wait for the next turn to be settled
+        self._is_turning = False
         self._work = anyio.Event()
         self._renewal = anyio.Event()
+        self._next_renewal = math.inf
         self.is_draining = False
-        self._swept_at: tuple[int, float] | None = None
         self.has_ended = anyio.Event()
 
     @property
     def free_slots(self) -> int:
         """How many more jobs it could run now: slots in use are counted, never kept in a counter (FM_012)."""
-        if self.is_draining or self.has_ended.is_set() or any(map(self._is_suspect, self._in_hand.values())):
+        if self.is_draining or self.has_ended.is_set():
             return 0
-        return self.policy.concurrency - len(self._in_hand)
+        busy = [running for running in self._in_hand.values() if running.settlement is None]
+        if any(map(self._is_suspect, busy)):
+            return 0
+        return self.policy.concurrency - len(busy)
 
     def wake(self) -> None:
         """Look for jobs now."""
@@ -116,12 +91,10 @@ class Worker:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keep_renewing, name=f"{self.name}.renew")
-                tasks.start_soon(self._keep_sweeping, name=f"{self.name}.sweep")
+                tasks.start_soon(keep_sweeping, self._hub, self, self.policy.sweep, name=f"{self.name}.sweep")
                 if self._hub.schedules:
                     tasks.start_soon(keep_firing, self._hub, self.id, self.policy.sweep, name=f"{self.name}.cron")
-                await self._keep_claiming(tasks)
-                with anyio.move_on_after(self.policy.drain):
-                    await self._until_hands_are_empty()
+                await self._keep_turning(tasks)
                 tasks.cancel_scope.cancel()
         finally:
             self._give_back_unstarted(list(self._in_hand.values()))
@@ -129,47 +102,74 @@ class Worker:
             self.has_ended.set()
             self._hub.tell("worker_ended", worker=self.id, detail="drained" if self.is_draining else None)
 
-    # Claiming.
+    # Turns: settle and claim.
 
-    async def _keep_claiming(self, tasks: anyio.abc.TaskGroup) -> None:
-        while not self.is_draining:
-            self._work = anyio.Event()  # subscribed before the look, so that no hint falls between look and wait
-            self._drop_unstarted()
-            wait_seconds = self._jittered(self.policy.poll)
-            room = self.free_slots
-            if room:
-                asked_at = anyio.current_time()
-                reply = await self._claim(room)
-                self._hand_over(reply.jobs, asked_at, tasks)
-                if reply.jobs:
-                    continue
-                if reply.wait_ms is not None:
-                    wait_seconds = min(wait_seconds, reply.wait_ms / 1000)
-            with anyio.move_on_after(wait_seconds):
-                await self._work.wait()
+    async def _keep_turning(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Take turns until drained. Cancelled here: what has ended is settled first, and the rest is not in a hurry."""
+        self._is_turning = True
+        try:
+            while not self.is_draining:
+                await self._take_turn(tasks)
+            with anyio.move_on_after(self.policy.drain):
+                while self._in_hand:
+                    await self._take_turn(tasks)
+        finally:
+            self._is_turning = False
+            if self._ended:
+                await self._settle_and_claim(self._take_ended(), None, tasks)
 
-    async def _claim(self, room: int) -> ClaimReply:
-        """Take up to `room` jobs. What was taken and cannot be returned is given back (FM_003)."""
+    async def _take_turn(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Settle and claim; wait if there is nothing more to do at once."""
+        self._work = anyio.Event()  # subscribed before the look, so that no hint falls between look and wait
+        self._drop_unstarted()
+        ended, room = self._take_ended(), self.free_slots
+        wait_seconds = self._jittered(self.policy.poll)
+        if ended or room:
+            asked_at = anyio.current_time()
+            reply = await self._settle_and_claim(ended, self._claim_of(room) if room else None, tasks)
+            self._hand_over(reply.jobs, asked_at, tasks)
+            if reply.jobs or (ended and not room):
+                return
+            if reply.wait_ms is not None:
+                wait_seconds = min(wait_seconds, reply.wait_ms / 1000)
+        with anyio.move_on_after(wait_seconds):
+            await self._work.wait()
+
+    def _take_ended(self) -> list[Running]:
+        ended, self._ended = self._ended, []
+        return ended
+
+    def _claim_of(self, room: int) -> Claim:
         leases_ms = {
             name: round(task.policy.lease * 1000)
             for name, task in self._hub.tasks.items()
             if task.policy.lease is not None
         }
-        nonce = self._hub.new_token()
-        claim = Claim(
+        return Claim(
             self.id,
-            nonce,
+            self._hub.new_token(),
             room,
             round(self.policy.lease * 1000),
             leases_ms,
             rules={name: task.rule for name, task in self._hub.tasks.items()},
             budget=self._hub.retry_budget,
             isolate_after=self.policy.isolate_after,
-            is_idle=not self._in_hand,
+            is_idle=all(running.settlement is not None for running in self._in_hand.values()),
         )
+
+    async def _settle_and_claim(
+        self, ended: list[Running], claim: Claim | None, tasks: anyio.abc.TaskGroup
+    ) -> ClaimReply:
+        """One turn. What was taken and cannot be returned is given back (FM_003). Cancelled here: all is written."""
+        settlements = [running.settlement for running in ended if running.settlement is not None]
         try:
             with anyio.move_on_after(self.policy.settle, shield=True):
-                reply = await insist(self._session, claim, random=self._hub.random)
+                answers = await self._session.perform_all([*settlements, *([] if claim is None else [claim])])
+                self._hear(ended, answers[: len(ended)], tasks)
+                ended = []  # from here on they are out of this turn's hands
+                if claim is None:
+                    return ClaimReply((), None)
+                reply = await self._reply_to(claim, answers[-1])
                 now = self._hub.clock.now_ms()
                 for job in reply.jobs:
                     due_seconds = max(0, now - job.life.run_at) / 1000
@@ -178,12 +178,50 @@ class Worker:
         except StoreUnavailable as error:
             logger().warning("claim.unanswered", worker=self.id, error=error.happened)
         except BaseException:
-            # Killed in spite of the shield (asyncio's Task.cancel). The claim may be committed or still in the
-            # store's list; the release comes after it there, and does nothing if the claim took nothing.
-            self._session.post(ReleaseClaim(nonce))
+            # Killed in spite of the shield (asyncio's Task.cancel). It may be committed or still in the store's list.
+            # Sent again: a settlement that is doubled is recognised, and a release that comes after its claim there
+            # does nothing if the claim took nothing.
+            for running in ended:
+                if self._in_hand.pop(running.key, None) is not None and running.settlement is not None:
+                    self._session.post(running.settlement)
+            self._give_back(claim)
             raise
-        self._session.post(ReleaseClaim(nonce))
+        for running in ended:
+            self._leave_to_its_lease(running, "the store did not answer in time")
+        self._give_back(claim)
         return ClaimReply((), None)
+
+    def _hear(self, ended: list[Running], answers: list[Answer], tasks: anyio.abc.TaskGroup) -> None:
+        """What became of each settlement. One that was not answered is sent again, by a task of its own."""
+        was_woken = self._work.is_set()
+        for running, (state, error) in zip(ended, answers, strict=True):
+            if isinstance(error, StoreUnavailable):
+                running.is_adopted = False  # until that task has taken its first step
+                tasks.start_soon(self._settle_again, running, name=f"{self.name}.job")
+                continue
+            del self._in_hand[running.key]
+            assert running.settlement is not None
+            if error is None:
+                self._tell_settled(running, state, running.settlement.error)
+            elif isinstance(error, LeaseLost):
+                self._hub.tell("lease_lost", running.job, worker=self.id, detail=error.happened)
+            else:
+                raise error
+        if not was_woken and self.free_slots:
+            self._work = anyio.Event()  # these settlements are news to others: this turn's claim has seen them
+
+    async def _reply_to(self, claim: Claim, answer: Answer) -> ClaimReply:
+        reply, error = answer
+        if isinstance(error, StoreUnavailable):
+            return await insist(self._session, claim, random=self._hub.random, tries=4)
+        if error is not None:
+            raise error
+        assert isinstance(reply, ClaimReply)
+        return reply
+
+    def _give_back(self, claim: Claim | None) -> None:
+        if claim is not None:
+            self._session.post(ReleaseClaim(claim.nonce))
 
     def _hand_over(self, jobs: tuple[JobRow, ...], asked_at: float, tasks: anyio.abc.TaskGroup) -> None:
         """Take a slot for each job and start its task; no await, so that nothing can come between."""
@@ -217,33 +255,51 @@ class Worker:
     # Running.
 
     async def _run_job(self, running: Running) -> None:
-        """The whole life of a job in this worker; its slot is taken for exactly as long."""
-        with self._holding(running):
-            await self._try_and_settle(running)
+        """The life of a job in this worker, up to its settlement. Cancelled here: it is released, and no try counts."""
+        if not self._adopt(running):
+            return
+        try:
+            running.settlement = await Attempt(
+                self._hub, running, self.id, self.policy.settle, self._renew_now
+            ).perform()
+        except BaseException:
+            # Not a verdict of ours: the host is being cancelled, or the program ends.
+            with self._leaving(running):
+                if not running.is_settled:
+                    await self._settle(running, self._release_of(running, "shutdown"))
+            raise
+        if running.settlement is None:
+            with self._leaving(running):
+                if running.is_settled:
+                    self._tell_settled(running, "succeeded", None)
+        elif self._is_turning:
+            self._ended.append(running)
+            self.wake()
+        else:
+            await self._settle_again(running)
+
+    async def _settle_again(self, running: Running) -> None:
+        """Settle outside of a turn. Cancelled here: it is written all the same."""
+        if not self._adopt(running):
+            return
+        assert running.settlement is not None
+        with self._leaving(running):
+            await self._settle(running, running.settlement)
+
+    def _adopt(self, running: Running) -> bool:
+        """Take the job over; False if it was given back, because its lease was over before this task began."""
+        running.is_adopted = running.key in self._in_hand
+        if running.renew_at < self._next_renewal:
+            self._renewal.set()  # the renewing task waits for a later lease than this one
+        return running.is_adopted
 
     @contextmanager
-    def _holding(self, running: Running) -> Generator[None]:
-        running.is_adopted = True
-        self._renewal.set()  # the renewing task may be waiting for a later lease than this one
+    def _leaving(self, running: Running) -> Generator[None]:
         try:
             yield
         finally:
-            del self._in_hand[running.key]
+            self._in_hand.pop(running.key, None)
             self.wake()
-
-    async def _try_and_settle(self, running: Running) -> None:
-        attempt = Attempt(self._hub, running, self.id, self.policy.settle, self._renew_now)
-        try:
-            settlement = await attempt.perform()
-        except BaseException:
-            # Not a verdict of ours: the host is being cancelled, or the program ends.
-            if not running.is_settled:
-                await self._settle(running, self._release_of(running, "shutdown"))
-            raise
-        if running.is_settled:
-            self._tell_settled(running, "succeeded", None)
-        elif settlement is not None:
-            await self._settle(running, settlement)
 
     def _tell_settled(self, running: Running, state: State, error: str | None) -> None:
         took_seconds = anyio.current_time() - running.claimed_at
@@ -254,20 +310,24 @@ class Worker:
         """Write how the attempt ended. Cancelled here: it is written all the same."""
         try:
             with anyio.move_on_after(self.policy.settle, shield=True):
-                state = await insist(self._session, settlement, random=self._hub.random)
+                state = await insist(self._session, settlement, random=self._hub.random, tries=4)
                 self._tell_settled(running, state, settlement.error)
                 return
         except LeaseLost as lost:
             self._hub.tell("lease_lost", running.job, worker=self.id, detail=lost.happened)
             return
         except StoreUnavailable as error:
-            self._hub.tell("left_to_its_lease", running.job, worker=self.id, detail=error.happened)
+            self._leave_to_its_lease(running, error.happened)
             return
         except BaseException:
             # Killed in spite of the shield: send it again, in case it was not sent. Doubled, it is recognised.
             self._session.post(settlement)
             raise
-        self._hub.tell("left_to_its_lease", running.job, worker=self.id, detail="the store did not answer in time")
+        self._leave_to_its_lease(running, "the store did not answer in time")
+
+    def _leave_to_its_lease(self, running: Running, why: str) -> None:
+        if self._in_hand.pop(running.key, None) is not None:
+            self._hub.tell("left_to_its_lease", running.job, worker=self.id, detail=why)
 
     def _release_of(self, running: Running, why: str) -> Settle:
         attempt = running.job.life.attempt
@@ -279,9 +339,9 @@ class Worker:
         while True:
             self._renewal = anyio.Event()
             now = anyio.current_time()
-            next_renewal = min((running.renew_at for running in self._renewable(now)), default=math.inf)
-            if next_renewal > now:
-                with anyio.CancelScope(deadline=next_renewal):
+            self._next_renewal = min((running.renew_at for running in self._renewable(now)), default=math.inf)
+            if self._next_renewal > now:
+                with anyio.CancelScope(deadline=self._next_renewal):
                     await self._renewal.wait()
                 continue
             await self._renew()
@@ -312,41 +372,6 @@ class Worker:
 
     async def _renew_now(self) -> None:
         await self._renew()
-
-    # Sweeping.
-
-    async def _keep_sweeping(self) -> None:
-        while True:
-            await self._sweep()
-            await anyio.sleep(self._jittered(self.policy.sweep))
-
-    async def _sweep(self) -> None:
-        """Free jobs whose lease ran out, whoever held them. Cancelled here: it may be done; twice is as good."""
-        if self._clock_jumped():
-            # A jump makes live leases look dead: give their owners one period to renew them (FM_016).
-            logger().warning("sweep.skipped", worker=self.id, why="the wall clock jumped")
-            self.renew_soon()
-            return
-        try:
-            freed = await self._session.perform(Sweep())
-        except StoreUnavailable as error:
-            logger().warning("sweep.unanswered", worker=self.id, error=error.happened)
-            return
-        for job_id in freed:
-            self._hub.tell("rescued", job_id=job_id, worker=self.id)
-            self._hub.settled(job_id)
-
-    def _clock_jumped(self) -> bool:
-        before, self._swept_at = self._swept_at, (self._hub.clock.now_ms(), anyio.current_time())
-        if before is None:
-            return False
-        wall_seconds = (self._swept_at[0] - before[0]) / 1000
-        return abs(wall_seconds - (self._swept_at[1] - before[1])) > self.policy.sweep
-
-    async def _until_hands_are_empty(self) -> None:
-        while self._in_hand:
-            self._work = anyio.Event()
-            await self._work.wait()
 
     def _jittered(self, seconds: float) -> float:
         return seconds * self._hub.random.uniform(0.8, 1.2)

@@ -7,11 +7,11 @@ fault injector wraps, because `perform` is the one await between the queue and i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import anyio
 
@@ -20,9 +20,12 @@ from aqueue.errors import StoreUnavailable
 from aqueue.log import logger
 from aqueue.store.operations import Operation
 
-__all__ = ["GivesHints", "Hint", "JoinsTransactions", "Session", "Store", "insist"]
+__all__ = ["Answer", "GivesHints", "Hint", "JoinsTransactions", "Session", "Store", "insist"]
 
 R = TypeVar("R")
+
+Answer: TypeAlias = "tuple[Any, Exception | None]"
+"""What an operation returned, and None; or None, and what it raised."""
 
 
 class Session(Protocol):
@@ -34,6 +37,14 @@ class Session(Protocol):
         Operations start in the order of the calls. Cancelled here: the operation is carried out all the same, now or
         in a moment, unless the process ends first; repeating it is safe (operations.py, rule 2).
         Raises StoreUnavailable if it may or may not have happened, else what the operation raises (nothing happened).
+        """
+        ...
+
+    async def perform_all(self, operations: Sequence[Operation[Any]]) -> list[Answer]:
+        """Run several, each as `perform` does, in as few transactions as can be, and return an answer for each.
+
+        An operation that raises is undone alone: its exception is its answer. Raises QueueClosed.
+        Cancelled here: as in `perform`, for each of them.
         """
         ...
 

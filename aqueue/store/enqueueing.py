@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from aqueue.lifecycle import Life
 from aqueue.store.limits import QUEUE, assert_room, task_scope
 from aqueue.store.rows import Event, JobRow, NewJob, Tables
@@ -15,8 +17,7 @@ from aqueue.store.rows import Event, JobRow, NewJob, Tables
 __all__ = ["Enqueue", "Enqueued", "enqueue_one"]
 
 
-@dataclass(frozen=True, slots=True)
-class Enqueued:
+class Enqueued(Struct, frozen=True):
     """What became of a request to enqueue. created: False if a live job of its unique key stands for it."""
 
     job_id: int

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Final, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 import anyio
 from anyio.to_thread import run_sync
@@ -83,11 +83,19 @@ async def grouped(database: Database, *, clock: Clock, random: Random) -> AsyncG
 
 
 @dataclass(eq=False, slots=True)
+class _Caller:
+    """Whoever waits for operations in the list. unanswered: how many of them have no answer yet."""
+
+    unanswered: int
+    done: anyio.Event
+
+
+@dataclass(eq=False, slots=True)
 class _Waiting:
-    """One operation in the list. done: None if nobody waits for it."""
+    """One operation in the list. caller: None if nobody waits for it, or it has its answer."""
 
     operation: Operation[object]
-    done: anyio.Event | None
+    caller: _Caller | None
     reply: object = None
     error: Exception | None = None
 
@@ -122,27 +130,34 @@ class GroupSession:
 
     async def perform(self, operation: Operation[R]) -> R:
         """Run one operation in the next transaction (the contract is that of store.base.Session)."""
-        waiting = _Waiting(operation, anyio.Event())
-        self._put(waiting)
-        assert waiting.done is not None
-        await waiting.done.wait()  # cancelled here: the operation is in the list and is carried out
-        if waiting.error is not None:
-            raise waiting.error
-        return cast("R", waiting.reply)
+        ((reply, error),) = await self.perform_all((operation,))
+        if error is not None:
+            raise error
+        return cast("R", reply)
+
+    async def perform_all(self, operations: Sequence[Operation[Any]]) -> list[Reply]:
+        """Run several in the next transaction (the contract is that of store.base.Session)."""
+        if not operations:
+            return []
+        caller = _Caller(len(operations), anyio.Event())
+        waiting = [_Waiting(operation, caller) for operation in operations]
+        self._put(*waiting)
+        await caller.done.wait()  # cancelled here: the operations are in the list and are carried out
+        return [(each.reply, each.error) for each in waiting]
 
     def post(self, operation: Operation[object]) -> None:
         """Have the operation carried out after all earlier ones; dropped if the store is closed."""
         with suppress(QueueClosed):
             self._put(_Waiting(operation, None))
 
-    def _put(self, waiting: _Waiting) -> None:
+    def _put(self, *waiting: _Waiting) -> None:
         if self._is_closing:
             raise QueueClosed(
                 "the store was used after its queue closed",
                 expected="an open queue",
                 advice="keep the work inside `async with queue:`",
             )
-        self._list.append(waiting)
+        self._list.extend(waiting)
         self._more.set()
 
     async def flush_until_closed(self) -> None:
@@ -188,7 +203,8 @@ class GroupSession:
             finally:
                 # Also when this task is killed in between: whether the batch was committed is not known then.
                 for waiting in batch:
-                    _wake(waiting, unanswered("the store was stopped"))
+                    if waiting.caller is not None:
+                        _wake(waiting, unanswered("the store was stopped"))
 
     async def _flush(self, batch: list[_Waiting]) -> None:
         """Answer everybody in the batch, asking again for those whose answer is Again."""
@@ -238,10 +254,13 @@ class GroupSession:
 
 def _wake(waiting: _Waiting, error: Exception | None) -> None:
     """Give the caller its answer, unless it has one."""
-    if waiting.done is None or waiting.done.is_set():
+    caller = waiting.caller
+    if caller is None:
         return
-    waiting.error = error
-    waiting.done.set()
+    waiting.error, waiting.caller = error, None
+    caller.unanswered -= 1
+    if not caller.unanswered:
+        caller.done.set()
 
 
 def unanswered(happened: str) -> StoreUnavailable:

@@ -56,6 +56,9 @@ class TaskRule:
         return _with_bucket(row, self.rate, now)
 
 
+_UNBOUNDED: Final = TaskRule()
+
+
 def _with_bucket(row: LimitRow, bucket: Bucket | None, now: int) -> LimitRow:
     if bucket is None:
         return replace(row, gain=None, cost=1, burst=0, level=0, level_at=0)
@@ -96,13 +99,15 @@ class Gate:
         self._running: dict[str, int] = {}
         self._waits: list[int] = []
         self._retries_fit = True
+        self._is_budget_full = False
         self._closed: set[str] = set()
         self._isolate_after = isolate_after
         self._declare()
+        self._bounded = {scope.removeprefix("task:") for scope in self._rows if scope.startswith("task:")}
         for scope, row in self._rows.items():
             if row.paused and scope.startswith("task:"):
                 self._closed.add(scope.removeprefix("task:"))
-        for task in rules:
+        for task in self._bounded & rules.keys():
             self._close_if_full(task)
         self._close_retries_if_spent()
 
@@ -145,7 +150,7 @@ class Gate:
         for task, rule in self._rules.items():
             scope = task_scope(task)
             before = self._rows.get(scope)
-            if before is not None or rule != TaskRule():
+            if before is not None or rule != _UNBOUNDED:
                 self._rows[scope] = rule.stored(scope, before, self._now)
             if rule.breaker is not None:
                 known = self._breakers.get(rule.breaker.name) or BreakerRow(rule.breaker.name)
@@ -155,23 +160,29 @@ class Gate:
             self._rows[RETRIES] = _with_bucket(known_budget or LimitRow(RETRIES), self._budget, self._now)
 
     def _charge(self, job: JobRow) -> None:
-        scope = task_scope(job.task)
+        if job.task in self._bounded:
+            self._charge_task(job.task)
+        if self._budget is not None and (job.life.failures or not self._is_budget_full):
+            self._charge_budget(job, self._budget)
+
+    def _charge_task(self, task: str) -> None:
+        scope = task_scope(task)
         row = self._rows.get(scope)
         if row is not None and row.gain is not None:
             self._rows[scope] = replace(row, level=level_of(row, self._now) - row.cost, level_at=self._now)
-        if job.task in self._running:
-            self._running[job.task] += 1
-        for task in self._sharing(job.task):
-            self._close_if_full(task)
-        budget = self._rows.get(RETRIES)
-        if budget is None or self._budget is None:
-            return
+        if task in self._running:
+            self._running[task] += 1
+        for name in self._sharing(task):
+            self._close_if_full(name)
+
+    def _charge_budget(self, job: JobRow, bucket: Bucket) -> None:
+        budget = self._rows[RETRIES]
         full = budget.burst * budget.cost
         level = level_of(budget, self._now)
         if job.life.failures:
             level -= budget.cost
         elif job.life.attempt == 0:
-            level = min(full, level + self._budget.fresh_gain)
+            level = min(full, level + bucket.fresh_gain)
         # A bucket that is full and stays so is not written: a queue without retries pays nothing for its budget.
         if level != level_of(budget, self._now):
             self._rows[RETRIES] = replace(budget, level=level, level_at=self._now)
@@ -210,7 +221,9 @@ class Gate:
         budget = self._rows.get(RETRIES)
         if self._budget is None or budget is None:
             return
-        self._retries_fit = level_of(budget, self._now) >= budget.cost
+        level = level_of(budget, self._now)
+        self._retries_fit = level >= budget.cost
+        self._is_budget_full = level == budget.burst * budget.cost
         if not self._retries_fit and budget.gain:
             self._waits.append(_ms_until_affordable(budget, self._now))
 

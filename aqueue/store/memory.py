@@ -6,15 +6,16 @@ as several processes share a database; what a queue wrote stays when the queue i
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anyio.lowlevel import checkpoint
 
 from aqueue.clock import Clock
 from aqueue.errors import AQueueError, QueueClosed
+from aqueue.store.base import Answer
 from aqueue.store.memory_tables import MemoryTables
 from aqueue.store.operations import Operation
 
@@ -65,17 +66,32 @@ class MemorySession:
         await checkpoint()
         return reply
 
+    async def perform_all(self, operations: Sequence[Operation[Any]]) -> list[Answer]:
+        """Run each at once, then let others run (so they have happened, if cancelled here)."""
+        self._assert_open()
+        answers: list[Answer] = []
+        for operation in operations:
+            try:
+                answers.append((self._apply(operation), None))
+            except (AQueueError, AssertionError) as error:
+                answers.append((None, error))
+        await checkpoint()
+        return answers
+
     def post(self, operation: Operation[object]) -> None:
         """Run the operation at once and drop its reply."""
         with suppress(AQueueError):
             self._apply(operation)
 
-    def _apply(self, operation: Operation[R]) -> R:
+    def _assert_open(self) -> None:
         if not self._is_open:
             raise QueueClosed(
                 "the store was used after its queue closed",
                 expected="an open queue",
                 advice="keep the work inside `async with queue:`",
             )
+
+    def _apply(self, operation: Operation[R]) -> R:
+        self._assert_open()
         with self._tables.atomic():
             return operation.apply(self._tables, self._clock.now_ms())

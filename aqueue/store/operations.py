@@ -9,8 +9,11 @@ Rule 3: LeaseLost is the only answer to an owner whose attempt is over, and then
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aqueue import lifecycle
 from aqueue.errors import LeaseLost, WriteRefused
@@ -195,8 +198,7 @@ class Statement:
     rows: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Struct, frozen=True):
     """T3, T4, T5, T6, T9: the owner says how its attempt ended.
 
     delay_ms: time until the next try, for Fail and Release (their run_at is set here, by the store's clock).

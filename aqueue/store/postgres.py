@@ -22,7 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from aqueue.clock import Clock, SystemClock
 from aqueue.errors import BadUrl, StoreUnavailable
-from aqueue.store.base import Hint
+from aqueue.store.base import Answer, Hint
 from aqueue.store.group import Again, GroupSession, Reply, grouped, unanswered
 from aqueue.store.operations import Operation
 from aqueue.store.postgres_hints import keep_listening
@@ -128,6 +128,10 @@ class PostgresSession:
     async def perform(self, operation: Operation[R]) -> R:
         """Run one operation in the next transaction (the contract is that of store.base.Session)."""
         return await self._session.perform(operation)
+
+    async def perform_all(self, operations: Sequence[Operation[Any]]) -> list[Answer]:
+        """Run several in as few transactions as can be (the contract is that of store.base.Session)."""
+        return await self._session.perform_all(operations)
 
     def post(self, operation: Operation[object]) -> None:
         """Have the operation carried out after all earlier ones; dropped if the store is closed."""

@@ -10,9 +10,9 @@ Rule 3: time is the server's, read once per transaction, after the locks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from psycopg import Connection, Pipeline
 
 from aqueue.errors import LeaseLost

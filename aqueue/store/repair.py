@@ -9,8 +9,10 @@ Rule 3: what cannot be cured is said, with the reason, and left as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from aqueue import lifecycle
 from aqueue.codec import decode_call

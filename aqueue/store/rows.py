@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from msgspec import Struct
+
 from aqueue.lifecycle import EventKind, Life, State
 
 __all__ = [
@@ -33,8 +35,7 @@ __all__ = [
 Catchup: TypeAlias = Literal["last", "all", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
+class NewJob(Struct, frozen=True):
     """A job as its enqueuer describes it.
 
     uid: names this one request to enqueue, so that it may be repeated.   headers: a JSON object of strings.
@@ -55,8 +56,7 @@ class NewJob:
     headers: str = "{}"
 
 
-@dataclass(frozen=True, slots=True)
-class JobRow:
+class JobRow(Struct, frozen=True):
     """One job. deadline: the time after which running it is pointless."""
 
     id: int
@@ -75,8 +75,7 @@ class JobRow:
     headers: str = "{}"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One line of the log that every change of state writes. worker: None if no owner did it (sweep, user)."""
 
     job_id: int

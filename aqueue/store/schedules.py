@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from aqueue.cron import due, next_after, oldest_due
 from aqueue.store.enqueueing import enqueue_one
@@ -111,7 +112,7 @@ def _sorted_out(schedule: ScheduleRow, now: int) -> tuple[list[int], list[int], 
 def _fire(tables: Tables, schedule: ScheduleRow, at: int, now: int) -> int | None:
     if tables.has_fired(schedule.name, at):
         return None
-    new = replace(_template.decode(schedule.template), uid=f"cron:{schedule.name}:{at}")
+    new = structs.replace(_template.decode(schedule.template), uid=f"cron:{schedule.name}:{at}")
     enqueued = enqueue_one(tables, new, now)
     # A unique key whose job still lives stands for this time too: then the time has no job of its own.
     tables.add_fire(FireRow(schedule.name, at, enqueued.job_id if enqueued.created else None))

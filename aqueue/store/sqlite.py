@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from random import Random
 from typing import Final, Literal, TypeVar
 
 from aqueue.clock import Clock
 from aqueue.errors import AQueueError
 from aqueue.store.group import Again, GroupSession, Reply, grouped, unanswered
-from aqueue.store.operations import Operation
+from aqueue.store.operations import Operation, Settle
 from aqueue.store.sqlite_join import joined
 from aqueue.store.sqlite_schema import create_schema
 from aqueue.store.sqlite_tables import SqliteTables
@@ -110,40 +110,66 @@ def _connect(path: str, synchronous: str) -> sqlite3.Connection:
 
 def _commit(connection: sqlite3.Connection, operations: Sequence[Operation[object]], now: int) -> list[Reply]:
     """Run the operations in one transaction; one that raises is undone alone. Runs in a thread."""
+    try:
+        return _commit_all(connection, operations, now)
+    except (AQueueError, sqlite3.IntegrityError, AssertionError):
+        pass  # nothing was written; once more, so that each can be undone alone, which costs a savepoint each
     refused: dict[int, Exception] = {}
     while True:
-        replies = _try_commit(connection, operations, now, refused)
-        if replies is not None:
-            return replies
+        with suppress(_TransactionEnded):
+            return _commit_each(connection, operations, now, refused)
 
 
-def _try_commit(
-    connection: sqlite3.Connection, operations: Sequence[Operation[object]], now: int, refused: dict[int, Exception]
-) -> list[Reply] | None:
-    """None if one operation ended the transaction for all (RAISE(ROLLBACK) in a trigger of the user): it is refused."""
-    tables = SqliteTables(connection)
-    replies: list[Reply] = []
+def _commit_all(connection: sqlite3.Connection, operations: Sequence[Operation[object]], now: int) -> list[Reply]:
+    """Run the operations in one transaction, or none of them if one raises."""
+    with _transaction(connection):
+        tables = SqliteTables(connection)
+        tables.foresee([operation.job_id for operation in operations if isinstance(operation, Settle)])
+        replies: list[Reply] = [(operation.apply(tables, now), None) for operation in operations]
+        tables.write_events()
+    return replies
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Generator[None]:
     if connection.in_transaction:  # the last one could not even be rolled back: it was not committed
         connection.execute("ROLLBACK")
     connection.execute("BEGIN IMMEDIATE")
     try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+class _TransactionEnded(Exception):
+    """One operation ended the transaction for all (RAISE(ROLLBACK) in a trigger of the user): it is refused."""
+
+
+def _commit_each(
+    connection: sqlite3.Connection, operations: Sequence[Operation[object]], now: int, refused: dict[int, Exception]
+) -> list[Reply]:
+    """Run the operations in one transaction, each in its own savepoint; those that are refused have their answer."""
+    replies: list[Reply] = []
+    with _transaction(connection):
+        tables = SqliteTables(connection)
         for place, operation in enumerate(operations):
             if place in refused:
                 replies.append((None, refused[place]))
                 continue
             connection.execute("SAVEPOINT operation")
             try:
-                replies.append((operation.apply(tables, now), None))
+                reply = operation.apply(tables, now)
+                tables.write_events()
+                replies.append((reply, None))
             except (AQueueError, sqlite3.IntegrityError, AssertionError) as error:
                 if not connection.in_transaction:
                     refused[place] = error
-                    return None
+                    raise _TransactionEnded from error
+                tables.drop_events()
                 connection.execute("ROLLBACK TO operation")
                 replies.append((None, error))
             connection.execute("RELEASE operation")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return replies

@@ -37,7 +37,9 @@ def joined(path: str, connection: object) -> Generator[SqliteTables]:
     text_factory, connection.text_factory = connection.text_factory, str
     connection.execute("SAVEPOINT aqueue")
     try:
-        yield SqliteTables(connection)
+        tables = SqliteTables(connection)
+        yield tables
+        tables.write_events()
     except BaseException:
         connection.execute("ROLLBACK TO aqueue")
         raise

@@ -8,18 +8,19 @@ Rule 2: whatever is in the file, the answer is a reply or an error of ours: byte
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
 
 from aqueue.clock import Clock
 from aqueue.errors import AQueueError, NoStore, SchemaMismatch, StoreUnavailable
+from aqueue.store.base import Answer
 from aqueue.store.operations import Operation
 from aqueue.store.sqlite_schema import SCHEMA_VERSION, version_of
 from aqueue.store.sqlite_tables import SqliteTables
@@ -74,6 +75,16 @@ class ReadingSession:
         """Run one operation on one snapshot of the file (the contract is that of store.base.Session)."""
         assert self._connection is not None
         return await self._unlocked(partial(_read, self._connection, operation, self._clock.now_ms()))
+
+    async def perform_all(self, operations: Sequence[Operation[Any]]) -> list[Answer]:
+        """Run several, each on a snapshot of its own (the contract is that of store.base.Session)."""
+        answers: list[Answer] = []
+        for operation in operations:
+            try:
+                answers.append((await self.perform(operation), None))
+            except Exception as error:
+                answers.append((None, error))
+        return answers
 
     def post(self, operation: Operation[object]) -> None:
         """Do nothing: what nobody waits for is a write."""

@@ -124,7 +124,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def new(self, task: str, **options: Any) -> NewJob:
         job = new_job(self.name(), **options)
-        return NewJob(**{name: getattr(job, name) for name in NewJob.__slots__} | {"task": task})
+        return NewJob(**{name: getattr(job, name) for name in NewJob.__struct_fields__} | {"task": task})
 
     def pending(self, task: str | None = None) -> int:
         return int(self.perform(CountPending(task)))

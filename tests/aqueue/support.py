@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, TypeVar
 
 import anyio
 
-from aqueue import Clock, Session, Store, StoreUnavailable
+from aqueue import AQueueError, Clock, Session, Store, StoreUnavailable
+from aqueue.store.base import Answer
 from aqueue.store.operations import Operation
 
 R = TypeVar("R")
@@ -92,6 +93,15 @@ class FaultySession:
         if fault == "lose reply":
             raise lost()
         return reply
+
+    async def perform_all(self, operations: Sequence[Operation[Any]]) -> list[Answer]:
+        return [await self._answer(operation) for operation in operations]
+
+    async def _answer(self, operation: Operation[Any]) -> Answer:
+        try:
+            return await self.perform(operation), None
+        except AQueueError as error:
+            return None, error
 
     def post(self, operation: Operation[object]) -> None:
         self.inner.post(operation)

@@ -81,7 +81,8 @@ async def test_a_purge_that_is_undone_leaves_everything(make_store: Callable[[],
             await session.perform(Undone())
         assert await session.perform(Inspect(1)) == before
         (enqueued,) = await session.perform(Enqueue((new_job("next"),)))
-        assert enqueued.job_id == 2
+        assert enqueued.created
+        assert enqueued.job_id > 1  # a server does not give a number back
 
 
 async def test_park_and_unpark_may_be_repeated(make_store: Callable[[], Store]):

@@ -4,11 +4,11 @@ Method: operations on both stores with a clock moved by hand; two claimers stand
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aqueue import BadOption, QueueFull, Rate, RetryBudget, Session, Store
 from aqueue.flow import Breaker, rate_of

@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 import faultloop
 from aqueue import MemoryStore, Session, SqliteStore, Store
@@ -286,15 +287,11 @@ async def inspect(path: Path, clock: ManualClock, job: int = 1) -> Any:
 
 async def test_a_due_time_from_a_wrong_clock_keeps_the_delay_that_was_asked_for(tmp_path: Path):
     path, ahead = tmp_path / "jobs.db", ManualClock(1_000_000 + 4000 * DAY_MS)
-    await start(path, ahead, replace_delay(new_job("a"), 5000))
+    await start(path, ahead, replace(new_job("a"), delay_ms=5000))
     clock = ManualClock()
     assert await cure(path, clock) == ["due 4000.0 days ahead: due in 5 s"]
     assert (await inspect(path, clock)).job.life.run_at == clock.now + 5000
     assert await cure(path, clock) == []
-
-
-def replace_delay(job: Any, delay_ms: int) -> Any:
-    return type(job)(**{name: getattr(job, name) for name in type(job).__slots__} | {"delay_ms": delay_ms})
 
 
 async def test_a_lease_from_a_wrong_clock_is_shortened_and_then_runs_out(tmp_path: Path):

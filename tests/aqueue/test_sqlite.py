@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,13 +11,18 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+from msgspec.structs import replace
 
-from aqueue import LeaseLost, Queue, QueueClosed, SqliteStore, StoreUnavailable
-from aqueue.lifecycle import Succeed
+from aqueue import LeaseLost, Queue, QueueClosed, SqliteStore, StoreUnavailable, WriteRefused
+from aqueue.lifecycle import Fail, Succeed
 from aqueue.store import sqlite
 from aqueue.store.group import GroupSession
-from aqueue.store.operations import Claim, Enqueue, Settle
-from aqueue.store.questions import Census
+from aqueue.store.ledger import BeginEffect, RecordEffect
+from aqueue.store.operations import Cancel, Claim, Enqueue, Settle, Statement
+from aqueue.store.questions import Census, Inspect, Verify
+from aqueue.store.rows import Narrowing
+from aqueue.store.sqlite_schema import create_schema
+from aqueue.store.sqlite_tables import SqliteTables
 from tests.aqueue.support import ManualClock
 from tests.aqueue.walk import new_job
 
@@ -71,6 +77,55 @@ async def test_an_operation_that_fails_fails_alone(path: str, commits: list[list
         assert (await session.perform(Census()))["pending"] == 2
     assert len(heard) == 1
     assert sorted(commits[-2]) == ["Enqueue", "Enqueue", "Settle"] or len(commits) > 2
+
+
+async def test_of_operations_sent_together_each_has_its_own_answer(path: str):
+    """One that raises is undone alone, its line of the log too, whatever comes before and after it."""
+    async with open_store(path) as session:
+        await session.perform(Enqueue((new_job("a"), new_job("b"))))
+        first, second = (await session.perform(Claim("w", "nonce", 2, lease_ms=1000))).jobs
+        refused = Settle(first.id, "w", Succeed(1), writes=(Statement("INSERT INTO nowhere VALUES(1)"),))
+        answers = await session.perform_all(
+            [Enqueue((new_job("c"),)), refused, Settle(second.id, "w", Succeed(1)), Settle(99, "w", Succeed(1))]
+        )
+        assert [type(error) for _, error in answers] == [type(None), WriteRefused, type(None), LeaseLost]
+        assert answers[2][0] == "succeeded"
+        assert await session.perform_all([]) == []
+        assert dict(await session.perform(Census()))["running"] == 1
+        inspected = await session.perform(Inspect(first.id))
+        assert [event.kind for event in inspected.events] == ["enqueued", "claimed"]
+        assert await session.perform(Verify(10**15, 0)) == ()
+
+
+async def test_rows_and_counts_read_ahead_are_never_older_than_the_transaction(path: str):
+    """A settlement whose job, or whose ledger, was changed by an operation before it in the same commit sees that."""
+    async with open_store(path) as session:
+        await session.perform(Enqueue((new_job("a"), new_job("b"))))
+        first, second = (await session.perform(Claim("w", "nonce", 2, lease_ms=1000))).jobs
+        await session.perform(BeginEffect(second.id, 1, "key", "n"))
+        answers = await session.perform_all(
+            [
+                Cancel(first.id),
+                RecordEffect(second.id, 1, "key", b"1"),
+                Settle(first.id, "w", Fail(1, run_at=0)),
+                Settle(second.id, "w", Succeed(1)),
+            ]
+        )
+        assert [answers[2][0], answers[3][0]] == ["cancelled", "succeeded"], answers
+        inspected = await session.perform(Inspect(second.id))
+        assert inspected.events[-1].detail == "effects=1"
+
+
+def test_a_row_that_was_read_ahead_is_forgotten_when_another_is_written_over_it(path: str):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        create_schema(connection)
+        tables = SqliteTables(connection)
+        Enqueue((new_job("a"), new_job("b"))).apply(tables, 0)
+        tables.foresee([1, 2])
+        (row, _) = tables.ready(0, 2, Narrowing())
+        changed = replace(row, error="changed")
+        tables.replace_job(row, changed)
+        assert tables.job(1) == changed
 
 
 async def test_a_caller_who_is_cancelled_has_its_operation_carried_out(path: str):

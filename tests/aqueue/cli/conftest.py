@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from aqueue import SqliteStore
 from aqueue.cli import main
@@ -77,8 +78,7 @@ def perform(path: Path, *operations: Operation[Any], shift_ms: int = 0) -> list[
 
 def task_job(uid: str, task: str, **options: Any) -> NewJob:
     """A job of a task by its name."""
-    job = new_job(uid, **options)
-    return NewJob(**{name: getattr(job, name) for name in NewJob.__slots__} | {"task": task})
+    return replace(new_job(uid, **options), task=task)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Queues that `benchmarks/queue.py` compares: each is a Contender."""
