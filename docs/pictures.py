@@ -1,4 +1,4 @@
-"""Take the pictures of the documentation anew: pages of a small run, of 5,000 events and of 50,000.
+"""Take the pictures of the documentation anew: pages of three runs, and what a storm of retries plots.
 
     python docs/pictures.py
 
@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
+from failure_modes.FM_022_metastable_overload.scenario import broken, guarded  # noqa: E402
 from faultloop import Limits, Trace, load_trace, run  # noqa: E402
 from faultloop.cli.picturing import lines_below  # noqa: E402
 from faultloop.report.page.build import Extras, page  # noqa: E402
@@ -38,6 +39,8 @@ def long_run(turns: int) -> Trace:
 
 
 LIMITS = Limits(events=120_000)
+STORM = "failure_modes/FM_022_metastable_overload/scenario.py"
+TRIGGER = "expire watcher @ watch>sleep #1 woken"
 PICTURES: dict[str, tuple[Callable[[], Trace], str]] = {
     "small": (lambda: load_trace(FM_001), "light"),
     "5000-events": (lambda: long_run(45), "dark"),
@@ -56,7 +59,21 @@ def main() -> None:
             )
             take(opened, make(), Path(folder), FOLDER / f"page-{name}.png")
             opened.close()
+        for name, scenario in (("broken", broken), ("guarded", guarded)):
+            opened = browser.new_page(viewport={"width": 1280, "height": 820}, color_scheme="light")
+            trace = run(scenario, faults=[TRIGGER], target=f"{STORM}:{name}").trace
+            plots(opened, trace, Path(folder), FOLDER / f"retries-{name}.png")
+            opened.close()
         browser.close()
+
+
+def plots(opened: Page, trace: Trace, folder: Path, place: Path) -> None:
+    """Open the page of a trace and keep what it plots."""
+    document = folder / "plots.html"
+    document.write_text(page(trace), encoding="utf-8")
+    opened.goto(document.as_uri())
+    opened.locator(".measures").screenshot(path=place)
+    print(f"{place.relative_to(ROOT)}: {len(trace.events):,} events")
 
 
 def take(opened: Page, trace: Trace, folder: Path, place: Path) -> None:

@@ -14,6 +14,8 @@ from random import Random
 
 import anyio
 
+from faultloop import note
+
 CAPACITY = 10
 FRESH = 6
 RETRIES_PER_SECOND = 1  # a fifth of the fresh work
@@ -62,6 +64,10 @@ def live(load: Load, is_up: bool, chance: Random) -> None:
         else:
             load.dead += 1
     load.second += 1
+    note(f"attempts per second = {load.calls[-1]}")
+    note(f"retries per fresh job = {len(again) / FRESH:.2f}")
+    note(f"backlog of retries = {len(load.retries)}")
+    note(f"goodput per second = {load.done[-1]}")
 
 
 async def broken() -> None:
