@@ -16,7 +16,7 @@ def test_a_dask_cluster_does_the_units_in_order_and_survives_a_killed_worker(tmp
     said = in_a_process_of_its_own("on_dask", str(tmp_path))
     assert said["results"] == list(range(20))
     assert (tmp_path / "3").exists(), "a worker was killed"
-    assert len(said["workers"]) == 2
+    assert 1 <= len(said["workers"]) <= 2, "whoever is first there may do it all"
     assert said["here"] not in said["workers"]
     assert said["failed"], "what a unit raises comes back with its traceback"
     assert said["runs"] == said["runs here"], "a run there is the run here"

@@ -334,7 +334,7 @@ def is_alive(pid: int) -> bool:
 def in_a_process_of_its_own(name: str, *arguments: str) -> Any:
     """What a function of this module returns there, where warnings are errors."""
     command = [sys.executable, "-W", "error", "-m", "tests.search.duties", name, *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170)
     assert (done.returncode, done.stderr) == (0, ""), (done.returncode, done.stderr)
     return json.loads(done.stdout)
 

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+from collections.abc import Iterator
 
 import anyio
 import pytest
@@ -24,6 +25,17 @@ def notes(ran: Run) -> list[tuple[str, float, str]]:
         for event in trace.events
         if event.ev == "note"
     ]
+
+
+@pytest.fixture(autouse=True)
+def _levels() -> Iterator[None]:
+    """Whatever other tests did to the levels of loggers."""
+    before = LOG.level, LOG.disabled
+    LOG.setLevel(logging.INFO)
+    LOG.disabled = False
+    yield
+    LOG.setLevel(before[0])
+    LOG.disabled = before[1]
 
 
 async def sells() -> None:
