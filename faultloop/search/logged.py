@@ -7,6 +7,7 @@ them, and would make equal runs differ.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -24,17 +25,30 @@ def lines_kept() -> Generator[None]:
     The place where a logger hands its lines to handlers is watched. A handler of ours would not do: `basicConfig` does
     nothing where there is one already, and a warning is no longer printed.
     """
-    hand_over = logging.Logger.callHandlers
-
-    def keep_and_hand_over(self: logging.Logger, record: logging.LogRecord) -> None:
-        _keep(record)
-        hand_over(self, record)
-
-    logging.Logger.callHandlers = keep_and_hand_over  # type: ignore[method-assign]
+    global _runs, _hand_over
+    with _lock:
+        if _runs == 0:
+            _hand_over = logging.Logger.callHandlers
+            logging.Logger.callHandlers = _keep_and_hand_over  # type: ignore[method-assign]
+        _runs += 1
     try:
         yield
     finally:
-        logging.Logger.callHandlers = hand_over  # type: ignore[method-assign]
+        with _lock:
+            _runs -= 1
+            if _runs == 0:
+                logging.Logger.callHandlers = _hand_over  # type: ignore[method-assign]
+
+
+_lock = threading.Lock()
+_runs = 0
+"""How many runs keep lines now: they may go on in several threads, and end in any order."""
+_hand_over = logging.Logger.callHandlers
+
+
+def _keep_and_hand_over(self: logging.Logger, record: logging.LogRecord) -> None:
+    _keep(record)
+    _hand_over(self, record)
 
 
 def _keep(record: logging.LogRecord) -> None:
