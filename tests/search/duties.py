@@ -293,7 +293,11 @@ def on_dask(arguments: list[str]) -> object:
     said: dict[str, object] = {"here": os.getpid()}
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=2, host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL
+            n_workers=2,
+            threads_per_worker=2,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",  # None would mean 8787, which another cluster on this machine may have
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         executor_by_name("dask", cluster.scheduler_address) as executor,
     ):
