@@ -50,7 +50,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## find a failure in a broken queue, replay it, show the guarded queue holding
 	@$(PY) examples/demo.py
 
-test: $(STAMP)  ## run all tests
+test: $(STAMP)  ## run all tests but those in a browser
 	$(PY) -m pytest $(addprefix --ignore=,$(APART)) $(ARGS)
 	$(call each_apart)
 

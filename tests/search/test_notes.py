@@ -11,6 +11,7 @@ import structlog
 
 from faultloop import Run, explore, note, replay, run, world
 from faultloop.logs import RunFilter, run_processor
+from faultloop.search.logged import lines_kept
 from faultloop.world.notes import here
 
 DRIVERS = pytest.mark.parametrize("driver", ["asyncio", "trio"])
@@ -86,6 +87,17 @@ def test_what_asyncio_says_is_not_the_programs():
 def test_loggers_are_left_as_they_were(capsys: pytest.CaptureFixture[str]):
     hand_over = logging.Logger.callHandlers
     run(sells)
+    assert logging.Logger.callHandlers is hand_over
+
+
+def test_runs_that_end_in_another_order_than_they_began_leave_nothing_behind():
+    """As runs in several threads do: each one's end must not put back what another one put there."""
+    hand_over = logging.Logger.callHandlers
+    first, second = lines_kept(), lines_kept()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
     assert logging.Logger.callHandlers is hand_over
 
 
