@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from aqueue.codec import decode_call, encode_value
 from aqueue.context import Context
-from aqueue.errors import BadArguments, LeaseLost, UndecodablePayload, UnknownTask
+from aqueue.errors import BadArguments, LeaseLost, UndecodablePayload
 from aqueue.hub import Call, Hub, handler_hub
 from aqueue.lifecycle import Bury, ConfirmCancel, Fail, Release, Succeed
 from aqueue.log import logger
@@ -60,20 +60,15 @@ class Attempt:
 
         Raises only what is no verdict on the job: a cancellation from outside, KeyboardInterrupt and the like.
         """
-        task = self._hub.tasks.get(self._job.task)
-        if task is None:
-            known = ", ".join(self._hub.tasks) or "none"
-            unknown = UnknownTask(
-                f"no task is called {self._job.task!r}",
-                expected=f"one of: {known}",
-                advice="deploy its handler, then redrive the job",
-            )
-            return self._bury("unknown task", str(unknown))
         expires_in = None
         if self._job.deadline is not None:
             expires_in = (self._job.deadline - self._hub.clock.now_ms()) / 1000
-            if expires_in <= 0:
+            if expires_in <= 0:  # whoever knows its task
                 return self._bury("expired", "its deadline had passed before it could run")
+        task = self._hub.tasks.get(self._job.task)
+        if task is None:
+            unknown = self._hub.unknown_task(self._job.task, advice="deploy its handler, then redrive the job")
+            return self._bury("unknown task", str(unknown))
         if task.rule.breaker is not None:
             self.ending.template = replace(self.ending.template, breaker=task.rule.breaker)
         now = anyio.current_time()

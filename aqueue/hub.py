@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 import anyio
 
 from aqueue.clock import Clock
-from aqueue.errors import BadOption, QueueClosed
+from aqueue.errors import BadOption, QueueClosed, UnknownTask
 from aqueue.lifecycle import State
 from aqueue.observing import LogObserver, Notice, NoticeName, Observer, is_heard, tell_all
 from aqueue.store.base import Hint, JoinsTransactions, Session, Store, insist
@@ -66,6 +66,7 @@ class Hub:
         self.observers: list[Observer] = [LogObserver()]
         self.header_sources: list[Callable[[], Mapping[str, str]]] = []
         self.opened: Session | None = None
+        self.strangers: frozenset[str] = frozenset()  # tasks whose jobs were met here, and that are not registered
         self.wrap_session: Callable[[Session], Session] | None = None  # by a rehearsal (testing.py)
         self._waiters: dict[int, list[anyio.Event]] = {}
         self._settlement: anyio.Event | None = None
@@ -124,6 +125,19 @@ class Hub:
             detail=detail,
         )
         tell_all(self.observers, notice)
+
+    def meet(self, strangers: tuple[str, ...], *, worker: str) -> None:
+        """Jobs of these tasks wait for a worker that knows them: say so, once for each."""
+        for name in strangers:
+            if name not in self.strangers:
+                self.strangers |= {name}
+                advice = "nothing while a deploy is under way; its jobs stay pending for a worker whose code has it"
+                self.tell("unknown_task", task=name, worker=worker, detail=str(self.unknown_task(name, advice=advice)))
+
+    def unknown_task(self, name: str, *, advice: str) -> UnknownTask:
+        """No handler of this name is registered here."""
+        known = ", ".join(self.tasks) or "none"
+        return UnknownTask(f"no task is called {name!r}", expected=f"one of: {known}", advice=advice)
 
     def wake_workers(self) -> None:
         """There may be work."""

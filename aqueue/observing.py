@@ -19,7 +19,7 @@ __all__ = ["LogObserver", "Notice", "NoticeName", "Observer", "is_heard", "tell_
 
 NoticeName: TypeAlias = Literal[
     "enqueued", "claimed", "started", "settled", "lease_lost", "left_to_its_lease", "rescued", "cancel_requested",
-    "redriven", "fired", "missed", "worker_started", "worker_ended",
+    "redriven", "fired", "missed", "unknown_task", "worker_started", "worker_ended",
 ]  # fmt: skip
 
 
@@ -50,7 +50,7 @@ class Observer(Protocol):
         ...
 
 
-WARNINGS: Final = frozenset({"lease_lost", "left_to_its_lease", "rescued", "missed"})
+WARNINGS: Final = frozenset({"lease_lost", "left_to_its_lease", "rescued", "missed", "unknown_task"})
 
 
 class LogObserver:

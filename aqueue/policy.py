@@ -93,13 +93,15 @@ class Snooze(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WorkerPolicy:
-    """How a worker goes about it. All but concurrency in seconds.
+    """How a worker goes about it. All that is a time is in seconds.
 
     lease: silence after which a job is taken away.   poll: longest time between two looks at the store.
     sweep: period of rescuing jobs of dead workers.   drain: time running jobs get on a clean exit, all together.
     settle: time a settlement may take.   grace: time a handler that was told to stop keeps its lease.
     isolate_after: leases that a job must have lost in a row to be run alone, so that a job that kills its process
     takes no other down with it. None: never.
+    bury_unknown: jobs of tasks that the worker does not know go to the dead letter. False: they stay pending, for a
+    worker with other code.
     """
 
     concurrency: int = 10
@@ -110,6 +112,7 @@ class WorkerPolicy:
     settle: float = 10.0
     grace: float = 10.0
     isolate_after: int | None = 1
+    bury_unknown: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""

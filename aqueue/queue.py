@@ -16,13 +16,13 @@ from aqueue.errors import BadOption, QueueClosed, StillBusy, WorkerStopped
 from aqueue.flow import Breaker, Rate, RetryBudget
 from aqueue.hub import Hub, Middleware
 from aqueue.job import Job, JobInfo, describe
-from aqueue.lifecycle import State
+from aqueue.lifecycle import TERMINAL, State
 from aqueue.observing import Observer
 from aqueue.policy import Retry, WorkerPolicy, at_least
 from aqueue.service import serve
 from aqueue.store.base import GivesHints, Store
 from aqueue.store.limits import QUEUE, Pause
-from aqueue.store.questions import Census, Dead, Flow, FlowReport, Verify
+from aqueue.store.questions import Census, Dead, Depth, Flow, FlowReport, Verify
 from aqueue.store.rows import Catchup, FireRow, ScheduleRow, Violation
 from aqueue.store.schedules import Missed, Schedules, Unschedule
 from aqueue.store.urls import store_at
@@ -213,12 +213,12 @@ class Queue:
         """Run every invariant over what is stored, and return what does not hold.
 
         grace: seconds after which a job that nobody moved counts as stuck; None checks safety only. Give at least
-        lease + two sweeps + one poll.
+        lease + two sweeps + one poll. Jobs of tasks that this queue does not know wait for other workers, and are not.
         """
         free_slots = sum(worker.free_slots for worker in self._workers)
         if grace is not None:
             at_least("grace", grace, 0)
-            return await self._hub.perform(Verify(round(grace * 1000), free_slots))
+            return await self._hub.perform(Verify(round(grace * 1000), free_slots, frozenset(self._hub.tasks)))
         return await self._hub.perform(Verify(10**15, 0))
 
     @asynccontextmanager
@@ -232,15 +232,18 @@ class Queue:
         settle_timeout: float = 10.0,
         grace: float = 10.0,
         isolate_after: int | None = 1,
+        bury_unknown: bool = False,
         name: str | None = None,
     ) -> AsyncGenerator[Worker]:
         """Run a worker beside the body. On leaving, it claims nothing more and drains; on an error it releases.
 
-        All but concurrency in seconds; policy.WorkerPolicy says what each is.
+        policy.WorkerPolicy says what each is; all but concurrency, isolate_after and bury_unknown in seconds.
         Raises WorkerStopped, having cancelled the body, if something ended the worker but leaving.
         """
         poll = self._hub.poll_seconds
-        policy = WorkerPolicy(concurrency, lease, poll, sweep, drain, settle_timeout, grace, isolate_after)
+        policy = WorkerPolicy(
+            concurrency, lease, poll, sweep, drain, settle_timeout, grace, isolate_after, bury_unknown
+        )
         self._workers_started += 1
         worker = Worker(self._hub, name or f"worker-{self._workers_started}", policy)
         failure: Exception | None = None
@@ -266,12 +269,13 @@ class Queue:
         if failure is not None:
             raise failure
 
-    async def run(self, *, concurrency: int = 10, drain: float = 30.0) -> None:
+    async def run(self, *, concurrency: int = 10, drain: float = 30.0, bury_unknown: bool = False) -> None:
         """Open the queue and work until SIGINT or SIGTERM: `anyio.run(q.run)`, or `anyio.run(q.run, backend="trio")`.
 
         The first signal lets running jobs end within `drain` seconds; a second one releases them at once.
+        bury_unknown: as in worker().
         """
-        await serve(self, concurrency=concurrency, drain=drain)
+        await serve(self, concurrency=concurrency, drain=drain, bury_unknown=bury_unknown)
 
     def testing(self) -> AbstractAsyncContextManager[Rehearsal]:
         """Open the queue for a test: `async with q.testing() as t:`; then `await t.drain()`, `await t.advance(60)`."""
@@ -281,7 +285,8 @@ class Queue:
         """Work until no job is pending or running, through all delays and retries: for tests and scripts.
 
         limit: seconds, in the event loop's time; give the queue a LoopClock where that is virtual.
-        Raises StillBusy at the limit, WorkerStopped if something ended the worker.
+        Raises StillBusy at the limit, or as soon as all that is left is jobs of tasks that this queue does not know;
+        WorkerStopped if something ended the worker.
         """
         at_least("limit", limit, 0, above=True)
         async with self.worker(concurrency=concurrency, lease=lease):
@@ -295,12 +300,24 @@ class Queue:
                 advice="raise the limit, or look at what they wait for with job.info()",
             )
 
+    async def _assert_some_known(self) -> None:
+        """Raise StillBusy if no live job is of a task that this queue knows."""
+        live = {each.task: each.count for each in await self._hub.perform(Depth()) if each.state not in TERMINAL}
+        if live and not live.keys() & self._hub.tasks.keys():
+            raise StillBusy(
+                f"{sum(live.values())} jobs are left, all of tasks that are not registered: {', '.join(sorted(live))}",
+                expected="no live job",
+                advice="register the tasks, or have a worker that knows them run the jobs",
+            )
+
     async def _until_idle(self) -> None:
         while True:
             settled = self._hub.next_settlement()  # subscribed before the look
             counts = await self.counts()
             if not counts["pending"] and not counts["running"]:
                 return
+            if self._hub.strangers:
+                await self._assert_some_known()
             with anyio.move_on_after(self._hub.poll_seconds):
                 await settled.wait()
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 
-async def serve(queue: Queue, *, concurrency: int, drain: float) -> None:
+async def serve(queue: Queue, *, concurrency: int, drain: float, bury_unknown: bool) -> None:
     """Open the queue and work until SIGINT or SIGTERM. The first drains; a second one releases what still runs.
 
     Only in the main thread, because signals are heard there. Raises WorkerStopped.
@@ -25,7 +25,7 @@ async def serve(queue: Queue, *, concurrency: int, drain: float) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with queue, anyio.create_task_group() as tasks:
             try:
-                async with queue.worker(concurrency=concurrency, drain=drain):
+                async with queue.worker(concurrency=concurrency, drain=drain, bury_unknown=bury_unknown):
                     await _next(signals)
                     tasks.start_soon(_cancel_at_next, signals, tasks.cancel_scope)
             except Exception as error:  # raised again below, so that the task group does not wrap it in a group

@@ -155,6 +155,8 @@ class Worker:
             budget=self._hub.retry_budget,
             isolate_after=self.policy.isolate_after,
             is_idle=all(running.settlement is not None for running in self._in_hand.values()),
+            only_known=not self.policy.bury_unknown,
+            strangers=self._hub.strangers,
         )
 
     async def _settle_and_claim(
@@ -170,6 +172,7 @@ class Worker:
                 if claim is None:
                     return ClaimReply((), None)
                 reply = await self._reply_to(claim, answers[-1])
+                self._hub.meet(reply.strangers, worker=self.id)
                 now = self._hub.clock.now_ms()
                 for job in reply.jobs:
                     due_seconds = max(0, now - job.life.run_at) / 1000

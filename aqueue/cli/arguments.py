@@ -29,6 +29,7 @@ class Options(argparse.Namespace):
     concurrency: int = 10
     backend: str = "asyncio"
     drain: float = 30.0
+    bury_unknown: bool = False
     job: int = 0
     jobs: list[int]
     every: bool = False
@@ -112,6 +113,7 @@ def _parser() -> _Parser:
     _job(_stored(verbs.add_parser("show", help="one job, with its history")))
     stats = _stored(verbs.add_parser("stats", help="depth, age, rates, limits and breakers"))
     stats.add_argument("--window", type=_seconds, default=3600.0, metavar="TIME", help="of the rates (1h)")
+    _grace(stats)
     _add_dead(verbs.add_parser("dead", help="the dead letter: list, show, redrive, park, purge"))
     _jobs(_stored(verbs.add_parser("cancel", help="cancel jobs, or ask running ones to stop")), "+")
     _add_cron(verbs.add_parser("cron", help="schedules: list, missed, remove"))
@@ -166,6 +168,9 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--concurrency", type=_count, default=10, metavar="N", help="jobs at once (10)")
     parser.add_argument("--backend", choices=("asyncio", "trio"), default="asyncio", help="the event loop")
     parser.add_argument("--drain", type=_seconds, default=30.0, metavar="TIME", help="for running jobs to end (30s)")
+    parser.add_argument(
+        "--bury-unknown", action="store_true", help="jobs of tasks that QUEUE does not know go to the dead letter"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
 
 

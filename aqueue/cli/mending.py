@@ -10,13 +10,14 @@ from aqueue.cli.codes import FINE, FOUND
 from aqueue.cli.loading import on_store
 from aqueue.cli.output import put
 from aqueue.cli.text import clean, span, table
+from aqueue.cli.untaken import untaken_record, untaken_words
 from aqueue.store.base import Session, insist
 from aqueue.store.questions import Verify
 from aqueue.store.repair import Horizon
 from aqueue.store.repairing import Repaired, repair
-from aqueue.store.rows import Violation
+from aqueue.store.rows import TaskCount, Violation
 from aqueue.store.spreading import Postpone, RetriesPage
-from aqueue.store.survey import Faults
+from aqueue.store.survey import Faults, Now, Untaken
 from aqueue.store.words import WORDS
 
 __all__ = ["mend_verb"]
@@ -37,11 +38,12 @@ def mend_verb(options: Options) -> int:
 
 
 def _check(options: Options) -> int:
-    async def ask(session: Session) -> tuple[tuple[Violation, ...], tuple[str, ...]]:
-        faults = await session.perform(Faults())
-        return await session.perform(Verify(round(options.grace * 1000), 0)), faults
+    async def ask(session: Session) -> tuple[tuple[Violation, ...], tuple[str, ...], tuple[TaskCount, ...], int]:
+        grace_ms = round(options.grace * 1000)
+        faults, untaken = await session.perform(Faults()), await session.perform(Untaken(grace_ms))
+        return await session.perform(Verify(grace_ms, 0)), faults, untaken, await session.perform(Now())
 
-    violations, faults = on_store(options.store, ask, writes=False)
+    violations, faults, untaken, now = on_store(options.store, ask, writes=False)
     lines = [f"storage: {clean(fault, 300)}" for fault in faults]
     for violation in violations:
         lines += [_violated(violation), f"    {WORDS[violation.invariant].remedy}"]
@@ -53,7 +55,10 @@ def _check(options: Options) -> int:
         "holds": is_whole,
         "violations": [_violation_record(violation) for violation in violations],
         "storage_faults": list(faults),
+        "untaken": untaken_record(untaken),
     }
+    if untaken:  # no invariant of what is stored: a queue may wait for its workers
+        text += "\n" + untaken_words(untaken, now, options.grace)
     put(text, record, as_json=options.json)
     return FINE if is_whole else FOUND
 

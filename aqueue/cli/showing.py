@@ -13,11 +13,12 @@ from aqueue.cli.loading import on_store
 from aqueue.cli.output import put
 from aqueue.cli.records import arguments_of, event_record, job_record, json_or_text
 from aqueue.cli.text import clean, moment, span, table
+from aqueue.cli.untaken import untaken_record, untaken_words
 from aqueue.errors import BadCommand, UnknownJob
 from aqueue.store.base import Session
-from aqueue.store.rows import BreakerRow, FireRow, LimitRow, ScheduleRow
+from aqueue.store.rows import BreakerRow, FireRow, LimitRow, ScheduleRow, TaskCount
 from aqueue.store.schedules import Missed, Schedules, Unschedule
-from aqueue.store.survey import History, Now, Remembered, Statistics, Stats, Workload, Works
+from aqueue.store.survey import History, Now, Remembered, Statistics, Stats, Untaken, Workload, Works
 
 __all__ = ["show_job", "show_verb"]
 
@@ -139,11 +140,16 @@ def _job_text(job_id: int, known: Remembered) -> str:
 
 
 def _stats(options: Options) -> int:
-    async def ask(session: Session) -> Statistics:
-        return await session.perform(Stats(round(options.window * 1000)))
+    async def ask(session: Session) -> tuple[Statistics, tuple[TaskCount, ...]]:
+        untaken = await session.perform(Untaken(round(options.grace * 1000)))
+        return await session.perform(Stats(round(options.window * 1000))), untaken
 
-    found = on_store(options.store, ask, writes=False)
-    put(_stats_text(found, options.window), _stats_record(found, options.window), as_json=options.json)
+    found, untaken = on_store(options.store, ask, writes=False)
+    text = _stats_text(found, options.window)
+    if untaken:
+        text += "\n\n" + untaken_words(untaken, found.now, options.grace)
+    record = _stats_record(found, options.window) | {"untaken": untaken_record(untaken)}
+    put(text, record, as_json=options.json)
     return FINE
 
 

@@ -21,7 +21,7 @@ def work(options: Options) -> int:
     queue = load_queue(options.target)
     if not structlog.is_configured() and not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    run = partial(queue.run, concurrency=options.concurrency, drain=options.drain)
+    run = partial(queue.run, concurrency=options.concurrency, drain=options.drain, bury_unknown=options.bury_unknown)
     try:
         anyio.run(run, backend=options.backend)
     except ImportError as error:

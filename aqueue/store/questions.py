@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from aqueue.lifecycle import TERMINAL, State
-from aqueue.store.rows import BreakerRow, Event, JobRow, LimitRow, Tables, Violation
+from aqueue.store.rows import BreakerRow, Event, JobRow, LimitRow, Tables, TaskCount, Violation
 
-__all__ = ["Census", "Dead", "Flow", "FlowReport", "Inspect", "Inspected", "Verify"]
+__all__ = ["Census", "Dead", "Depth", "Flow", "FlowReport", "Inspect", "Inspected", "Verify"]
+
+L2: Final = "L2_ready_is_claimed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,15 @@ class Census:
 
 
 @dataclass(frozen=True, slots=True)
+class Depth:
+    """Count the jobs of each task and state."""
+
+    def apply(self, tables: Tables, now: int) -> tuple[TaskCount, ...]:
+        """Return those that have any, by task, then by state."""
+        return tuple(tables.count_tasks(now))
+
+
+@dataclass(frozen=True, slots=True)
 class FlowReport:
     """What holds jobs back: the limits as the last claim left them, and the circuit breakers."""
 
@@ -75,11 +87,26 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Run every invariant over what is stored."""
+    """Run every invariant over what is stored.
+
+    known: tasks that the free slots are for: only their jobs count as not taken (L2). None: all.
+    """
 
     grace_ms: int
     free_slots: int
+    known: frozenset[str] | None = None
 
     def apply(self, tables: Tables, now: int) -> tuple[Violation, ...]:
         """Return what does not hold."""
-        return tables.violations(now=now, grace_ms=self.grace_ms, free_slots=self.free_slots)
+        found = tables.violations(now=now, grace_ms=self.grace_ms, free_slots=self.free_slots)
+        if self.known is None:
+            return found
+        narrowed = (self._without_strangers(tables, violation) for violation in found)
+        return tuple(violation for violation in narrowed if violation.rows)
+
+    def _without_strangers(self, tables: Tables, violation: Violation) -> Violation:
+        assert self.known is not None
+        if violation.invariant != L2:
+            return violation
+        rows = ((row, tables.glance(int(str(row[0])))) for row in violation.rows)
+        return Violation(L2, tuple(row for row, job in rows if job is not None and job.task in self.known))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from aqueue.lifecycle import EventKind
+from aqueue.store.limits import QUEUE
 from aqueue.store.rows import BreakerRow, Event, JobRow, LimitRow, Narrowing, Tables, TaskCount
 
-__all__ = ["Faults", "History", "Now", "Remembered", "Statistics", "Stats", "Workload", "Works"]
+__all__ = ["Faults", "History", "Now", "Remembered", "Statistics", "Stats", "Untaken", "Workload", "Works"]
 
 FOR_EVER: Final = 2**62
 
@@ -38,6 +39,34 @@ class Workload:
             tuple(tables.ready(now, self.limit, Narrowing())),
             now,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """Find tasks that nobody works on: jobs due for grace_ms, none running, none claimed since, no limit in the way.
+
+    What a store can see of tasks that no worker knows. No worker at all, or a long queue of more urgent jobs, looks
+    the same.
+    """
+
+    grace_ms: int
+
+    def apply(self, tables: Tables, now: int) -> tuple[TaskCount, ...]:
+        """Return their pending jobs, by task."""
+        counts, limits = tables.count_tasks(now), tables.limits()
+        if QUEUE in limits and limits[QUEUE].paused:
+            return ()
+        waiting = [each for each in counts if each.oldest_due is not None and each.oldest_due < now - self.grace_ms]
+        if not waiting:
+            return ()
+        busy = {each.task for each in counts if each.state == "running"}
+        busy |= {task for task, kind in tables.count_events(now - self.grace_ms) if kind == "claimed"}
+        breakers = tables.breakers()
+        for scope, limit in limits.items():
+            breaker = breakers.get(limit.breaker or "")
+            if limit.paused or (breaker is not None and breaker.state != "closed"):
+                busy.add(scope.removeprefix("task:"))
+        return tuple(each for each in waiting if each.task not in busy)
 
 
 @dataclass(frozen=True, slots=True)

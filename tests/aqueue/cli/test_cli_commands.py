@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from aqueue.lifecycle import Bury
-from aqueue.store.limits import QUEUE, Pause
-from aqueue.store.operations import Claim, Redrive, Settle
+from aqueue.store.limits import QUEUE, Pause, TaskRule, task_scope
+from aqueue.store.operations import Claim, Enqueue, Redrive, Settle
 from aqueue.store.rows import FireRow
 from aqueue.store.sqlite_tables import SqliteTables
-from tests.aqueue.cli.conftest import Ask, perform
+from tests.aqueue.cli.conftest import Ask, perform, task_job
 
 
 def state_of(path: Path, job: int) -> tuple[str, str | None] | None:
@@ -86,6 +86,29 @@ def test_stats_counts_depth_rates_limits_and_breakers(ask: Ask, store: str, jobs
         ("mail", "pending"): 2,
     }  # fmt: skip
     assert ask("stats", "--store", store, "--window", "0", "--json").record["events"] == {}
+
+
+def test_stats_and_check_name_tasks_that_nobody_takes(ask: Ask, store: str, jobs: Path):
+    """Others are taken meanwhile, so there are workers: they do not know «export»."""
+    hour = 3_600_000
+    perform(jobs, Enqueue((task_job("e1", "export"), task_job("e2", "export"))), shift_ms=-hour)
+    perform(jobs, Claim("w3", "n9", 1, lease_ms=60_000, rules={"mail": TaskRule()}, only_known=True))
+    for command in ("stats", "check"):
+        answer = ask(command, "--store", store)
+        assert answer.code == 0, "no invariant is broken"
+        assert re.search(r"^nobody takes export: 2 due, the first one for (59m|1h)", answer.out, flags=re.MULTILINE)
+        assert "the workers that run do not know the task (AQ006)" in answer.out
+        assert "nobody takes mail" not in answer.out
+        (untaken,) = ask(command, "--store", store, "--json").record["untaken"]
+        assert (untaken["task"], untaken["due"]) == ("export", 2)
+        assert "nobody" not in ask(command, "--store", store, "--grace", "2h").out, "not yet"
+
+
+@pytest.mark.parametrize("scope", [QUEUE, task_scope("export")])
+def test_a_task_that_is_paused_is_not_said_to_be_unknown(ask: Ask, store: str, jobs: Path, scope: str):
+    perform(jobs, Enqueue((task_job("e1", "export"),)), shift_ms=-3_600_000)
+    perform(jobs, Pause(scope))
+    assert "nobody takes export" not in ask("stats", "--store", store).out
 
 
 def test_dead_list_names_them_with_their_reasons(ask: Ask, store: str):

@@ -46,11 +46,16 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_work_runs_a_queue_until_a_signal_and_lets_running_jobs_end(ask: Ask, folder: Path, backend: str):
-    ended = run(folder, sys.executable, "-m", "aqueue", "work", "app:q", "--backend", backend, "--concurrency", "2")
+    perform(folder / "jobs.db", Enqueue((task_job("j2", "gone"),)))
+    options = ("--backend", backend, "--concurrency", "2", "--bury-unknown")
+    ended = run(folder, sys.executable, "-m", "aqueue", "work", "app:q", *options)
     assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
     assert "signal='SIGTERM'" in ended.stderr
     record = ask("show", 1, "--store", f"sqlite:///{folder / 'jobs.db'}", "--json").record
     assert (record["state"], record["result"]) == ("succeeded", "the last job")
+    assert (
+        ask("show", 2, "--store", f"sqlite:///{folder / 'jobs.db'}", "--json").record["dead_reason"] == "unknown task"
+    )
 
 
 def test_the_installed_command_is_the_same_program(folder: Path):
