@@ -60,7 +60,7 @@ from aqueue.ownership import (
     retry_headers,
     retry_owner,
 )
-from aqueue.policy import Reject, Retry, Snooze
+from aqueue.policy import Reject, Retention, Retry, Snooze
 from aqueue.queue import Queue
 from aqueue.store import MemoryStore, Session, SqliteStore, Store
 from aqueue.store.questions import FlowReport
@@ -113,6 +113,7 @@ __all__ = [
     "Reject",
     "ResultInsideHandler",
     "ResultTimeout",
+    "Retention",
     "Retry",
     "RetryBudget",
     "ScheduleRow",

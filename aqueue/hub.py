@@ -62,6 +62,7 @@ class Hub:
         self.schedules: dict[str, DeclareSchedule] = {}
         self.retry_budget: Bucket | None = None
         self.max_pending: int | None = None
+        self.keep_ms: Mapping[State, int] = {}  # after the end of a job, by its state; those not named are kept
         self.middleware: list[Middleware] = []
         self.observers: list[Observer] = [LogObserver()]
         self.header_sources: list[Callable[[], Mapping[str, str]]] = []

@@ -166,5 +166,7 @@ class Job(Generic[R]):
 
     def _unknown(self) -> UnknownJob:
         return UnknownJob(
-            f"there is no job {self.id}", expected="the number of a job of this store", advice="check the store's URL"
+            f"there is no job {self.id}",
+            expected="the number of a job of this store",
+            advice="check the store's URL, and for how long its workers keep jobs that have ended (retention)",
         )

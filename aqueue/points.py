@@ -16,6 +16,7 @@ from aqueue.lifecycle import Bury
 from aqueue.store.deadletter import Purge
 from aqueue.store.ledger import BeginEffect, RecordEffect
 from aqueue.store.operations import Cancel, Claim, Enqueue, Redrive, ReleaseClaim, Renew, Settle, Sweep
+from aqueue.store.pruning import Prune
 from aqueue.store.repair import Mend
 from aqueue.store.schedules import Fire
 
@@ -67,6 +68,7 @@ POINTS: Final[Mapping[str, Point]] = {
     "cancel.txn": Point("before a job is cancelled", (Cancel,)),
     "redrive.txn": Point("before a dead job is sent round again", (Redrive,)),
     "purge.txn": Point("before a dead job is removed", (Purge,)),
+    "prune.txn": Point("before a page of jobs that ended long ago is removed", (Prune,)),
     "repair.txn": Point("before one job is repaired", (Mend,)),
     "dlq.txn": Point("before a job is buried, other than by failing once too often", (Settle,), steps=(Bury,)),
     "drain.wait": Point("a worker waits for its last jobs: Worker._take_turn, draining"),

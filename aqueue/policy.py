@@ -1,6 +1,6 @@
 """How often a job is tried, how long it waits in between, what a handler may raise, and how a worker goes about it.
 
-It knows no job, no store and no clock: numbers in, numbers out.
+It knows no store and no clock: numbers in, numbers out.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from random import Random
 
 from aqueue.errors import BadOption
+from aqueue.lifecycle import State
 
-__all__ = ["Reject", "Retry", "Snooze", "WorkerPolicy", "at_least", "backoff_seconds"]
+__all__ = ["Reject", "Retention", "Retry", "Snooze", "WorkerPolicy", "at_least", "backoff_seconds"]
 
 
 def at_least(name: str, number: float, lowest: float, *, above: bool = False) -> None:
@@ -75,6 +76,33 @@ class Retry:
     def delay_ms(self, failures: int, random: Random) -> int:
         """Milliseconds to wait after the given number of failures."""
         return round(backoff_seconds(failures, base=self.base, cap=self.cap, random=random) * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long a job is kept after its end, in seconds, by how it ended. None: for ever.
+
+    What goes with it: its log, and what the ledger knows of its effects; so a key of ctx.once() is remembered for that
+    long and no longer. Jobs that were parked are kept.
+    """
+
+    succeeded: float | None = 86_400.0
+    cancelled: float | None = 86_400.0
+    dead: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        for name, seconds in (("succeeded", self.succeeded), ("cancelled", self.cancelled), ("dead", self.dead)):
+            if seconds is not None:
+                at_least(name, seconds, 0, above=True)
+
+    @property
+    def keep_ms(self) -> dict[State, int]:
+        """Milliseconds by state; states that are kept for ever are not named."""
+        kept: dict[State, float | None] = {
+            "succeeded": self.succeeded, "cancelled": self.cancelled, "dead": self.dead
+        }  # fmt: skip
+        return {state: round(seconds * 1000) for state, seconds in kept.items() if seconds is not None}
 
 
 class Reject(Exception):

@@ -18,7 +18,7 @@ from aqueue.hub import Hub, Middleware
 from aqueue.job import Job, JobInfo, describe
 from aqueue.lifecycle import TERMINAL, State
 from aqueue.observing import Observer
-from aqueue.policy import Retry, WorkerPolicy, at_least
+from aqueue.policy import Retention, Retry, WorkerPolicy, at_least
 from aqueue.service import serve
 from aqueue.store.base import GivesHints, Store
 from aqueue.store.limits import QUEUE, Pause
@@ -48,6 +48,7 @@ class Queue:
     poll: seconds between two looks at the store where a hint may be missed.
     max_pending: how many jobs may be pending; enqueueing more raises QueueFull, at once, also in a handler.
     retry_budget: how many retries the queue makes; None for as many as the tasks' policies say.
+    retention: how long its workers keep jobs that have ended; None for ever.
 
     A queue can be opened and closed many times, from one event loop at a time.
     """
@@ -62,6 +63,7 @@ class Queue:
         poll: float = 1.0,
         max_pending: int | None = None,
         retry_budget: RetryBudget | None = DEFAULT_RETRY_BUDGET,
+        retention: Retention | None = None,
     ) -> None:
         """Describe the queue; `async with` opens it. Raises BadUrl, BadOption."""
         at_least("poll", poll, 0, above=True)
@@ -73,6 +75,7 @@ class Queue:
         self._hub = Hub(kept, clock=clock or SystemClock(), random=random or Random(), poll_seconds=poll)
         self._hub.max_pending = max_pending
         self._hub.retry_budget = None if retry_budget is None else retry_budget.bucket
+        self._hub.keep_ms = {} if retention is None else retention.keep_ms
         self._stack: AsyncExitStack | None = None
         self._workers: list[Worker] = []
         self._workers_started = 0

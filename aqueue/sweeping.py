@@ -1,4 +1,4 @@
-"""The part of a worker that frees the jobs of workers that died, whoever they were."""
+"""The part of a worker that frees the jobs of workers that died, whoever they were, and removes old ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aqueue.errors import StoreUnavailable
 from aqueue.hub import Hub
 from aqueue.log import logger
 from aqueue.store.operations import Sweep
+from aqueue.store.pruning import Prune
 
 __all__ = ["keep_sweeping"]
 
@@ -23,8 +24,12 @@ class _Sweeping(Protocol):
 
 
 async def keep_sweeping(hub: Hub, worker: _Sweeping, period_seconds: float) -> None:
-    """Sweep about once per period, for ever; not after a jump of the wall clock. Cancelled here: nothing is held."""
+    """Sweep and prune about once per period, for ever; not after a jump of the wall clock.
+
+    Cancelled here: nothing is held.
+    """
     swept_at: tuple[int, float] | None = None
+    pruned_to = 0
     while True:
         before, swept_at = swept_at, (hub.clock.now_ms(), anyio.current_time())
         if before is not None and _is_jump(before, swept_at, period_seconds):
@@ -33,6 +38,8 @@ async def keep_sweeping(hub: Hub, worker: _Sweeping, period_seconds: float) -> N
             worker.renew_soon()
         else:
             await _sweep(hub, worker.id)
+            if hub.keep_ms:
+                pruned_to = await _prune(hub, worker.id, pruned_to)
         await anyio.sleep(period_seconds * hub.random.uniform(0.8, 1.2))
 
 
@@ -52,3 +59,16 @@ async def _sweep(hub: Hub, worker_id: str) -> None:
     for job_id in freed:
         hub.tell("rescued", job_id=job_id, worker=worker_id)
         hub.settled(job_id)
+
+
+async def _prune(hub: Hub, worker_id: str, after: int) -> int:
+    """Remove what ended long ago, and say where to go on next time. Cancelled here: each page is removed or is not."""
+    while True:
+        try:
+            pruned = await hub.session.perform(Prune(after, hub.keep_ms))
+        except StoreUnavailable as error:
+            logger().warning("prune.unanswered", worker=worker_id, error=error.happened)
+            return after
+        after = pruned.after
+        if not pruned.goes_on:
+            return after

@@ -106,6 +106,25 @@ class MemoryTables:
         self._forget(job, last_id=self._last_id)
         self._undo += [lambda: self._put(job), lambda: self._uids.update({job.uid: job.id})]
 
+    def remove_ended(self, jobs: Sequence[JobRow]) -> int:
+        """Remove those that are still as they were read, with all that is stored of them."""
+        gone = {job.id: job for job in jobs if job.life.state in TERMINAL and self._jobs.get(job.id) == job}
+        for job in gone.values():
+            self.delete_job(job)
+            self._set_aside(self._events_of, job.id)
+        before = self._events
+        self._undo.append(lambda: setattr(self, "_events", before))
+        self._events = [event for event in before if event.job_id not in gone]
+        for key in [key for key, effect in self._effects.items() if effect.job_id in gone]:
+            self._set_aside(self._effects, key)
+        for nominal in [nominal for nominal, fire in self._fires.items() if fire.job_id in gone]:
+            self._set_aside(self._fires, nominal)
+        return len(gone)
+
+    def _set_aside(self, table: dict[K, V], key: K) -> None:
+        row = table.pop(key)
+        self._undo.append(lambda: table.update({key: row}))
+
     def _forget(self, row: JobRow, *, last_id: int) -> None:
         self._last_id = last_id
         del self._jobs[row.id], self._uids[row.uid]

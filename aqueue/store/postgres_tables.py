@@ -332,6 +332,18 @@ class PostgresTables:
                 advice="nothing; the row is left as it is",
             )
 
+    def remove_ended(self, jobs: Sequence[JobRow]) -> int:
+        """Remove those that are still as they were read and that nobody is at, with all that is stored of them."""
+        if not jobs:
+            return 0
+        ids, attempts = [job.id for job in jobs], [job.life.attempt for job in jobs]
+        gone = [job_id for (job_id,) in self._statements.write(sql.REMOVE_ENDED, ids, attempts)]
+        for forget in sql.FORGET:
+            self._statements.run(forget, [gone])
+        for job in jobs:
+            self._seen.rows.pop(job.id, None)  # asked for again, if anybody does
+        return len(gone)
+
     def count_tasks(self, now: int) -> list[TaskCount]:
         """Every task and state that has a job, by task, then by state."""
         return [TaskCount(*row) for row in self._ask(sql.COUNT_TASKS, now, now)]

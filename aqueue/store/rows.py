@@ -338,6 +338,13 @@ class Tables(Protocol):
         """Remove the row, in one guarded statement on (id, attempt, state). Its log and its effects stay."""
         ...
 
+    def remove_ended(self, jobs: Sequence[JobRow]) -> int:
+        """Remove those that are still as they were read, with all that is stored of them, and say how many.
+
+        Where transactions run side by side: a job that another one is at stays.
+        """
+        ...
+
     def count_tasks(self, now: int) -> list[TaskCount]:
         """Every task and state that has a job, by task, then by state."""
         ...

@@ -14,7 +14,7 @@ from dataclasses import astuple
 from typing import Final
 
 from aqueue.errors import LeaseLost, WriteRefused
-from aqueue.lifecycle import EventKind, State
+from aqueue.lifecycle import TERMINAL, EventKind, State
 from aqueue.store.columns import (
     CHANGING,
     INVARIANTS,
@@ -69,6 +69,11 @@ _EVENTS: Final = {
 }
 _EFFECT: Final = "INSERT OR REPLACE INTO aq_effect(key,job_id,attempt,nonce,state,result,at) VALUES(?,?,?,?,?,?,?)"
 
+_DELETE: Final = "DELETE FROM aq_job WHERE id=? AND attempt=? AND state=?"
+_FORGET: Final = tuple(
+    f"DELETE FROM {table} WHERE job_id IN (SELECT value FROM json_each(?))"
+    for table in ("aq_event", "aq_effect", "aq_fire")
+)
 _LIMIT: Final = (
     "INSERT OR REPLACE INTO aq_limit(scope,paused,max_running,max_pending,breaker,gain,cost,burst,level,level_at) "
     "VALUES(?,?,?,?,?,?,?,?,?,?)"
@@ -324,14 +329,22 @@ class SqliteTables:
 
     def delete_job(self, job: JobRow) -> None:
         """Remove the row; 0 rows removed is LeaseLost."""
-        sql = "DELETE FROM aq_job WHERE id=? AND attempt=? AND state=?"
         self._foreseen.pop(job.id, None)
-        if self._connection.execute(sql, (job.id, job.life.attempt, job.life.state)).rowcount != 1:
+        if self._connection.execute(_DELETE, (job.id, job.life.attempt, job.life.state)).rowcount != 1:
             raise LeaseLost(
                 f"job {job.id} changed while it was being removed",
                 expected=f"attempt {job.life.attempt}, {job.life.state}",
                 advice="nothing; the row is left as it is",
             )
+
+    def remove_ended(self, jobs: Sequence[JobRow]) -> int:
+        """Remove those that are still as they were read, with all that is stored of them."""
+        self.write_events()
+        as_read = [(job.id, job.life.attempt, job.life.state) for job in jobs if job.life.state in TERMINAL]
+        gone = [guard[0] for guard in as_read if self._connection.execute(_DELETE, guard).rowcount]
+        for sql in _FORGET:
+            self._connection.execute(sql, (json.dumps(gone),))
+        return len(gone)
 
     def count_tasks(self, now: int) -> list[TaskCount]:
         """Every task and state that has a job, by task, then by state."""

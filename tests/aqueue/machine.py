@@ -22,6 +22,7 @@ from aqueue.store.breakers import BreakerRule
 from aqueue.store.ledger import BeginEffect, RecordEffect
 from aqueue.store.limits import QUEUE, Bucket, Pause, TaskRule, task_scope
 from aqueue.store.operations import Cancel, Claim, Enqueue, Lease, Redrive, ReleaseClaim, Renew, Settle, Sweep
+from aqueue.store.pruning import Prune
 from aqueue.store.questions import Dead
 from aqueue.store.rows import JobRow, NewJob
 from aqueue.store.schedules import DeclareSchedule, Fire, Unschedule
@@ -57,6 +58,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.session = self.session_manager.__enter__()
         self.names = 0
         self.held: list[JobRow] = []
+        self.doubts: set[int] = set()
         self.paused: set[str] = set()
         self.rated_at: list[int] = []
         self.fired: set[tuple[str, int]] = set()
@@ -183,6 +185,8 @@ class QueueMachine(RuleBasedStateMachine):
         rule = RULES[row.task].breaker if row.task in RULES else None
         follow_ups = (self.new("free"),) if how == "ok" and data.draw(st.booleans()) else ()
         assert row.life.worker is not None
+        if how == "ok" and row.id in self.doubts:  # a handler that returns has decided every effect that its job began
+            self.perform_effect(row, applied=True)
         operation = Settle(row.id, row.life.worker, steps[how], 5, breaker=rule, follow_ups=follow_ups)
         before = self.pending()
         try:
@@ -201,8 +205,11 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(data=st.data(), applied=st.booleans())
     def effect(self, data: Any, applied: bool) -> None:
-        row = data.draw(st.sampled_from(self.held))
+        self.perform_effect(data.draw(st.sampled_from(self.held)), applied=applied)
+
+    def perform_effect(self, row: JobRow, *, applied: bool) -> None:
         key = f"e{row.id}"
+        self.doubts.add(row.id)
         try:
             begun = self.perform(BeginEffect(row.id, row.life.attempt, key, self.name()))
             if applied and begun.standing in ("fresh", "ambiguous"):
@@ -228,6 +235,12 @@ class QueueMachine(RuleBasedStateMachine):
     def sweep_twice(self) -> None:
         self.perform(Sweep())
         assert self.perform(Sweep()) == ()
+
+    @rule(kept=st.sampled_from([30, 1000]))
+    def prune(self, kept: int) -> None:
+        keep_ms: Any = {"succeeded": kept, "cancelled": kept, "dead": 2 * kept}
+        self.perform(Prune(0, keep_ms))
+        assert self.perform(Prune(0, keep_ms)).removed == 0
 
     @rule(job=st.integers(1, 30))
     def cancel(self, job: int) -> None:

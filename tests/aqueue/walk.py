@@ -1,4 +1,5 @@
-"""A random walk over a store: zombies, late duplicate settlements, clock jumps, sweeps run twice, cancels, redrives."""
+"""A random walk over a store: zombies, late duplicate settlements, clock jumps, sweeps run twice, cancels, redrives,
+old jobs that are removed."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from random import Random
 
 from aqueue.codec import checksum, encode_call
 from aqueue.errors import LeaseLost
-from aqueue.lifecycle import Bury, ConfirmCancel, Fail, Release, Succeed
+from aqueue.lifecycle import Bury, ConfirmCancel, Fail, Release, State, Succeed
 from aqueue.store.base import Session
 from aqueue.store.breakers import BreakerRule
 from aqueue.store.ledger import BeginEffect, RecordEffect
@@ -24,6 +25,7 @@ from aqueue.store.operations import (
     Settlement,
     Sweep,
 )
+from aqueue.store.pruning import Prune
 from aqueue.store.questions import Dead, Verify
 from aqueue.store.rows import JobRow, NewJob
 from tests.aqueue.support import ManualClock
@@ -91,6 +93,9 @@ class Walker:
         elif choice < 0.93:
             for _ in range(1 if self.random.random() < 0.7 else 2):
                 self.replies.append(await self.session.perform(Sweep()))
+        elif choice < 0.94:
+            keep_ms: dict[State, int] = {"succeeded": 400, "cancelled": 400, "dead": 800}
+            self.replies.append(await self.session.perform(Prune(self.random.choice([0, 20]), keep_ms, limit=20)))
         elif choice < 0.97:
             self.replies.append(await self.session.perform(Cancel(self.random.randint(1, 200))))
         else:
