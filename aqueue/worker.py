@@ -21,6 +21,7 @@ from contextlib import contextmanager
 
 import anyio
 import anyio.abc
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from aqueue.attempt import Attempt
 from aqueue.errors import LeaseLost, StoreUnavailable
@@ -109,6 +110,9 @@ class Worker:
         self._is_turning = True
         try:
             while not self.is_draining:
+                # A turn is shielded, and returns at once if it took jobs: a cancelled worker would take what it has
+                # just released, and again, until the last claim that the job may have.
+                await checkpoint_if_cancelled()
                 await self._take_turn(tasks)
             with anyio.move_on_after(self.policy.drain):
                 while self._in_hand:

@@ -195,3 +195,41 @@ async def test_what_a_handler_puts_into_context_variables_is_gone_for_the_next_j
     assert [name for name, _ in seen] == ["nobody", "nobody"]
     assert [sorted(bound) for _, bound in seen] == [["attempt", "job_id", "task"]] * 2
     assert [bound["job_id"] for _, bound in seen] == [1, 2]
+
+
+class DistantSession(CountingSession):
+    """Answers come a moment after things have happened."""
+
+    async def perform(self, operation: Operation[R]) -> R:
+        reply = await self.inner.perform(operation)
+        await anyio.sleep(0.01)
+        return reply
+
+    async def perform_all(self, operations: Sequence[Operation[Any]]) -> list[Answer]:
+        answers = await super().perform_all(operations)
+        await anyio.sleep(0.01)
+        return answers
+
+
+class DistantStore(CountingStore):
+    @asynccontextmanager
+    async def open(self, *, clock: Clock, random: Random) -> AsyncIterator[Session]:
+        async with self.inner.open(clock=clock, random=random) as session:
+            yield DistantSession(session, self.turns)
+
+
+async def test_a_worker_that_is_cancelled_while_it_claims_takes_no_job_again():
+    """The turn is shielded; what it takes is released at once, and must not be taken by the next turn, and the next."""
+    async with open_queue(DistantStore(MemoryStore())) as q:
+
+        @q.task()
+        async def work() -> None:
+            await anyio.sleep(60)
+
+        job = await work.enqueue()
+        with anyio.move_on_after(0.005) as host:
+            async with q.worker():
+                await anyio.sleep_forever()
+        assert host.cancelled_caught
+        info = await job.info()
+        assert (info.state, info.attempt) == ("pending", 1)
