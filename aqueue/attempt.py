@@ -60,19 +60,16 @@ class Attempt:
 
         Raises only what is no verdict on the job: a cancellation from outside, KeyboardInterrupt and the like.
         """
-        expires_in = None
-        if self._job.deadline is not None:
-            expires_in = (self._job.deadline - self._hub.clock.now_ms()) / 1000
-            if expires_in <= 0:  # whoever knows its task
-                return self._bury("expired", "its deadline had passed before it could run")
+        now = anyio.current_time()
+        if self._running.expires_at <= now:  # whoever knows its task
+            return self._bury("expired", "its deadline had passed before it could run")
         task = self._hub.tasks.get(self._job.task)
         if task is None:
             unknown = self._hub.unknown_task(self._job.task, advice="deploy its handler, then redrive the job")
             return self._bury("unknown task", str(unknown))
         if task.rule.breaker is not None:
             self.ending.template = replace(self.ending.template, breaker=task.rule.breaker)
-        now = anyio.current_time()
-        self._running.limit(timeout=task.policy.timeout, expires_in=expires_in, now=now)
+        self._running.limit(timeout=task.policy.timeout, now=now)
         headers: dict[str, str] = {} if self._job.headers == "{}" else json.loads(self._job.headers)
         is_context_wanted = self._hub.middleware or task.signature.context_name is not None
         context = self._context(headers) if is_context_wanted else None

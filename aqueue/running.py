@@ -28,12 +28,15 @@ class Running:
     is_settled: tx() has written its success; the handler may go on, the job does not.
     is_adopted: its task has taken its first step, and gives the job back or settles it whatever happens.
     settlement: how its handler ended, once it has; then it takes no slot, and is kept until that is written.
-    claimed_at: taken before the claim was sent, so that the lease ends here no later than in the store.
+    claimed_at: taken before the claim was sent, so that the lease ends here no later than in the store; and so does
+    the job's own deadline, which is a time of the store's clock.
+    claimed_at_ms: what that clock showed then.
     """
 
     job: JobRow
     lease_seconds: float
     claimed_at: float
+    claimed_at_ms: int
     is_adopted: bool = False
     is_settled: bool = False
     stop: StopReason | None = None
@@ -59,6 +62,12 @@ class Running:
         return self.job.id, self.job.life.attempt
 
     @property
+    def expires_at(self) -> float:
+        """When running the job becomes pointless, by what the store's clock showed and the loop's has counted since."""
+        deadline = self.job.deadline
+        return math.inf if deadline is None else self.claimed_at + (deadline - self.claimed_at_ms) / 1000
+
+    @property
     def lease_lost(self) -> anyio.Event:
         """Set as soon as the lease is known to be lost. Made when it is asked for: few handlers look."""
         if self._lease_lost is None:
@@ -78,12 +87,12 @@ class Running:
         """What the store is to renew."""
         return Lease(self.job.id, self.job.life.attempt, round(self.lease_seconds * 1000))
 
-    def limit(self, *, timeout: float | None, expires_in: float | None, now: float) -> None:
-        """Begin the try: it may take `timeout` seconds, and is pointless after `expires_in`."""
+    def limit(self, *, timeout: float | None, now: float) -> None:
+        """Begin the try: it may take `timeout` seconds, and is pointless after the job's deadline."""
         if timeout is not None:
             self.try_ends = now + timeout
-        if expires_in is not None and now + expires_in < self.try_ends:
-            self.try_ends, self.try_ends_as = now + expires_in, "expired"
+        if self.expires_at < self.try_ends:
+            self.try_ends, self.try_ends_as = self.expires_at, "expired"
         self._set_deadline()
 
     def renewed(self, asked_at: float) -> None:

@@ -131,7 +131,7 @@ class Worker:
         if ended or room:
             asked_at = anyio.current_time()
             reply = await self._settle_and_claim(ended, self._claim_of(room) if room else None, tasks)
-            self._hand_over(reply.jobs, asked_at, tasks)
+            self._hand_over(reply, asked_at, tasks)
             if reply.jobs or (ended and not room):
                 return
             if reply.wait_ms is not None:
@@ -177,9 +177,8 @@ class Worker:
                     return ClaimReply((), None)
                 reply = await self._reply_to(claim, answers[-1])
                 self._hub.meet(reply.strangers, worker=self.id)
-                now = self._hub.clock.now_ms()
                 for job in reply.jobs:
-                    due_seconds = max(0, now - job.life.run_at) / 1000
+                    due_seconds = max(0, reply.now - job.life.run_at) / 1000
                     self._hub.tell("claimed", job, worker=self.id, state="running", seconds=due_seconds)
                 return reply
         except StoreUnavailable as error:
@@ -230,10 +229,10 @@ class Worker:
         if claim is not None:
             self._session.post(ReleaseClaim(claim.nonce))
 
-    def _hand_over(self, jobs: tuple[JobRow, ...], asked_at: float, tasks: anyio.abc.TaskGroup) -> None:
+    def _hand_over(self, reply: ClaimReply, asked_at: float, tasks: anyio.abc.TaskGroup) -> None:
         """Take a slot for each job and start its task; no await, so that nothing can come between."""
-        for job in jobs:
-            running = Running(job, self._lease_seconds(job), asked_at)
+        for job in reply.jobs:
+            running = Running(job, self._lease_seconds(job), asked_at, reply.now)
             self._in_hand[running.key] = running
             # Not start(): a task that is killed before its first step would never answer, and its parent would hang.
             tasks.start_soon(self._run_job, running, name=f"{self.name}.job")

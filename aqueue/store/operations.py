@@ -61,11 +61,13 @@ class ClaimReply:
     """jobs: now owned by the claimer.   wait_ms: until more may be had; None if jobs is full, or never by itself.
 
     strangers: tasks that the claimer does not know, and whose due jobs it came upon.
+    now: the store's time.
     """
 
     jobs: tuple[JobRow, ...]
     wait_ms: int | None
     strangers: tuple[str, ...] = ()
+    now: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,10 @@ class Claim:
             wait_ms, strangers = gate.wait_ms, gate.new_strangers
             gate.write()
         if len(taken) >= self.room:
-            return ClaimReply(tuple(taken), None, strangers)
+            return ClaimReply(tuple(taken), None, strangers, now)
         next_run_at = tables.next_run_at(now)
         waits = [wait for wait in (wait_ms, None if next_run_at is None else next_run_at - now) if wait is not None]
-        return ClaimReply(tuple(taken), min(waits, default=None), strangers)
+        return ClaimReply(tuple(taken), min(waits, default=None), strangers, now)
 
     def _take_all(self, tables: Tables, gate: Gate, now: int) -> list[JobRow]:
         overdue = tables.ready(now, self.room, Narrowing(overdue=True))

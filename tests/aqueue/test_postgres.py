@@ -217,6 +217,31 @@ async def test_time_is_the_servers_whatever_this_machines_clock_shows(schema_url
         assert before <= row.created_at <= row.life.lease_until - 1000 <= sql(schema_url, now)[0][0]
 
 
+@pytest.mark.parametrize("shift_ms", [-3_600_000, 3_600_000])
+async def test_a_deadline_is_one_of_the_servers_clock(schema_url: str, monkeypatch: pytest.MonkeyPatch, shift_ms: int):
+    """On a machine whose clock is an hour off: what has ten minutes left runs, and what is over does not."""
+    right = SystemClock.now_ms
+    monkeypatch.setattr(SystemClock, "now_ms", lambda clock: right(clock) + shift_ms)
+    q, called = Queue(schema_url, random=Random(0)), list[str]()
+
+    @q.task()
+    async def work(ctx: Context, name: str) -> float:
+        called.append(name)
+        return ctx.deadline - anyio.current_time()
+
+    async with q:
+        over = await work.options(deadline=0.001).enqueue("over")
+        while sql(schema_url, "SELECT (extract(epoch FROM clock_timestamp())*1000)::bigint<=deadline FROM aq_job")[0][
+            0
+        ]:
+            pass
+        job = await work.options(deadline=600).enqueue("in time")
+        await q.run_until_idle()
+        assert called == ["in time"]
+        assert 500 < await job.result() <= 600
+        assert (await over.info()).dead_reason == "expired"
+
+
 async def test_a_newer_schema_is_refused_untouched(schema_url: str):
     async with open_store(schema_url):
         pass
