@@ -117,6 +117,11 @@ def _fixed(clock: Clock) -> Callable[[], int | None]:
     return (lambda: None) if isinstance(clock, SystemClock) else clock.now_ms
 
 
+def _told(error: psycopg.Error) -> str:
+    """What libpq says, on one line, and as the beginning of a sentence of ours."""
+    return " ".join(str(error).split()).rstrip("?.")
+
+
 class PostgresSession:
     """An open PostgresStore."""
 
@@ -169,8 +174,8 @@ class _PostgresDatabase:
         except psycopg.Error as error:
             self.close()
             if error.sqlstate in IN_THE_WAY:  # somebody else makes the tables right now
-                raise Again(str(error).strip()) from error
-            raise unanswered(str(error).strip()) from error
+                raise Again(_told(error)) from error
+            raise unanswered(_told(error)) from error
         except BaseException:
             self.close()
             raise
@@ -196,8 +201,8 @@ class _PostgresDatabase:
         except psycopg.Error as error:
             if self._connection.closed or self._connection.broken or error.sqlstate is None:
                 self.close()
-                raise unanswered(f"the connection was lost: {str(error).strip()}") from error
-            raise unanswered(str(error).strip()) from error
+                raise unanswered(f"the connection was lost: {_told(error)}") from error
+            raise unanswered(_told(error)) from error
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -11,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -53,6 +54,12 @@ def server_url() -> Generator[str]:
 @contextlib.contextmanager
 def kept_server() -> Generator[tuple[int, Path]]:
     """A server's port and folder, for as long as this lasts."""
+    with _keeping() as (_, port, folder):
+        yield port, folder
+
+
+@contextlib.contextmanager
+def _keeping() -> Generator[tuple[subprocess.Popen[str], int, Path]]:
     with subprocess.Popen(
         [sys.executable, postgres_keeper.__file__, _installed()],
         stdin=subprocess.PIPE,
@@ -65,10 +72,40 @@ def kept_server() -> Generator[tuple[int, Path]]:
         port, _, folder = keeper.stdout.readline().strip().partition(" ")
         assert port, "the server did not start: see what it wrote above"
         try:
-            yield int(port), Path(folder)
+            yield keeper, int(port), Path(folder)
         finally:
             keeper.stdin.close()
             assert keeper.wait(30) == 0
+
+
+class Crashable:
+    """A server of the caller's own, which can be made to crash. url: of its database, for its superuser."""
+
+    def __init__(self, keeper: subprocess.Popen[str], port: int) -> None:
+        self._keeper = keeper
+        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+    def crash(self, how: Literal["SIGKILL", "SIGQUIT"]) -> None:
+        """End it at once: killed, or by an immediate shutdown, after which it recovers likewise."""
+        self._tell(how)
+
+    def start(self) -> None:
+        """Start it again; it answers when this returns."""
+        self._tell("start")
+
+    def _tell(self, line: str) -> None:
+        assert self._keeper.stdin is not None
+        assert self._keeper.stdout is not None
+        self._keeper.stdin.write(line + "\n")
+        self._keeper.stdin.flush()
+        assert self._keeper.stdout.readline() == "done\n", "the keeper ended: see what it wrote above"
+
+
+@contextlib.contextmanager
+def crashable_server() -> Generator[Crashable]:
+    """A server, for as long as this lasts."""
+    with _keeping() as (keeper, port, _):
+        yield Crashable(keeper, port)
 
 
 def _installed() -> Path:

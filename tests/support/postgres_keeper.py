@@ -3,8 +3,9 @@
     python postgres_keeper.py FOLDER_WITH_BIN
 
 Prints the server's port and its folder once it answers, then waits for the end of its standard input: that comes
-however the other side ends, killed as well. Needs no right but to run programs: where it is root, the server is
-`nobody`.
+however the other side ends, killed as well. Until then a line with the name of a signal (SIGKILL, SIGQUIT: an immediate
+shutdown) ends the server, and a line «start» starts it again on its port; each is answered by a line, once it is done.
+Needs no right but to run programs: where it is root, the server is `nobody`.
 """
 
 import os
@@ -67,10 +68,15 @@ def answers(port: int) -> bool:
         return False
 
 
-def started(installed: Path, data: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
-    """A server that answers, and its port: another process may take a free port before the server does."""
+def started(installed: Path, data: Path, log: Path, port: int = 0) -> tuple[subprocess.Popen[bytes], int]:
+    """A server that answers, and its port: another process may take a free port before the server does.
+
+    port: of a server that was there before. What is left of it may hold its memory for a moment.
+    """
+    is_again = bool(port)
     for _ in range(PORTS_TRIED):
-        port = free_port()
+        if not is_again:
+            port = free_port()
         settings = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *FAST]
         command: list[str | Path] = [installed / "bin" / "postgres", "-D", data]
         for setting in settings:
@@ -87,6 +93,7 @@ def started(installed: Path, data: Path, log: Path) -> tuple[subprocess.Popen[by
         if server.poll() is None:
             server.kill()
             server.wait()
+        time.sleep(0.2 if is_again else 0)
     raise SystemExit(f"PostgreSQL does not start:\n{log.read_text()}")
 
 
@@ -107,7 +114,13 @@ def keep(installed: Path) -> None:
         server, port = started(installed, data, log)
         try:
             print(port, scratch, flush=True)
-            sys.stdin.read()
+            for line in sys.stdin:
+                if line.strip() == "start":
+                    server, _ = started(installed, data, log, port)
+                else:
+                    server.send_signal(signal.Signals[line.strip()])
+                    server.wait()
+                print("done", flush=True)
         finally:
             server.send_signal(signal.SIGINT)  # ends its sessions, and itself
             try:
