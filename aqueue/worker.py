@@ -233,6 +233,8 @@ class Worker:
         """Take a slot for each job and start its task; no await, so that nothing can come between."""
         for job in reply.jobs:
             running = Running(job, self._lease_seconds(job), asked_at, reply.now)
+            if running.key in self._in_hand:
+                continue  # a server that crashed has forgotten this very claim, and gave it again: it is being run
             self._in_hand[running.key] = running
             # Not start(): a task that is killed before its first step would never answer, and its parent would hang.
             tasks.start_soon(self._run_job, running, name=f"{self.name}.job")

@@ -14,7 +14,7 @@ import structlog
 
 from aqueue import Clock, Context, LoopClock, MemoryStore, Queue, Session, Store
 from aqueue.store.base import Answer
-from aqueue.store.operations import Claim, Operation, Settle
+from aqueue.store.operations import Claim, ClaimReply, Operation, Settle
 from tests.aqueue.support import FaultyStore, fail_first
 
 pytestmark = pytest.mark.anyio
@@ -233,3 +233,44 @@ async def test_a_worker_that_is_cancelled_while_it_claims_takes_no_job_again():
         assert host.cancelled_caught
         info = await job.info()
         assert (info.state, info.attempt) == ("pending", 1)
+
+
+class ForgetfulSession(CountingSession):
+    """The second claim is given what the first one was: the server has crashed, and lost its last moment."""
+
+    first: ClaimReply | None = None
+    given = 0
+
+    async def perform_all(self, operations: Sequence[Operation[Any]]) -> list[Answer]:
+        answers = await super().perform_all(operations)
+        for place, operation in enumerate(operations):
+            if isinstance(operation, Claim):
+                self.given += 1
+                if self.first is None:
+                    self.first = answers[place][0]
+                elif self.given == 2:
+                    answers[place] = (self.first, None)
+        return answers
+
+
+class ForgetfulStore(CountingStore):
+    @asynccontextmanager
+    async def open(self, *, clock: Clock, random: Random) -> AsyncIterator[Session]:
+        async with self.inner.open(clock=clock, random=random) as session:
+            yield ForgetfulSession(session, self.turns)
+
+
+async def test_a_claim_that_is_given_twice_is_run_once():
+    async with open_queue(ForgetfulStore(MemoryStore())) as q:
+        calls: list[int] = []
+
+        @q.task()
+        async def work(number: int) -> int:
+            calls.append(number)
+            await anyio.sleep(3)
+            return number
+
+        jobs = await q.enqueue_many(work.job(number) for number in (1, 2))
+        async with q.worker(concurrency=5):
+            assert [await job.result(timeout=60) for job in jobs] == [1, 2]
+        assert sorted(calls) == [1, 2]
