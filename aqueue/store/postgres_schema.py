@@ -6,6 +6,7 @@ Rule 1: a version is reached in one transaction, by one process at a time; inter
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any, Final
 
@@ -25,21 +26,30 @@ _TABLES: Final = (
 )
 
 
-def create_schema(connection: Connection[Any]) -> None:
-    """Create the tables, or bring them to this version. Raises SchemaMismatch. connection: in autocommit mode."""
-    if version_of(connection) == SCHEMA_VERSION:
+def _text(name: str) -> bytes:
+    return files("aqueue.store").joinpath(name).read_bytes()
+
+
+def create_schema(
+    connection: Connection[Any], *, version: int = SCHEMA_VERSION, text: Callable[[str], bytes] = _text
+) -> None:
+    """Create the tables, or bring them to this version. Raises SchemaMismatch. connection: in autocommit mode.
+
+    text: reads a script by its name: that of the schema, or of the way from one version to the next.
+    """
+    if version_of(connection, newest=version) == version:
         return
     with connection.transaction():
         connection.execute(_MAKING)
-        version = version_of(connection)  # again, now that nobody else can be at it
-        if version is None:
-            _run(connection, "schema_postgres.sql")
+        found = version_of(connection, newest=version)  # again, now that nobody else can be at it
+        if found is None:
+            connection.execute(text("schema_postgres.sql"))
         else:
-            for target in range(version + 1, SCHEMA_VERSION + 1):
-                _run(connection, f"migrations/postgres_{target}.sql")
+            for target in range(found + 1, version + 1):
+                connection.execute(text(f"migrations/postgres_{target}.sql"))
 
 
-def version_of(connection: Connection[Any]) -> int | None:
+def version_of(connection: Connection[Any], *, newest: int = SCHEMA_VERSION) -> int | None:
     """The version of the tables, None if there are none. Raises SchemaMismatch if they are newer, or not ours."""
     tables = {name for (name,) in connection.execute(_TABLES)}
     if not tables:
@@ -48,11 +58,11 @@ def version_of(connection: Connection[Any]) -> int | None:
     if "aq_meta" in tables:
         row = connection.execute("SELECT value FROM aq_meta WHERE key='schema'").fetchone()
         version = None if row is None else int(row[0])
-    if version is not None and 1 <= version <= SCHEMA_VERSION:
+    if version is not None and 1 <= version <= newest:
         return version
     raise SchemaMismatch(
         f"the database has tables called aq_…, of {f'version {version}' if version else 'no known version'}",
-        expected=f"version 1 to {SCHEMA_VERSION}, or no such tables",
+        expected=f"version 1 to {newest}, or no such tables",
         advice="use the version of aqueue that wrote it, or another database or schema; nothing was changed",
     )
 
@@ -62,7 +72,3 @@ def identity_of(connection: Connection[Any]) -> int:
     row = connection.execute("SELECT value FROM aq_meta WHERE key='store'").fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _run(connection: Connection[Any], name: str) -> None:
-    connection.execute(files("aqueue.store").joinpath(name).read_bytes())
