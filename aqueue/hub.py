@@ -67,7 +67,7 @@ class Hub:
         self.observers: list[Observer] = [LogObserver()]
         self.header_sources: list[Callable[[], Mapping[str, str]]] = []
         self.opened: Session | None = None
-        self.strangers: frozenset[str] = frozenset()  # tasks whose jobs were met here, and that are not registered
+        self.strangers: set[str] = set()  # tasks that were said not to be registered here
         self.wrap_session: Callable[[Session], Session] | None = None  # by a rehearsal (testing.py)
         self._waiters: dict[int, list[anyio.Event]] = {}
         self._settlement: anyio.Event | None = None
@@ -131,7 +131,7 @@ class Hub:
         """Jobs of these tasks wait for a worker that knows them: say so, once for each."""
         for name in strangers:
             if name not in self.strangers:
-                self.strangers |= {name}
+                self.strangers.add(name)
                 advice = "nothing while a deploy is under way; its jobs stay pending for a worker whose code has it"
                 self.tell("unknown_task", task=name, worker=worker, detail=str(self.unknown_task(name, advice=advice)))
 

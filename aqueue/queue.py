@@ -319,10 +319,10 @@ class Queue:
             counts = await self.counts()
             if not counts["pending"] and not counts["running"]:
                 return
-            if self._hub.strangers:
-                await self._assert_some_known()
-            with anyio.move_on_after(self._hub.poll_seconds):
+            with anyio.move_on_after(self._hub.poll_seconds) as poll:
                 await settled.wait()
+            if poll.cancelled_caught:
+                await self._assert_some_known()
 
 
 async def _run_beside(worker: Worker, body: anyio.CancelScope) -> None:

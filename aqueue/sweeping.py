@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
 import anyio
@@ -9,8 +10,10 @@ import anyio
 from aqueue.errors import StoreUnavailable
 from aqueue.hub import Hub
 from aqueue.log import logger
+from aqueue.policy import WorkerPolicy
 from aqueue.store.operations import Sweep
 from aqueue.store.pruning import Prune
+from aqueue.store.questions import Strangers
 
 __all__ = ["keep_sweeping"]
 
@@ -23,13 +26,13 @@ class _Sweeping(Protocol):
     def renew_soon(self) -> None: ...
 
 
-async def keep_sweeping(hub: Hub, worker: _Sweeping, period_seconds: float) -> None:
-    """Sweep and prune about once per period, for ever; not after a jump of the wall clock.
+async def keep_sweeping(hub: Hub, worker: _Sweeping, policy: WorkerPolicy) -> None:
+    """Sweep, look for unknown tasks, and prune: about once per period, for ever; not after a jump of the wall clock.
 
     Cancelled here: nothing is held.
     """
     swept_at: tuple[int, float] | None = None
-    pruned_to = 0
+    pruned_to, period_seconds = 0, policy.sweep
     while True:
         before, swept_at = swept_at, (hub.clock.now_ms(), anyio.current_time())
         if before is not None and _is_jump(before, swept_at, period_seconds):
@@ -38,6 +41,8 @@ async def keep_sweeping(hub: Hub, worker: _Sweeping, period_seconds: float) -> N
             worker.renew_soon()
         else:
             await _sweep(hub, worker.id)
+            if not policy.bury_unknown:
+                await _meet_strangers(hub, worker.id)
             if hub.keep_ms:
                 pruned_to = await _prune(hub, worker.id, pruned_to)
         await anyio.sleep(period_seconds * hub.random.uniform(0.8, 1.2))
@@ -59,6 +64,12 @@ async def _sweep(hub: Hub, worker_id: str) -> None:
     for job_id in freed:
         hub.tell("rescued", job_id=job_id, worker=worker_id)
         hub.settled(job_id)
+
+
+async def _meet_strangers(hub: Hub, worker_id: str) -> None:
+    """Say which tasks wait for a worker with other code. Cancelled here, or unanswered: next time."""
+    with suppress(StoreUnavailable):
+        hub.meet(await hub.session.perform(Strangers(frozenset(hub.tasks))), worker=worker_id)
 
 
 async def _prune(hub: Hub, worker_id: str, after: int) -> int:

@@ -92,7 +92,7 @@ class Worker:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keep_renewing, name=f"{self.name}.renew")
-                tasks.start_soon(keep_sweeping, self._hub, self, self.policy.sweep, name=f"{self.name}.sweep")
+                tasks.start_soon(keep_sweeping, self._hub, self, self.policy, name=f"{self.name}.sweep")
                 if self._hub.schedules:
                     tasks.start_soon(keep_firing, self._hub, self.id, self.policy.sweep, name=f"{self.name}.cron")
                 await self._keep_turning(tasks)
@@ -160,7 +160,6 @@ class Worker:
             isolate_after=self.policy.isolate_after,
             is_idle=all(running.settlement is not None for running in self._in_hand.values()),
             only_known=not self.policy.bury_unknown,
-            strangers=self._hub.strangers,
         )
 
     async def _settle_and_claim(
@@ -176,7 +175,6 @@ class Worker:
                 if claim is None:
                     return ClaimReply((), None)
                 reply = await self._reply_to(claim, answers[-1])
-                self._hub.meet(reply.strangers, worker=self.id)
                 for job in reply.jobs:
                     due_seconds = max(0, reply.now - job.life.run_at) / 1000
                     self._hub.tell("claimed", job, worker=self.id, state="running", seconds=due_seconds)

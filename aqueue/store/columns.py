@@ -15,6 +15,7 @@ __all__ = [
     "INVARIANTS",
     "JOB",
     "LIFE",
+    "PENDING_TASKS",
     "changing_values",
     "effect_values",
     "event_values",
@@ -33,6 +34,14 @@ LIFE: Final = (
 )  # fmt: skip
 # What a transition may change: the life without its three maxima, and what the handler left behind.
 CHANGING: Final = ("run_at", *LIFE[4:], "error", "result")
+# From one name to the next in the index aq_task, whatever the number of jobs; its condition is named for SQLite, which
+# draws no conclusions. The place is that of the limit.
+_LIVE: Final = "state IN('pending','running') AND state='pending'"
+PENDING_TASKS: Final = (
+    f"WITH RECURSIVE t(name) AS (SELECT (SELECT min(task) FROM aq_job WHERE {_LIVE}) UNION ALL "
+    f"SELECT (SELECT min(task) FROM aq_job WHERE task>t.name AND {_LIVE}) FROM t WHERE t.name IS NOT NULL) "
+    "SELECT name FROM t WHERE name IS NOT NULL LIMIT {}"
+)
 INVARIANTS: Final[Mapping[str, str]] = dict(
     re.findall(
         r"^-- name: (\w+)\n((?:.|\n)*?;)$",

@@ -86,6 +86,7 @@ class Gate:
         rules: Mapping[str, TaskRule],
         budget: Bucket | None,
         isolate_after: int | None,
+        only_known: bool = False,
     ) -> None:
         """Read the limits, and store what the claimer's code says of them."""
         self._tables = tables
@@ -100,8 +101,7 @@ class Gate:
         self._waits: list[int] = []
         self._retries_fit = True
         self._is_budget_full = False
-        self._passes_strangers = False
-        self._met: list[str] = []
+        self._known = frozenset(rules) if only_known else None
         self._closed: set[str] = set()
         self._isolate_after = isolate_after
         self._declare()
@@ -130,32 +130,15 @@ class Gate:
             isolated=None if self._isolate_after is None else isolated,
             fresh_only=not self._retries_fit,
             without=frozenset(self._closed),
+            only=self._known,
         )
 
     def admit(self, job: JobRow) -> bool:
         """Charge every limit for this job, or refuse it; what is refused is not found under the next narrowing."""
-        if job.task in self._closed or not self.knows(job.task) or (job.life.failures and not self._retries_fit):
+        if job.task in self._closed or (job.life.failures and not self._retries_fit):
             return False
         self._charge(job)
         return True
-
-    def pass_over_strangers(self, met: frozenset[str]) -> None:
-        """Admit no job of a task that is not among the rules. met: some of those."""
-        self._passes_strangers = True
-        self._closed |= met - self._rules.keys()
-
-    def knows(self, task: str) -> bool:
-        """Whether the claimer takes jobs of the task; if not, it is closed from now on."""
-        if not self._passes_strangers or task in self._rules:
-            return True
-        self._closed.add(task)
-        self._met.append(task)
-        return False
-
-    @property
-    def new_strangers(self) -> tuple[str, ...]:
-        """Tasks that were passed over, and that the claimer had not met before, in the order of their first jobs."""
-        return tuple(self._met)
 
     def write(self) -> None:
         """Store what has changed."""

@@ -245,6 +245,10 @@ class MemoryTables:
         """How many jobs of the task are running."""
         return sum(1 for row in self._live_jobs() if row.life.state == "running" and row.task == task)
 
+    def pending_tasks(self, limit: int) -> list[str]:
+        """The first `limit` tasks that have a pending job, by their names."""
+        return sorted({row.task for row in self._live_jobs() if row.life.state == "pending"})[:limit]
+
     def count_pending(self, task: str | None, limit: int) -> int:
         """How many jobs are pending, of one task or of all, counted up to the limit."""
         pending = (row for row in self._live_jobs() if row.life.state == "pending" and task in (None, row.task))
@@ -337,6 +341,8 @@ def _fits(row: JobRow, narrowing: Narrowing, now: int) -> bool:
         is_suspect = row.life.crashes >= narrowing.isolate_after and row.life.crashes > 0
         if is_suspect != narrowing.isolated:
             return False
+    if narrowing.only is not None and row.task not in narrowing.only:
+        return False
     return row.task not in narrowing.without and not (narrowing.fresh_only and row.life.failures)
 
 

@@ -60,13 +60,11 @@ class Operation(Protocol[R_co]):
 class ClaimReply:
     """jobs: now owned by the claimer.   wait_ms: until more may be had; None if jobs is full, or never by itself.
 
-    strangers: tasks that the claimer does not know, and whose due jobs it came upon.
     now: the store's time.
     """
 
     jobs: tuple[JobRow, ...]
     wait_ms: int | None
-    strangers: tuple[str, ...] = ()
     now: int = field(default=0, compare=False)
 
 
@@ -79,8 +77,7 @@ class Claim:
     isolate_after: a job that lost that many leases in a row is taken alone, by a worker that is_idle; None: it is not
     treated differently. While one has been waiting for longer than lease_ms, workers take nothing else, so that one
     of them becomes idle.
-    only_known: whether it takes only jobs of tasks that `rules` names.   strangers: other tasks, which it has come upon
-    before, so that it does not look at their jobs again.
+    only_known: whether it takes only jobs of tasks that `rules` names, apart from those past their deadline.
     """
 
     worker: str
@@ -93,33 +90,31 @@ class Claim:
     isolate_after: int | None = None
     is_idle: bool = False
     only_known: bool = False
-    strangers: frozenset[str] = frozenset()
 
     def apply(self, tables: Tables, now: int) -> ClaimReply:
         """Take jobs, or return those that this very claim has taken before."""
         taken = tables.claimed_with(self.nonce)
-        wait_ms: int | None = None
-        strangers: tuple[str, ...] = ()
+        wait_ms = None
         if not taken:
-            gate = Gate(tables, now, rules=self.rules, budget=self.budget, isolate_after=self.isolate_after)
-            if self.only_known:
-                gate.pass_over_strangers(self.strangers)
+            gate = Gate(
+                tables, now, rules=self.rules, budget=self.budget, isolate_after=self.isolate_after,
+                only_known=self.only_known,
+            )  # fmt: skip
             taken = [] if gate.is_paused else self._take_all(tables, gate, now)
-            wait_ms, strangers = gate.wait_ms, gate.new_strangers
+            wait_ms = gate.wait_ms
             gate.write()
         if len(taken) >= self.room:
-            return ClaimReply(tuple(taken), None, strangers, now)
+            return ClaimReply(tuple(taken), None, now)
         next_run_at = tables.next_run_at(now)
         waits = [wait for wait in (wait_ms, None if next_run_at is None else next_run_at - now) if wait is not None]
-        return ClaimReply(tuple(taken), min(waits, default=None), strangers, now)
+        return ClaimReply(tuple(taken), min(waits, default=None), now)
 
     def _take_all(self, tables: Tables, gate: Gate, now: int) -> list[JobRow]:
         overdue = tables.ready(now, self.room, Narrowing(overdue=True))
         if overdue:  # whatever limit they wait for, and whoever knows their task: their worker buries them
             return [self._take(tables, row, now) for row in overdue]
         if self.isolate_after is not None:
-            suspect = self._suspect(tables, gate, now)
-            if suspect is not None:
+            for suspect in tables.ready(now, 1, gate.narrowing(isolated=True)):
                 if self.is_idle and gate.admit(suspect):
                     return [self._take(tables, suspect, now)]
                 if now - suspect.life.run_at > self.lease_ms:
@@ -132,13 +127,6 @@ class Claim:
             if gate.narrowing(isolated=False) == narrowing:
                 break  # nothing was refused, so there is nothing to look for in its place
         return taken
-
-    def _suspect(self, tables: Tables, gate: Gate, now: int) -> JobRow | None:
-        """The most urgent job that is to run alone."""
-        while found := tables.ready(now, 1, gate.narrowing(isolated=True)):
-            if gate.knows(found[0].task):  # else the next look goes without its task
-                return found[0]
-        return None
 
     def _take(self, tables: Tables, row: JobRow, now: int) -> JobRow:
         lease_until = now + self.leases_ms.get(row.task, self.lease_ms)

@@ -39,6 +39,7 @@ __all__ = [
     "MISSED",
     "NEXT_RUN_AT",
     "NOW",
+    "ONLY",
     "OVERDUE",
     "READY",
     "REMOVE_ENDED",
@@ -94,6 +95,8 @@ STILL_FREE: Final = f"SELECT j.id FROM aq_job j WHERE j.id=ANY(%s) AND {KEY_IS_F
 GLANCE: Final = f"{SELECT} WHERE j.id=%s"
 FRESH_ONLY: Final = " AND j.failures=0"
 OVERDUE: Final = " AND j.deadline<=%s"
+# An expression has no index, so that the order of urgency is the one that is followed.
+ONLY: Final = " AND j.task||''=ANY(%s)"
 WITHOUT: Final = " AND j.task<>ALL(%s)"
 COUNT_RUNNING: Final = "SELECT count(*) FROM aq_job WHERE state='running' AND task=%s"
 COUNT_PENDING: Final = "SELECT count(*) FROM (SELECT 1 FROM aq_job WHERE state='pending' LIMIT %s) AS counted"

@@ -18,7 +18,7 @@ from psycopg import Connection, Pipeline
 from aqueue.errors import LeaseLost
 from aqueue.lifecycle import TERMINAL, EventKind, State
 from aqueue.store import postgres_sql as sql
-from aqueue.store.columns import job_row
+from aqueue.store.columns import PENDING_TASKS, job_row
 from aqueue.store.group import Again
 from aqueue.store.postgres_footprint import Footprint
 from aqueue.store.postgres_foresight import Foreseen, foresee, limit_rows
@@ -176,6 +176,9 @@ class PostgresTables:
         if narrowing.without:
             query += sql.WITHOUT
             values.append(sorted(narrowing.without))
+        if narrowing.only is not None:
+            query += sql.ONLY
+            values.append(sorted(narrowing.only))
         found = self._seen.keep(self._ask(query + sql.URGENCY, *values, limit))
         return self._still_free(found) if any(row.order_key is not None for row in found) else found
 
@@ -190,6 +193,10 @@ class PostgresTables:
         """How many jobs of the task are running; nobody else who counts changes it."""
         self._lock_limits()
         return int(self._ask(sql.COUNT_RUNNING, task)[0][0])
+
+    def pending_tasks(self, limit: int) -> list[str]:
+        """The first `limit` tasks that have a pending job, by their names."""
+        return [task for (task,) in self._ask(PENDING_TASKS.format("%s"), limit)]
 
     def count_pending(self, task: str | None, limit: int) -> int:
         """How many jobs are pending, of one task or of all, counted up to the limit."""

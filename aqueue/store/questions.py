@@ -9,9 +9,10 @@ from typing import Final
 from aqueue.lifecycle import TERMINAL, State
 from aqueue.store.rows import BreakerRow, Event, JobRow, LimitRow, Tables, TaskCount, Violation
 
-__all__ = ["Census", "Dead", "Depth", "Flow", "FlowReport", "Inspect", "Inspected", "Verify"]
+__all__ = ["Census", "Dead", "Depth", "Flow", "FlowReport", "Inspect", "Inspected", "Strangers", "Verify"]
 
 L2: Final = "L2_ready_is_claimed"
+STRANGERS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,18 @@ class Depth:
     def apply(self, tables: Tables, now: int) -> tuple[TaskCount, ...]:
         """Return those that have any, by task, then by state."""
         return tuple(tables.count_tasks(now))
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """Ask which tasks have pending jobs that nobody takes who knows only these."""
+
+    known: frozenset[str]
+
+    def apply(self, tables: Tables, now: int) -> tuple[str, ...]:  # noqa: ARG002 - the seam's signature
+        """Return them in the order of their names, some of them if they are many."""
+        limit = len(self.known) + STRANGERS_MAX
+        return tuple(sorted(set(tables.pending_tasks(limit)) - self.known))
 
 
 @dataclass(frozen=True, slots=True)

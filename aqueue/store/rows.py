@@ -157,7 +157,8 @@ class Narrowing:
     """Which due jobs a claim can use.
 
     isolated: only those that lost that many leases in a row (True), or only the others (False); None for all.
-    fresh_only: none that failed before.   without: no job of these tasks.   overdue: only those past their deadline.
+    fresh_only: none that failed before.   without: no job of these tasks.   only: of no others, None for all.
+    overdue: only those past their deadline.
     """
 
     isolate_after: int | None = None
@@ -165,6 +166,7 @@ class Narrowing:
     fresh_only: bool = False
     without: frozenset[str] = frozenset()
     overdue: bool = False
+    only: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,10 @@ class Tables(Protocol):
 
     def count_running(self, task: str) -> int:
         """How many jobs of the task are running."""
+        ...
+
+    def pending_tasks(self, limit: int) -> list[str]:
+        """The first `limit` tasks that have a pending job, by their names."""
         ...
 
     def count_pending(self, task: str | None, limit: int) -> int:

@@ -20,6 +20,7 @@ from aqueue.store.columns import (
     INVARIANTS,
     JOB,
     LIFE,
+    PENDING_TASKS,
     changing_values,
     effect_values,
     event_values,
@@ -61,6 +62,8 @@ _URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT ?"
 _ISOLATED: Final = {None: "", True: " AND j.crashes>=? AND j.crashes>0", False: " AND j.crashes<?"}
 _FRESH_ONLY: Final = " AND j.failures=0"
 _OVERDUE: Final = " AND j.deadline<=?"
+# The sign keeps SQLite from looking for each task by its own index, and sorting what it finds.
+_ONLY: Final = " AND +j.task IN (SELECT value FROM json_each(?))"
 _WITHOUT: Final = " AND j.task NOT IN (SELECT value FROM json_each(?))"
 # By number of rows: one statement for many costs half of what one for each does.
 _EVENTS: Final = {
@@ -181,12 +184,19 @@ class SqliteTables:
         if narrowing.without:
             sql += _WITHOUT
             values.append(json.dumps(sorted(narrowing.without)))
+        if narrowing.only is not None:
+            sql += _ONLY
+            values.append(json.dumps(sorted(narrowing.only)))
         return self._rows(sql + _URGENCY, *values, limit)
 
     def count_running(self, task: str) -> int:
         """How many jobs of the task are running."""
         sql = "SELECT count(*) FROM aq_job WHERE state='running' AND task=?"
         return int(self._connection.execute(sql, (task,)).fetchone()[0])
+
+    def pending_tasks(self, limit: int) -> list[str]:
+        """The first `limit` tasks that have a pending job, by their names."""
+        return [task for (task,) in self._connection.execute(PENDING_TASKS.format("?"), (limit,))]
 
     def count_pending(self, task: str | None, limit: int) -> int:
         """How many jobs are pending, of one task or of all, counted up to the limit."""

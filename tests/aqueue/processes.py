@@ -111,8 +111,10 @@ async def until_all_listen(url: str, queues: int) -> None:
     """Wait until so many queues have opened the store: jobs that come then are everybody's."""
     listening = "SELECT count(*) FROM pg_stat_activity WHERE datname=current_database() AND query LIKE 'LISTEN%'"
     with psycopg.connect(url, autocommit=True) as connection:
-        while (connection.execute(listening).fetchone() or (0,))[0] < queues:
-            await anyio.sleep(0.02)
+        (found,) = connection.execute(listening).fetchone() or (0,)
+        while found < queues:
+            await anyio.sleep(0.02)  # others open it: there is nothing here to wait for
+            (found,) = connection.execute(listening).fetchone() or (0,)
 
 
 async def run(url: str, *, processes: int, jobs: int, rate: int) -> Found:

@@ -49,10 +49,12 @@ async def test_during_a_rolling_deploy_no_job_of_a_new_task_is_buried_by_an_old_
     told = Told()
     old.observe(told)
     async with old, new:
-        async with old.worker():
+        async with old.worker(sweep=0.5):
             jobs = await new.enqueue_many([*(invoice.job() for _ in range(20)), charge.job()])
             assert await jobs[-1].result(timeout=30) == "charged"
+            await anyio.sleep(1)
             jobs += await new.enqueue_many(invoice.job() for _ in range(5))
+            await anyio.sleep(1)
             assert await old.check(grace=0) == ()
             assert (await old.counts())["pending"] == 25
             async with new.worker():
