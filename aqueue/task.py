@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
 from anyio.lowlevel import checkpoint
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from aqueue.codec import checksum, encode_call
@@ -83,12 +85,20 @@ class Options:
     def __post_init__(self) -> None:
         """Refuse numbers out of range, and headers that are no strings."""
         at_least("delay", self.delay, 0)
-        try:
-            msgspec.convert(self.headers, dict[str, str])
-        except msgspec.ValidationError as error:
-            raise BadOption(f"headers: {error}", expected="a dict of str to str", advice="convert it first") from None
+        _headers(self.headers)
         if self.deadline is not None:
             at_least("deadline", self.deadline, 0, above=True)
+
+    def with_headers(self, more: Mapping[str, str] | None) -> Mapping[str, str]:
+        """These headers and more, which win; None drops them all. Raises BadOption."""
+        return {} if more is None else {**self.headers, **_headers(more)}
+
+
+def _headers(given: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return msgspec.convert(given, dict[str, str])
+    except msgspec.ValidationError as error:
+        raise BadOption(f"headers: {error}", expected="a dict of str to str", advice="convert it first") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,24 +139,30 @@ class Task(Generic[P, R]):
     def options(
         self,
         *,
-        delay: float = 0.0,
-        key: str | None = None,
-        unique: str | None = None,
-        deadline: float | None = None,
-        priority: int | None = None,
-        headers: Mapping[str, str] | None = None,
-        tx: object = None,
+        delay: float | UnsetType = UNSET,
+        key: str | UnsetType | None = UNSET,
+        unique: str | UnsetType | None = UNSET,
+        deadline: float | UnsetType | None = UNSET,
+        priority: int | UnsetType | None = UNSET,
+        headers: Mapping[str, str] | UnsetType | None = UNSET,
+        tx: object = UNSET,
     ) -> Task[P, R]:
-        """Return the task with options for the jobs made of it.
+        """Return the task with options for the jobs made of it, beside those it has: only what is named changes.
 
         delay: seconds before it may run.   key: jobs of one key run one at a time, in the order they were enqueued,
         also across retries.   unique: while a job of this task and key is pending or running, enqueueing another
         returns that one.   deadline: seconds from now after which running it is pointless: it goes to the dead letter
-        as «expired».   priority: instead of the task's own.   headers: strings that the handler finds in its Context.
+        as «expired».   priority: instead of the task's own.   headers: strings that the handler finds in its Context;
+        they are added to those that the task has, and None drops these.
         tx: your own connection to the queue's database, inside a transaction: the job is stored in that transaction,
         and is there if you commit. Workers find it at their next look; wait for nothing of the queue before you commit.
         """
-        options = Options(delay, key, unique, deadline, priority, headers or {}, tx)
+        named = {
+            "delay": delay, "key": key, "unique": unique, "deadline": deadline, "priority": priority, "tx": tx,
+            "headers": UNSET if isinstance(headers, UnsetType) else self._options.with_headers(headers),
+        }  # fmt: skip
+        changed: dict[str, Any] = {name: value for name, value in named.items() if value is not UNSET}
+        options = dataclasses.replace(self._options, **changed)
         return Task(self._hub, self.name, self.handler, self.policy, options=options, signature=self.signature)
 
     def job(self, *args: P.args, **kwargs: P.kwargs) -> Draft[R]:

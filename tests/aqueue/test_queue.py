@@ -17,6 +17,7 @@ from aqueue import (
     JobCancelled,
     JobDead,
     LeaseLost,
+    MemoryStore,
     Queue,
     QueueClosed,
     Reject,
@@ -25,6 +26,8 @@ from aqueue import (
     Store,
     UnknownJob,
 )
+from aqueue.store.questions import Inspect
+from tests.aqueue.support import ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -307,6 +310,34 @@ def test_mistakes_are_refused_where_they_are_made():
         Queue("memory:", poll=0)
     with pytest.raises(BadOption, match="durability"):
         Queue("memory:", durability="none")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_options_are_added_to_those_that_a_task_has():
+    clock = ManualClock()
+    q = Queue(MemoryStore(), clock=clock)
+    found: list[dict[str, str]] = []
+
+    @q.task(priority=1)
+    async def work(ctx: Context) -> None:
+        found.append(dict(ctx.headers))
+
+    urgent = work.options(priority=9, deadline=60, headers={"a": "1", "b": "2"})
+    both = urgent.options(unique="u", headers={"b": "3"})
+    async with q:
+        job = await both.enqueue()
+        again = await both.options(priority=5).enqueue()
+        assert (again.id, again.created) == (job.id, False), "unique stayed"
+        plain = await both.options(unique=None, deadline=None, priority=None, headers=None).enqueue()
+        rows = [(await q._hub.perform(Inspect(each.id))) for each in (job, plain, await work.enqueue())]
+        jobs = [row.job for row in rows if row is not None]
+        assert [(each.priority, each.deadline, each.unique_key) for each in jobs] == [
+            (9, clock.now + 60_000, "u"), (1, None, None), (1, None, None)
+        ]  # fmt: skip
+        await q.run_until_idle()
+        assert found == [{"a": "1", "b": "3"}, {}, {}]
+    with pytest.raises(BadOption, match="headers"):
+        work.options(headers=["x"])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrong", [{"concurrency": 0}, {"lease": 0}, {"sweep": 0}, {"drain": -1}])
