@@ -203,4 +203,5 @@ def _is_cancelled_from_outside() -> bool:
 
 
 def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    # Half a pair of UTF-16 is a text to Python, and to no store.
+    return f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()

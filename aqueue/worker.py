@@ -24,7 +24,7 @@ import anyio.abc
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from aqueue.attempt import Attempt
-from aqueue.errors import LeaseLost, StoreUnavailable
+from aqueue.errors import AQueueError, LeaseLost, StoreUnavailable
 from aqueue.hub import Hub
 from aqueue.lifecycle import Release, State
 from aqueue.log import logger
@@ -209,6 +209,8 @@ class Worker:
                 self._tell_settled(running, state, running.settlement.error)
             elif isinstance(error, LeaseLost):
                 self._hub.tell("lease_lost", running.job, worker=self.id, detail=error.happened)
+            elif isinstance(error, AQueueError):  # what it comes to cannot be stored
+                self._hub.tell("left_to_its_lease", running.job, worker=self.id, detail=error.happened)
             else:
                 raise error
         if not was_woken and self.free_slots:
@@ -322,7 +324,7 @@ class Worker:
         except LeaseLost as lost:
             self._hub.tell("lease_lost", running.job, worker=self.id, detail=lost.happened)
             return
-        except StoreUnavailable as error:
+        except AQueueError as error:  # no answer, or it cannot be stored
             self._leave_to_its_lease(running, error.happened)
             return
         except BaseException:

@@ -73,7 +73,7 @@ class MemorySession:
         for operation in operations:
             try:
                 answers.append((self._apply(operation), None))
-            except (AQueueError, AssertionError) as error:
+            except Exception as error:  # of any kind: it is this operation's own
                 answers.append((None, error))
         await checkpoint()
         return answers

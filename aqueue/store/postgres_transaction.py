@@ -72,7 +72,9 @@ def _run(
             reply = operation.apply(tables, tables.now)
             tables.operation_done()
             replies.append((reply, None))
-        except (AQueueError, Again, AssertionError) as error:
+        except psycopg.Error:
+            raise
+        except Exception as error:  # of any kind: it is this operation's own
             tables.operation_failed()
             replies.append((None, error))
     tables.finish(CHANNEL)

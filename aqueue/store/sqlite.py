@@ -12,7 +12,7 @@ from random import Random
 from typing import Final, Literal, TypeVar
 
 from aqueue.clock import Clock
-from aqueue.errors import AQueueError
+from aqueue.errors import BadOption
 from aqueue.store.group import Again, GroupSession, Reply, grouped, unanswered
 from aqueue.store.operations import Operation, Settle
 from aqueue.store.sqlite_join import joined
@@ -108,12 +108,33 @@ def _connect(path: str, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
+# A number of more than 64 bits, half a pair of UTF-16, a value of no type that SQLite has, one of a gigabyte and more.
+_UNSTORABLE: Final = (
+    OverflowError, UnicodeError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError
+)  # fmt: skip
+
+
+def _is_of_one(error: Exception) -> bool:
+    """Whether an error is that of one operation: then the others of its batch are none the worse for it."""
+    return not isinstance(error, sqlite3.Error) or isinstance(error, (sqlite3.IntegrityError, *_UNSTORABLE))
+
+
+def _not_storable(operation: Operation[object], error: Exception) -> BadOption:
+    return BadOption(
+        f"SQLite cannot store {type(operation).__name__}: {error}",
+        expected="numbers of at most 64 bits, and texts",
+        advice="look at what was enqueued or returned; nothing was written",
+    )
+
+
 def _commit(connection: sqlite3.Connection, operations: Sequence[Operation[object]], now: int) -> list[Reply]:
     """Run the operations in one transaction; one that raises is undone alone. Runs in a thread."""
     try:
         return _commit_all(connection, operations, now)
-    except (AQueueError, sqlite3.IntegrityError, AssertionError):
-        pass  # nothing was written; once more, so that each can be undone alone, which costs a savepoint each
+    except Exception as error:
+        if not _is_of_one(error):
+            raise
+        # Nothing was written; once more, so that each can be undone alone, which costs a savepoint each.
     refused: dict[int, Exception] = {}
     while True:
         with suppress(_TransactionEnded):
@@ -164,12 +185,14 @@ def _commit_each(
                 reply = operation.apply(tables, now)
                 tables.write_events()
                 replies.append((reply, None))
-            except (AQueueError, sqlite3.IntegrityError, AssertionError) as error:
+            except Exception as error:
+                if not _is_of_one(error):
+                    raise
                 if not connection.in_transaction:
                     refused[place] = error
                     raise _TransactionEnded from error
                 tables.drop_events()
                 connection.execute("ROLLBACK TO operation")
-                replies.append((None, error))
+                replies.append((None, _not_storable(operation, error) if isinstance(error, _UNSTORABLE) else error))
             connection.execute("RELEASE operation")
     return replies

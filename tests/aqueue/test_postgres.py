@@ -71,6 +71,21 @@ async def test_an_operation_that_fails_in_a_batch_fails_alone(schema_url: str):
         assert await session.perform(SAFETY_ONLY) == ()
 
 
+class Mistaken:
+    """An operation with a mistake in it."""
+
+    def apply(self, tables: Any, now: int) -> Any:
+        Enqueue((new_job("x"),)).apply(tables, now)
+        raise KeyError("a mistake")
+
+
+async def test_a_mistake_in_an_operation_is_its_own(schema_url: str):
+    async with open_store(schema_url) as session:
+        answers = await session.perform_all([Enqueue((new_job("a"),)), Mistaken(), Enqueue((new_job("b"),))])
+        assert [type(error) for _, error in answers] == [type(None), KeyError, type(None)]
+        assert (await session.perform(Census()))["pending"] == 2
+
+
 async def test_a_text_that_the_server_has_no_way_to_keep_settles_its_job_all_the_same(schema_url: str):
     async with open_store(schema_url) as session:
         await session.perform(Enqueue((new_job("a"),)))

@@ -13,7 +13,18 @@ import anyio.lowlevel
 import pytest
 from msgspec.structs import replace
 
-from aqueue import LeaseLost, Queue, QueueClosed, SqliteStore, StoreUnavailable, WriteRefused
+from aqueue import (
+    BadOption,
+    JobDead,
+    LeaseLost,
+    Queue,
+    QueueClosed,
+    Retry,
+    Snooze,
+    SqliteStore,
+    StoreUnavailable,
+    WriteRefused,
+)
 from aqueue.lifecycle import Fail, Succeed
 from aqueue.store import sqlite
 from aqueue.store.group import GroupSession
@@ -24,7 +35,7 @@ from aqueue.store.rows import Narrowing
 from aqueue.store.sqlite_schema import create_schema
 from aqueue.store.sqlite_tables import SqliteTables
 from tests.aqueue.support import ManualClock
-from tests.aqueue.walk import new_job
+from tests.aqueue.walk import SAFETY_ONLY, new_job
 
 pytestmark = pytest.mark.anyio
 
@@ -171,6 +182,64 @@ async def test_a_commit_that_fails_is_heard_by_every_caller_and_may_be_repeated(
         assert (await session.perform(Census())) == {
             "pending": 0, "running": 1, "succeeded": 0, "dead": 0, "cancelled": 0
         }  # fmt: skip
+
+
+class Faulty:
+    """An operation with a fault of its own, after it has written."""
+
+    def __init__(self, inner: Any, fault: Exception) -> None:
+        self.inner, self.fault = inner, fault
+
+    def apply(self, tables: Any, now: int) -> Any:
+        self.inner.apply(tables, now)
+        raise self.fault
+
+
+async def test_an_operation_with_a_fault_of_its_own_fails_alone_whatever_the_fault(path: str):
+    async with open_store(path) as session:
+        operations: list[Any] = [
+            Enqueue((new_job("a"),)),
+            Enqueue((new_job("huge", attempts=2**70),)),  # no integer of SQLite's
+            Enqueue((new_job("half a pair \ud800"),)),
+            Faulty(Enqueue((new_job("b"),)), KeyError("a mistake")),
+            Enqueue((new_job("c"),)),
+        ]
+        answers = await session.perform_all(operations)
+        assert [type(error) for _, error in answers] == [type(None), BadOption, BadOption, KeyError, type(None)]
+        assert "AQ003 SQLite cannot store Enqueue" in str(answers[1][1])
+        assert (await session.perform(Census()))["pending"] == 2
+        assert await session.perform(SAFETY_ONLY) == ()
+
+
+async def test_trouble_with_the_file_is_everybodys(path: str):
+    async with open_store(path) as session:
+        fault = sqlite3.OperationalError("disk I/O error")
+        fault.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        answers = await session.perform_all([Enqueue((new_job("a"),)), Faulty(Enqueue((new_job("b"),)), fault)])
+        assert [type(error) for _, error in answers] == [StoreUnavailable] * 2
+        assert (await session.perform(Census()))["pending"] == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_worker_goes_on_when_a_settlement_cannot_be_stored(path: str):
+    """A handler wants to go on in ten billion years, in milliseconds: more than 64 bits. Its lease runs out instead."""
+    q = Queue(SqliteStore(path, durability="process"), random=Random(0), poll=0.1)
+
+    @q.task(retry=Retry(1), lease=0.05)
+    async def endless() -> None:
+        raise Snooze(3e17)
+
+    @q.task(retry=Retry(1))
+    async def odd() -> None:
+        raise OSError("half a pair \ud800")
+
+    async with q, q.worker(sweep=0.05):
+        job = await endless.enqueue()
+        with pytest.raises(JobDead):
+            await job.result(timeout=30)
+        with pytest.raises(JobDead, match=r"OSError: half a pair \\ud800"):
+            await (await odd.enqueue()).result(timeout=30)
+        assert await q.check() == ()
 
 
 async def test_a_file_that_another_process_has_locked_is_waited_for(path: str):
