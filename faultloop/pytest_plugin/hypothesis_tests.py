@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
@@ -123,14 +124,13 @@ def _drawn() -> str:
 
     What Hypothesis prints for `@reproduce_failure` is taken where Hypothesis takes it: it has no public name.
     """
-    from hypothesis import __version__ as version
     from hypothesis.control import current_build_context
     from hypothesis.core import encode_failure
 
     data: Any = current_build_context().data
     # Releases before 6.123 keep bytes.
     choices: Any = data.choices if hasattr(data, "choices") else bytes(data.buffer)
-    return f"hypothesis {version} {cast('bytes', encode_failure(choices)).decode()}" if choices else ""
+    return f"hypothesis {version('hypothesis')} {encode_failure(choices).decode()}" if choices else ""
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def _inner(item: Any, use: Callable[[Callable[[], Any]], None], *, held: str = "
 
     held: `Target.inputs`; that example alone is given, if the Hypothesis at hand can read it.
     """
-    from hypothesis import __version__, reproduce_failure, settings
+    import hypothesis
 
     given: Any = item.obj.hypothesis
     original, function = given.inner_test, function_of(item)
@@ -153,11 +153,12 @@ def _inner(item: Any, use: Callable[[Callable[[], Any]], None], *, held: str = "
 
     each.__name__ = each.__qualname__ = function.__name__
     names = ("_hypothesis_internal_use_settings", "_hypothesis_internal_use_reproduce_failure")
-    before = {name: vars(item.obj)[name] for name in names if name in vars(item.obj)}
+    before: dict[str, Any] = {name: vars(item.obj)[name] for name in names if name in vars(item.obj)}
     given.inner_test = each
-    setattr(item.obj, names[0], settings(before.get(names[0]) or settings(), deadline=None))
-    if held.startswith(f"hypothesis {__version__} "):
-        reproduce_failure(__version__, held.split(" ")[2].encode())(item.obj)
+    setattr(item.obj, names[0], hypothesis.settings(before.get(names[0]) or hypothesis.settings(), deadline=None))
+    this = version("hypothesis")
+    if held.startswith(f"hypothesis {this} "):
+        hypothesis.reproduce_failure(this, held.split(" ")[2].encode())(item.obj)
     try:
         yield
     finally:
