@@ -36,7 +36,7 @@ from faultloop import explore
 from faultloop.checks.standard import Checks, judge
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.uniform import Uniform
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.run import Settings, execute
 from faultloop.model.address import parse_kind
 from faultloop.model.points import Phase
 from faultloop.model.trace import Order

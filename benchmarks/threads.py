@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import aiosqlite
 
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.run import Settings, execute
 from faultloop.model.entropy import Entropy
 from faultloop.world.entropy import around, kept
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
-from faultloop.drivers.asyncio_trace import Wait
+from faultloop.drivers.asyncio.trace import Wait
 from faultloop.engine.paths import TaskNode
 from faultloop.errors import Deadlock, Livelock, OverLimit, TargetError
 

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from faultloop.checks.standard import Checks, read_checks
-from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.asyncio.run import Settings
 from faultloop.drivers.ready import Choose
 from faultloop.errors import UsageError
 from faultloop.model.entropy import Entropy

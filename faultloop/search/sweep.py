@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from faultloop.drivers.asyncio_sweep import Strike
-from faultloop.drivers.asyncio_trace import Wait
+from faultloop.drivers.asyncio.sweep import Strike
+from faultloop.drivers.asyncio.trace import Wait
 from faultloop.drivers.driver import driver_named
 from faultloop.drivers.nodes import NO_NODE
 from faultloop.model.address import format_kind, task_matches, where_matches

@@ -14,7 +14,7 @@ import pytest
 
 import faultloop
 from faultloop import Status
-from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio.loop import Loop
 from tests.drivers.support import passed, value
 
 RUNS = 20

@@ -8,8 +8,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from faultloop.drivers.asyncio_guided import execute_guided
-from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.asyncio.guided import execute_guided
+from faultloop.drivers.asyncio.run import Settings
 from faultloop.drivers.frames import ChainTable
 
 Scenario = Callable[[], Coroutine[Any, Any, object]]

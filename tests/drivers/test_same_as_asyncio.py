@@ -14,8 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from faultloop.drivers.asyncio_loop import Loop
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.loop import Loop
+from faultloop.drivers.asyncio.run import Settings, execute
 from tests.drivers.reference import run_reference
 
 Op = tuple[str, int]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import faultloop
 from faultloop import Limits, Status
-from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio.loop import Loop
 from faultloop.drivers.timers import NEVER
 from tests.drivers.support import passed, value
 

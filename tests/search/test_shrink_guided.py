@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from faultloop.deciders.walk import Walk
-from faultloop.drivers.asyncio_guided import Guided, execute_guided
-from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.asyncio.guided import Guided, execute_guided
+from faultloop.drivers.asyncio.run import Settings
 from faultloop.drivers.frames import ChainTable
 from faultloop.model.faults import PlannedFault
 from faultloop.search.shrink import Attempt, Listing, Script, Shrunk, blocks_of, follow, shrink

@@ -137,7 +137,7 @@ def foreign_imports(module: Module) -> list[str]:
     """faultloop needs the standard library and its codec; all else is imported only where it is in use.
 
     In use means: inside a function of a surface, under an `if` that asks sys.modules,
-    or in a module that is named for the library (drivers/trio_driver.py may import trio).
+    or in a module that is named for the library (drivers/trio/driver.py may import trio).
     """
     surface = layer(module.parts) == len(LAYERS)
     complaints = []

@@ -68,7 +68,7 @@ def test_every_module_of_the_core_imports_without_any_other_library():
         ("faultloop/model/a.py", "import anyio"),
         ("faultloop/model/a.py", "try:\n    import structlog\nexcept ImportError:\n    pass"),
         ("faultloop/drivers/a.py", "def f():\n    import anyio"),
-        ("faultloop/drivers/asyncio_loop.py", "import trio"),
+        ("faultloop/drivers/asyncio/loop.py", "import trio"),
         ("faultloop/cli.py", "from rich.table import Table"),
         ("faultloop/cli.py", "class C:\n    import rich"),
         ("faultloop/drivers/a.py", "if 'anyio' in sys.modules:\n    pass\nelse:\n    import anyio"),
@@ -86,7 +86,7 @@ def test_a_foreign_import_is_named(write: Write, path: str, source: str):
         ("faultloop/model/a.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import anyio"),
         ("faultloop/cli.py", "def main():\n    from rich.table import Table"),
         ("faultloop/drivers/a.py", "def f():\n    if 'anyio' in sys.modules:\n        import anyio"),
-        ("faultloop/drivers/trio_driver.py", "import trio"),
+        ("faultloop/drivers/trio/driver.py", "import trio"),
         ("faultloop/pytest_plugin.py", "import pytest\nfrom _pytest.nodes import Node"),
     ],
 )

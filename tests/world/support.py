@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from faultloop.drivers.asyncio_run import Facts, Settings, execute
+from faultloop.drivers.asyncio.run import Facts, Settings, execute
 from faultloop.world.network import Network
 
 Log = list[Any]

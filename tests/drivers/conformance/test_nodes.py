@@ -11,7 +11,7 @@ import pytest
 
 import faultloop
 from faultloop import Status, world
-from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.asyncio.run import Settings
 from faultloop.drivers.driver import driver_named
 from faultloop.errors import UsageError
 from tests.drivers.conformance.kit import DRIVERS, passed, pause
