@@ -89,9 +89,9 @@ def once(contender: str, program: Callable[[], Awaitable[None]]) -> None:
         return
     from faultloop.checks.standard import Checks, judge
     from faultloop.deciders.uniform import Uniform
-    from faultloop.drivers.asyncio.run import Settings
-    from faultloop.drivers.asyncio.sweep import Strike
     from faultloop.drivers.frames import SiteTable
+    from faultloop.drivers.settings import Settings
+    from faultloop.drivers.strike import Strike
     from faultloop.drivers.trio import driver
     from faultloop.engine.recorder import Recorder
     from faultloop.model.faults import Cancel

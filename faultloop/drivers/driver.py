@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Protocol, cast
 
-from faultloop.drivers.asyncio.guided import Guided
-from faultloop.drivers.asyncio.run import Facts, Scenario, Settings
-from faultloop.drivers.asyncio.sweep import Strike
-from faultloop.drivers.asyncio.trace import Wait
+from faultloop.drivers.facts import Facts, Guided, Wait
 from faultloop.drivers.frames import ChainTable, SiteTable
 from faultloop.drivers.looking import Guide, Keep
+from faultloop.drivers.settings import Scenario, Settings
+from faultloop.drivers.strike import Strike
 from faultloop.engine.plan import Plan
 from faultloop.engine.recorder import Recorder
 from faultloop.errors import UsageError

@@ -19,8 +19,8 @@ from faultloop.deciders.strategies import SYSTEMATIC
 from faultloop.deciders.uniform import Uniform
 from faultloop.deciders.unseen import Fresh
 from faultloop.drivers.alarm import many_runs
-from faultloop.drivers.asyncio.run import Facts
 from faultloop.drivers.driver import driver_named
+from faultloop.drivers.facts import Facts
 from faultloop.drivers.observed.observing import Observation, observed
 from faultloop.engine.choices import RecordedChoices
 from faultloop.errors import NotDeterministic

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
-from faultloop.drivers.asyncio.network import FIRST_SIMULATED
+from faultloop.drivers.network import FIRST_SIMULATED
 from faultloop.drivers.ready import ABSENT
 from faultloop.errors import UsageError
 from faultloop.world.datagrams import DatagramSocket

@@ -20,7 +20,8 @@ from faultloop import Checks, Limits, Status
 from faultloop.checks.standard import judge
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.uniform import Uniform
-from faultloop.drivers.asyncio.run import Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from faultloop.model.faults import Cancel, Delay, Expire, Fail, Fault, PlannedFault
 from faultloop.model.trace import Order
 from faultloop.search.conditions import Conditions

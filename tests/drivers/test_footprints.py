@@ -9,8 +9,8 @@ import anyio.lowlevel
 import pytest
 
 from faultloop.drivers.asyncio.guided import execute_guided
-from faultloop.drivers.asyncio.run import Settings
 from faultloop.drivers.frames import ChainTable
+from faultloop.drivers.settings import Settings
 
 Scenario = Callable[[], Coroutine[Any, Any, object]]
 

@@ -15,7 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from faultloop.drivers.asyncio.loop import Loop
-from faultloop.drivers.asyncio.run import Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from tests.drivers.reference import run_reference
 
 Op = tuple[str, int]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import faultloop
 from faultloop import Status, world
-from faultloop.drivers.trio import private
+from faultloop.drivers.trio import faults, private
 from faultloop.errors import UsageError
 from tests.drivers.conformance.kit import busy
 
@@ -267,7 +267,7 @@ def test_without_batches_in_order_a_run_is_the_same_a_step_at_a_time(monkeypatch
 @pytest.mark.parametrize("order", ["fifo", "batch", "any"])
 def test_a_fast_run_is_the_recorded_run(order: Any):
     from faultloop.deciders.uniform import Uniform
-    from faultloop.drivers.asyncio.run import Settings
+    from faultloop.drivers.settings import Settings
     from faultloop.drivers.trio.driver import execute
 
     for seed in range(30):

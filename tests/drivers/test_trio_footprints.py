@@ -11,9 +11,9 @@ import trio.lowlevel
 
 import faultloop
 from faultloop.deciders.strategies import STRATEGIES
-from faultloop.drivers.asyncio.run import Settings
 from faultloop.drivers.frames import ChainTable
 from faultloop.drivers.observed.observing import observed
+from faultloop.drivers.settings import Settings
 from faultloop.drivers.trio.driver import execute_guided
 from tests.drivers.test_footprints import Listener
 

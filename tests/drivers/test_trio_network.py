@@ -9,7 +9,7 @@ import trio.socket
 
 import faultloop
 from faultloop import Status, world
-from faultloop.drivers.trio import private
+from faultloop.drivers.trio import network, private
 from faultloop.errors import UsageError
 from tests.drivers.conformance.kit import passed
 from tests.world.programs_tls import client_context, server_context

@@ -133,6 +133,18 @@ def loop_imports(module: Module) -> list[str]:
     ]
 
 
+def driver_imports(module: Module) -> list[str]:
+    """What drivers have in common knows none of them, and no driver knows another."""
+    if module.parts[:2] != ("faultloop", "drivers"):
+        return []
+    others = {f"faultloop.drivers.{loop}" for loop in LOOPS if loop not in module.parts[2:-1]}
+    return [
+        module.at(found.node, f"imports {found.target}")
+        for found in imports(module)
+        if any(f"{found.target}.".startswith(f"{other}.") for other in others)
+    ]
+
+
 def foreign_imports(module: Module) -> list[str]:
     """faultloop needs the standard library and its codec; all else is imported only where it is in use.
 

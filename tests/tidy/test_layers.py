@@ -26,6 +26,11 @@ def test_only_drivers_and_world_know_the_loops(path: str):
 
 
 @pytest.mark.parametrize("path", sources("faultloop"))
+def test_no_driver_knows_another(path: str):
+    assert rules.driver_imports(module(path)) == []
+
+
+@pytest.mark.parametrize("path", sources("faultloop"))
 def test_the_harness_does_not_know_the_queue(path: str):
     assert rules.crossings(module(path), {"aqueue", "failure_modes", "tests"}) == []
 
@@ -89,3 +94,19 @@ def test_a_crossing_is_named_even_inside_a_function(write: Write):
     sinner = write("aqueue/a.py", "def f():\n    from faultloop.model import trace")
     assert len(rules.crossings(sinner, {"faultloop"})) == 1
     assert rules.crossings(sinner, {"trio"}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "complaints"),
+    [
+        ("faultloop/drivers/trio/a.py", "from faultloop.drivers.asyncio.run import Facts", 1),
+        ("faultloop/drivers/observed/a.py", "def f():\n    from faultloop.drivers.trio import host", 1),
+        ("faultloop/drivers/a.py", "import faultloop.drivers.asyncio.loop", 1),
+        ("faultloop/drivers/asyncio/a.py", "from faultloop.drivers.asyncio.loop import Loop\nimport asyncio", 0),
+        ("faultloop/world/a.py", "from faultloop.drivers.asyncio.loop import Loop", 0),
+    ],
+)
+def test_a_driver_that_another_driver_or_common_code_imports_is_named(
+    write: Write, path: str, source: str, complaints: int
+):
+    assert len(rules.driver_imports(write(path, source))) == complaints

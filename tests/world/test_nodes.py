@@ -15,7 +15,8 @@ import pytest
 import faultloop
 from faultloop import Status, world
 from faultloop.deciders.calm import Calm
-from faultloop.drivers.asyncio.run import Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from faultloop.errors import UsageError
 from faultloop.model.faults import Crash, Pause
 from faultloop.search.conditions import Conditions

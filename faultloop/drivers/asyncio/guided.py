@@ -6,37 +6,20 @@ Slower than a fast run, faster than a traced one: no names, no events.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any, cast
 
 from faultloop.deciders.calm import Calm
-from faultloop.drivers.asyncio import anyio_footprints
-from faultloop.drivers.asyncio.footprints import SEEN, WatchedFuture, record_touches
+from faultloop.drivers import anyio_footprints
+from faultloop.drivers.asyncio import footprints as asyncio_footprints
 from faultloop.drivers.asyncio.loop import Loop
-from faultloop.drivers.asyncio.run import Facts, Scenario, Settings, drive
+from faultloop.drivers.asyncio.run import drive
+from faultloop.drivers.facts import Guided
 from faultloop.drivers.frames import ChainTable
 from faultloop.drivers.looking import Guide, looking_order, ordinal_of
 from faultloop.drivers.ready import Entry
+from faultloop.drivers.settings import Scenario, Settings
+from faultloop.drivers.touches import SEEN, record_touches
 from faultloop.engine.choices import Answering, RecordedChoices
-from faultloop.model.trace import Choices
-
-
-@dataclass(frozen=True, slots=True)
-class Guided:
-    """What a guided run came to.
-
-    choices: its answers, as the order of its level asks for them.   steps: the task's ordinal and the number of the
-    site it went on from, step by step.
-    """
-
-    facts: Facts
-    choices: Choices
-    steps: tuple[tuple[int, int], ...]
-
-    @property
-    def schedule(self) -> tuple[int, ...]:
-        """The task of each step."""
-        return tuple(task for task, _ in self.steps)
 
 
 class GuidedLoop(Loop):
@@ -46,7 +29,9 @@ class GuidedLoop(Loop):
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**how)
-        cast(Any, self).create_future = functools.partial(WatchedFuture, loop=self)  # reports its touches
+        cast(Any, self).create_future = functools.partial(
+            asyncio_footprints.WatchedFuture, loop=self
+        )  # reports its touches
 
     def create_task(self, coro: Any, *, name: object = None, context: Any = None, **extra: Any) -> Any:
         """A task of ours, made known to the guide."""
@@ -113,6 +98,7 @@ def execute_guided(
         settings.order, loop.queue, lambda entries: watcher.look(guide, entries), kept.keep, hold=settings.hold
     )
     if footprints:
+        asyncio_footprints.install()
         anyio_footprints.install()
         record_touches(lambda number, is_write: touched.append((number, is_write)))
     try:

@@ -16,6 +16,7 @@ from asyncio import events, futures
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from faultloop.drivers.asyncio import nodes
 from faultloop.model.faults import NANOSECONDS
 
 if TYPE_CHECKING:

@@ -16,16 +16,12 @@ from typing import Any, cast
 
 from faultloop.drivers.alarm import OutOfTime, put_off
 from faultloop.drivers.asyncio.loop import Loop
-from faultloop.drivers.asyncio.teardown import VIRTUAL_SECONDS, WALL_SECONDS
 from faultloop.drivers.asyncio.trace import Tracer
-from faultloop.drivers.hosting import Halted, Window
+from faultloop.drivers.bounds import VIRTUAL_SECONDS, WALL_SECONDS
+from faultloop.drivers.hosting import FOR_EVER, SERVER, Halted, Window
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
-
-FOR_EVER = 1e9
-SERVER = "test"
-"""What the task is called that makes the calls, where nobody gives it a name."""
 
 
 @dataclass(slots=True)

@@ -37,8 +37,9 @@ from faultloop.drivers.asyncio.handles import (
     set_timer,
 )
 from faultloop.drivers.asyncio.install import install
-from faultloop.drivers.asyncio.network import Network, NetworkLoop
+from faultloop.drivers.asyncio.network import NetworkLoop
 from faultloop.drivers.asyncio.nodes import Nodes
+from faultloop.drivers.network import Network
 from faultloop.drivers.ready import ABSENT, Choose, Ordering, ReadyQueue, ordering_for
 from faultloop.drivers.timers import FOREVER_SECONDS, NEVER, Agenda, instant_of
 from faultloop.errors import EscapeRefused

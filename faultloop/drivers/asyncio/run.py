@@ -3,100 +3,30 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import sys
 import time
 from asyncio import events
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 from faultloop.drivers.alarm import OutOfTime, clear_alarm, set_alarm
 from faultloop.drivers.asyncio.faults import Injector
 from faultloop.drivers.asyncio.hosting import AsyncioStage
 from faultloop.drivers.asyncio.loop import Loop
-from faultloop.drivers.asyncio.network import Network
-from faultloop.drivers.asyncio.sweep import Strike, Sweeper
+from faultloop.drivers.asyncio.sweep import Sweeper
 from faultloop.drivers.asyncio.teardown import tasks_of, tear_down
 from faultloop.drivers.asyncio.trace import TracedLoop, Tracer
 from faultloop.drivers.asyncio.waits import waiting_tasks
+from faultloop.drivers.facts import UNSEEN, Complaint, Facts
 from faultloop.drivers.frames import SiteTable, raised_at
 from faultloop.drivers.hosting import Halted, Hosted
 from faultloop.drivers.looking import Guide, Keep, Look, looking_order, ordinal_of
-from faultloop.drivers.ready import Choose, Entry
-from faultloop.drivers.timekeeper import Timekeeper
+from faultloop.drivers.ready import Entry
+from faultloop.drivers.settings import Around, Scenario, Settings, call_scenario
+from faultloop.drivers.strike import Strike
 from faultloop.engine.paths import bare_function
 from faultloop.engine.plan import Plan
 from faultloop.engine.recorder import Recorder
-from faultloop.errors import Deadlock, Livelock, OverLimit, TargetError, UsageError
-from faultloop.model.limits import Limits
-from faultloop.model.outcome import Waiting
-from faultloop.model.trace import Order, Threads
-
-UNSEEN = "Task exception was never retrieved"
-"""asyncio's words for a task whose error nobody has looked at."""
-Scenario = Callable[[], Awaitable[object]]
-"""An async function, or a `Hosted` performance."""
-Around = Callable[[Timekeeper], AbstractContextManager[None]]
-
-
-def _nothing(_: Timekeeper) -> AbstractContextManager[None]:
-    return nullcontext()
-
-
-@dataclass(slots=True)
-class Settings:
-    """What a run is made under. order, choose, hold, threads, network: as for Loop.
-
-    around: makes what the whole run happens within, such as chance and clocks of its own.
-    """
-
-    order: Order = "fifo"
-    choose: Choose | None = None
-    hold: int | None = 2
-    threads: Threads = "inline"
-    limits: Limits = field(default_factory=Limits)
-    network: Callable[[Any], Network] | None = None
-    around: Around = _nothing
-
-
-@dataclass(slots=True)
-class Complaint:
-    """An error that nobody caught. message: asyncio's own words."""
-
-    message: str
-    error: BaseException | None
-
-
-@dataclass(slots=True)
-class Facts:
-    """What happened, before anybody judges it.
-
-    halted: why the run was ended from outside, or None.   now: virtual nanoseconds.
-    alive: the tasks left when the scenario ended.   swallowed: tasks that ended as if they had not been cancelled.
-    heard_from: threads of the program's own that posted to the loop.
-    """
-
-    value: Any = None
-    error: BaseException | None = None
-    error_place: str = ""
-    halted: Deadlock | Livelock | OverLimit | None = None
-    steps: int = 0
-    now: int = 0
-    wall_ns: int = 0
-    alive: tuple[str, ...] = ()
-    complaints: tuple[Complaint, ...] = ()
-    open_generators: tuple[str, ...] = ()
-    swallowed: tuple[str, ...] = ()
-    waiting: tuple[Waiting, ...] = ()
-    injected: tuple[BaseException, ...] = ()
-    expires_by_cancel: bool = False
-    """Whether a deadline that was made to expire is a plain `call_later(…, task.cancel)`."""
-    obstacle: str = ""
-    has_landed: bool = False
-    untidy: str = ""
-    heard_from: tuple[str, ...] = ()
+from faultloop.errors import Deadlock, Livelock, OverLimit, UsageError
 
 
 def execute(scenario: Scenario, settings: Settings, *, strikes: tuple[Strike, ...] = ()) -> Facts:
@@ -187,7 +117,7 @@ def _run(
                 _host(loop, scenario, facts, tracer, sites)
                 is_clean = facts.halted is None
             else:
-                root = loop.create_task(_call(scenario))
+                root = loop.create_task(call_scenario(scenario))
                 root.add_done_callback(loop.stop_after)
                 _drive(loop, root, facts, sites)
                 _look_around(loop, root, facts, tracer, sites)
@@ -205,15 +135,6 @@ def _run(
         surroundings.put_back()
     facts.wall_ns = time.perf_counter_ns() - began
     return facts
-
-
-def _call(scenario: Scenario) -> Coroutine[Any, Any, Any]:
-    coroutine = scenario()
-    if not inspect.iscoroutine(coroutine):
-        raise TargetError(
-            f"the scenario {scenario!r} returned {type(coroutine).__name__}; it must be an async function"
-        )
-    return coroutine
 
 
 class _Surroundings:

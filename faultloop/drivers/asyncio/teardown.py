@@ -13,14 +13,13 @@ from typing import Any
 
 from faultloop.drivers.alarm import OutOfTime
 from faultloop.drivers.asyncio.loop import Loop
+from faultloop.drivers.bounds import VIRTUAL_SECONDS, WALL_SECONDS
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
 
 ROUNDS = 6
 """How often leftover tasks are cancelled anew: each round ends those that the one before set free."""
-VIRTUAL_SECONDS = 30.0
-WALL_SECONDS = 2.0
 
 
 _WEAK_SETS: list[set[Any]] = [

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from asyncio import tasks as asyncio_tasks
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from faultloop.drivers.asyncio.faults import Injector, has_deadline
 from faultloop.drivers.asyncio.handles import WAKERS, BuiltinMethod, StepCallback, Task
 from faultloop.drivers.asyncio.loop import Loop
 from faultloop.drivers.asyncio.turns import HELD
+from faultloop.drivers.facts import Wait
 from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
 from faultloop.drivers.ready import ABSENT, Entry
@@ -22,29 +22,6 @@ from faultloop.engine.plan import NOTHING_DUE, Due, Plan
 from faultloop.engine.recorder import Recorder, Row
 from faultloop.model.address import format_kind
 from faultloop.model.points import AwaitPoint, Phase
-
-
-@dataclass(slots=True)
-class Wait:
-    """One wait of one task as it happened: what a sweep enumerates.
-
-    parked, woken: numbers of the steps that began and ended it; woken is 0 while it lasts.   ordinal: the task's.
-    """
-
-    node: TaskNode
-    site: int
-    nth: int
-    parked: int
-    woken: int = 0
-    is_bare: bool = False
-    has_deadline: bool = False
-    ordinal: int = 0
-    name: str = ""
-    """What the task was called then; its path need not say it."""
-    home: str = ""
-    """The node that it ran on."""
-    is_background: bool = False
-    """Whether the task is none of the test's, but what a fixture of it started."""
 
 
 class _State:

@@ -29,7 +29,7 @@ declare(
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio.handles import Timer
     from faultloop.drivers.asyncio.loop import Loop
-    from faultloop.drivers.asyncio.network import Network
+    from faultloop.drivers.network import Network
 
 CHECK_STEPS = 4_096
 """How many steps between two looks at the limits."""

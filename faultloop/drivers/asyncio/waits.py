@@ -8,23 +8,10 @@ from typing import Any
 
 from faultloop.drivers.asyncio.trace import Tracer
 from faultloop.drivers.frames import SiteTable, frames_of
+from faultloop.drivers.waits import MAX_LINES, NEEDS
 from faultloop.model.outcome import Waiting
 
-MAX_LINES = 30
 TASK: type[Any] = asyncio.Task
-_NEEDS = {
-    "Queue.get": "put()",
-    "Queue.put": "get()",
-    "Queue.join": "task_done()",
-    "Lock.acquire": "release()",
-    "Semaphore.acquire": "release()",
-    "Event.wait": "set()",
-    "Condition.wait": "notify()",
-    "CapacityLimiter.acquire": "release()",
-    "MemoryObjectReceiveStream.receive": "send()",
-    "MemoryObjectSendStream.send": "receive()",
-    "Future": "set_result()",
-}
 
 
 def waiting_tasks(tasks: Iterable[Any], tracer: Tracer, sites: SiteTable) -> tuple[Waiting, ...]:
@@ -37,7 +24,7 @@ def _line(task: Any, alive: list[Any], tracer: Tracer, sites: SiteTable) -> Wait
     site = sites.sites[sites.number(task)]
     waiter = task._fut_waiter
     owner: Any = _owner_of_lock(task, alive)
-    needs = _NEEDS.get(site.awaited, "")
+    needs = NEEDS.get(site.awaited, "")
     if isinstance(waiter, TASK):
         owner, needs = waiter, "its end"
     elif isinstance(getattr(waiter, "_children", None), list):

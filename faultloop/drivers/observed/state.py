@@ -21,7 +21,6 @@ from collections.abc import Callable, Hashable
 from types import BuiltinFunctionType, CellType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
-from faultloop.drivers.asyncio.footprints import SEEN, follow_recording, number_of
 from faultloop.drivers.observed.kinds import (
     KINDS,
     MAPPING,
@@ -35,6 +34,7 @@ from faultloop.drivers.observed.kinds import (
     kind_subscripted,
     type_of,
 )
+from faultloop.drivers.touches import SEEN, follow_recording, number_of
 
 ITEMS_MAX = 64
 """Of so many items of a container each counts by itself; the others are touched as the container."""

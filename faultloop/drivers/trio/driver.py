@@ -10,15 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from faultloop.drivers.alarm import clear_alarm, set_alarm
-from faultloop.drivers.asyncio.footprints import record_touches
-from faultloop.drivers.asyncio.guided import Guided
-from faultloop.drivers.asyncio.run import UNSEEN, Around, Complaint, Facts, Scenario, Settings
-from faultloop.drivers.asyncio.run import _call as call_scenario
-from faultloop.drivers.asyncio.sweep import Strike
 from faultloop.drivers.boundary import declare
+from faultloop.drivers.facts import UNSEEN, Complaint, Facts, Guided
 from faultloop.drivers.frames import ChainTable, SiteTable, raised_at
 from faultloop.drivers.hosting import Halted, Hosted
 from faultloop.drivers.looking import Guide, Keep
+from faultloop.drivers.settings import Around, Scenario, Settings, call_scenario
+from faultloop.drivers.strike import Strike
+from faultloop.drivers.touches import record_touches
 from faultloop.drivers.trio import footprints as trio_footprints
 from faultloop.drivers.trio import private
 from faultloop.drivers.trio.guided import Follower, looking_at

@@ -17,7 +17,7 @@ import math
 from typing import Any, assert_never
 
 from faultloop.drivers import nodes
-from faultloop.drivers.asyncio.faults import CANCEL_MESSAGE, make_error, own_scope
+from faultloop.drivers.faults import CANCEL_MESSAGE, make_error, own_scope
 from faultloop.drivers.trio import private
 from faultloop.drivers.trio.forgetting import no_crashes
 from faultloop.drivers.trio.host import Host

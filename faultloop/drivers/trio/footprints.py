@@ -7,8 +7,8 @@ from typing import Any
 
 import trio
 
-from faultloop.drivers.asyncio import anyio_footprints
-from faultloop.drivers.asyncio.anyio_footprints import Method, wrap
+from faultloop.drivers import anyio_footprints
+from faultloop.drivers.anyio_footprints import Method, wrap
 
 _LOCK: tuple[Method, ...] = (("acquire_nowait", True), ("release", True), ("locked", False), ("statistics", False))
 _CHANNEL: tuple[Method, ...] = (("close", True), ("clone", True), ("statistics", False))

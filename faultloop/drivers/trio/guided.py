@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from faultloop.deciders.calm import Calm
-from faultloop.drivers.asyncio.footprints import SEEN
-from faultloop.drivers.asyncio.run import Settings
 from faultloop.drivers.frames import ChainTable
 from faultloop.drivers.looking import Guide, Keep, looking_order
 from faultloop.drivers.ready import Entry, Ordering
+from faultloop.drivers.settings import Settings
+from faultloop.drivers.touches import SEEN
 from faultloop.drivers.trio.host import Host
 from faultloop.drivers.trio.sites import site_number
 from faultloop.drivers.trio.trace import Ears

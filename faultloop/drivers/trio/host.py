@@ -19,9 +19,9 @@ from typing import Any
 
 import trio
 
-from faultloop.drivers.asyncio.run import Settings
 from faultloop.drivers.boundary import declare
 from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Ordering, ReadyQueue
+from faultloop.drivers.settings import Settings
 from faultloop.drivers.trio import private
 from faultloop.drivers.trio.clock import VirtualClock
 from faultloop.drivers.trio.errands import Errands

@@ -11,9 +11,8 @@ from typing import Any, NoReturn
 import trio
 
 from faultloop.drivers.alarm import put_off
-from faultloop.drivers.asyncio.hosting import FOR_EVER, SERVER
-from faultloop.drivers.asyncio.teardown import VIRTUAL_SECONDS, WALL_SECONDS
-from faultloop.drivers.hosting import Halted, Window
+from faultloop.drivers.bounds import VIRTUAL_SECONDS, WALL_SECONDS
+from faultloop.drivers.hosting import FOR_EVER, SERVER, Halted, Window
 from faultloop.drivers.trio.faults import cancel
 from faultloop.drivers.trio.host import Host
 from faultloop.drivers.trio.trace import Tracer

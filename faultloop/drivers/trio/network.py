@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from faultloop.drivers.asyncio.network import FIRST_SIMULATED, Network
+from faultloop.drivers.network import FIRST_SIMULATED, Network
 from faultloop.drivers.trio import private
 
 if TYPE_CHECKING:

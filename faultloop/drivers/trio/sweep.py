@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from faultloop.drivers.asyncio.sweep import Strike
+from faultloop.drivers.strike import Strike
 from faultloop.drivers.trio.faults import Injector
 from faultloop.drivers.trio.host import Host
 from faultloop.drivers.trio.turns import NO_STOP

@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from faultloop.drivers.alarm import OutOfTime
-from faultloop.drivers.asyncio.teardown import VIRTUAL_SECONDS, WALL_SECONDS
+from faultloop.drivers.bounds import VIRTUAL_SECONDS, WALL_SECONDS
 from faultloop.drivers.frames import MAX_DEPTH
 from faultloop.drivers.trio import private
 from faultloop.drivers.trio.faults import cancel

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 import trio.abc
 
-from faultloop.drivers.asyncio.trace import Wait
+from faultloop.drivers.facts import Wait
 from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
 from faultloop.drivers.trio import private

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from faultloop.drivers.asyncio.waits import _NEEDS, MAX_LINES
 from faultloop.drivers.frames import SiteTable, frames_of
 from faultloop.drivers.trio import private
 from faultloop.drivers.trio.sites import site_number
+from faultloop.drivers.waits import MAX_LINES, NEEDS
 from faultloop.model.outcome import Waiting
 
-NEEDS = {
-    **_NEEDS,
+_NEEDS = {
+    **NEEDS,
     "MemoryReceiveChannel.receive": "send()",
     "MemorySendChannel.send": "receive()",
 }
@@ -26,7 +26,7 @@ def waiting_tasks(tasks: Iterable[Any], path_of: Callable[[Any], str], sites: Si
 
 def _line(task: Any, alive: list[Any], path_of: Callable[[Any], str], sites: SiteTable) -> Waiting:
     site = sites.sites[site_number(sites, task)]
-    owner, needs = _owner_of_lock(task, alive), NEEDS.get(site.awaited, "")
+    owner, needs = _owner_of_lock(task, alive), _NEEDS.get(site.awaited, "")
     nursery = next((each for each in reversed(task.child_nurseries) if private.is_parent_waiting(each)), None)
     if nursery is not None:
         children = sorted(nursery.child_tasks, key=private.counter)
