@@ -54,7 +54,8 @@ test: $(STAMP)  ## run all tests but those in a browser
 	$(PY) -m pytest $(addprefix --ignore=,$(APART)) $(ARGS)
 	$(call each_apart)
 
-test-portable: $(STAMP)  ## the tests without those that come to the same on every Python
+test-portable: export FAULTLOOP_TEST_PART := 5
+test-portable: $(STAMP)  ## the tests without those that come to the same on every Python, and what is repeated at length in part
 	$(PY) -m pytest $(addprefix --ignore=,$(APART)) $(SAME_EVERYWHERE) $(ARGS)
 	$(call each_apart)
 
