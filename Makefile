@@ -44,7 +44,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(if $(PYTHON),,$(error faultloop needs Python 3.11 or newer. None answers here: install one, or name it with PYTHON=...))
 	@test -f $@ || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing into $(VENV) ..."
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@# Not compiled ahead: most modules of what is installed are never imported.
+	@$(PY) -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(STAMP)  ## find a failure in a broken queue, replay it, show the guarded queue holding
