@@ -1,4 +1,4 @@
-"""arq, FM_029: `on_job_end` raises between the job's effect and its acknowledgement. The worker ends, the job runs again."""
+"""arq, FM_029: `on_job_end` raises after a job's effect and before it is acknowledged, and the job runs again."""
 
 from __future__ import annotations
 

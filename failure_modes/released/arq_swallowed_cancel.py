@@ -19,7 +19,7 @@ async def answer(question: asyncio.Future[str]) -> None:
 
 async def call() -> str:
     """Ask another service."""
-    question = asyncio.get_running_loop().create_future()
+    question: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     answering = asyncio.create_task(answer(question), name="service")
     try:
         return await question
@@ -71,7 +71,7 @@ async def work(handler: Any) -> None:
             kept = loop.time() - began
 
     await start("ask")
-    worker = await serve(ask, "ask", timeout=TIMEOUT_SECONDS, max_tries=1)
+    worker = await serve(ask, "ask", timeout_seconds=TIMEOUT_SECONDS, max_tries=1)
     assert kept <= TIMEOUT_SECONDS, (
         f"a job had the only slot for {kept:.0f} s, its timeout is {TIMEOUT_SECONDS:.0f} s; "
         f"complete {worker.jobs_complete}, failed {worker.jobs_failed}"

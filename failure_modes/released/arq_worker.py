@@ -26,10 +26,10 @@ async def start(function: str) -> None:
     await pool.aclose()
 
 
-async def serve(function: Callable[..., Awaitable[Any]], name: str, *, timeout: float = 5, **hooks: Any) -> Any:
+async def serve(function: Callable[..., Awaitable[Any]], name: str, *, timeout_seconds: float = 5, **hooks: Any) -> Any:
     """A worker, until there is nothing to do. Returns it. Raises what ends it."""
     worker = Worker(
-        [func(function, name=name, timeout=timeout)],
+        [func(function, name=name, timeout=timeout_seconds)],
         redis_settings=settings(),
         queue_name=QUEUE,
         max_jobs=1,

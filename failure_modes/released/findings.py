@@ -66,7 +66,7 @@ FINDINGS = (
         fault="fail:OSError metrics @ send>sleep #1 parked",
         held=Faults(("fail:OSError",), "metrics", runs=6),
         control="The hook keeps its own errors to itself.",
-        documented="That a job may run more than once is documented; that an error in `on_job_end` ends the worker is not.",
+        documented="There is `after_job_end`, for after the result is recorded; what errors in `on_job_end` do is not said.",
     ),
     Finding(
         name="arq_swallowed_cancel",
@@ -80,7 +80,7 @@ FINDINGS = (
         fault="delay:30s service @ answer>sleep #1 woken",
         held=Faults(("delay:30s",), "service", runs=6),
         control="The handler lets its cancellation pass.",
-        documented="Not mentioned. The handler is at fault, and asyncio cannot end it either; but nobody is told.",
+        documented="Nothing. The handler is at fault, and asyncio could not end it either; but nobody is told.",
     ),
     Finding(
         name="pgqueuer_cancel_drops_job",
@@ -94,7 +94,7 @@ FINDINGS = (
         fault="cancel *_dispatch* @ pay>sleep #1 parked",
         held=Faults(("cancel",), "worker-1", runs=40),
         control="The task that runs the manager is cancelled, not that of the job: it waits until the job is done.",
-        documented="To cancel a job is documented, and deletes it; that a cancelled task is taken for that is not.",
+        documented="That a job can be cancelled, by its id; that a cancelled task is taken for that is not said.",
     ),
     Finding(
         name="pgqueuer_zombie",
@@ -103,12 +103,12 @@ FINDINGS = (
         server="PostgreSQL",
         mode="FM_023",
         violated="Only the manager that has a job now settles it.",
-        found=Faults(("pause:30s",), "*_dispatch*", runs=4),
+        found=Faults(("pause:30s",), "*_dispatch*", runs=3),
         said="by somebody else",
         fault="pause:30s *_dispatch* @ pay>sleep #1 parked",
         held=Faults(("pause:3s",), "*_dispatch*", runs=6),
         control="The pause is shorter than a heartbeat may be late.",
-        documented="That a job with an old heartbeat is picked again is documented; what its first manager then does is not.",
+        documented="That a job with an old heartbeat is picked again; what its first manager does then is not said.",
     ),
     Finding(
         name="procrastinate_zombie",
@@ -117,12 +117,12 @@ FINDINGS = (
         server="PostgreSQL",
         mode="FM_023",
         violated="Only the worker that has a job now settles it.",
-        found=Faults(("pause:30s",), "*process?job*", runs=4),
+        found=Faults(("pause:30s",), "*process?job*", runs=3),
         said="by somebody else",
         fault="pause:30s *process?job?pay* @ pay>sleep #1 parked",
         held=Faults(("pause:3s",), "*process?job*", runs=6),
         control="The pause is over before anybody looks for stalled jobs.",
-        documented="To retry stalled jobs is documented, as a task of the user's; what the first worker then does is not.",
+        documented="How stalled jobs are retried, by the user's task; what their first worker does then is not said.",
     ),
     Finding(
         name="saq_cancel_after_claim",
@@ -136,7 +136,7 @@ FINDINGS = (
         fault="delay:2500ms process @ Worker.process>Worker.process #8 woken",
         held=Faults(("delay:2500ms",), "process*", runs=24),
         control="`shutdown_grace_period_s=10`: who stops a worker waits for it.",
-        documented="That a sweep, every 60 s, takes up such jobs is documented: it is late, not lost.",
+        documented="That a sweep, every 60 s, cleans up jobs that are stuck: such a job is late, not lost.",
     ),
     Finding(
         name="saq_cancel_during_ack",
@@ -150,6 +150,6 @@ FINDINGS = (
         fault="delay:1500ms process @ Worker.process>Worker.process #16 woken",
         held=Faults(("delay:1500ms",), "process*", runs=24),
         control="`shutdown_grace_period_s=10`: who stops a worker waits for it.",
-        documented="That without a grace period running jobs are cancelled, and tried again, is documented.",
+        documented="That jobs are cancelled when the grace period is over; there is none by default.",
     ),
 )

@@ -1,7 +1,7 @@
 """pgqueuer, FM_023: a manager sleeps, its job is picked by another one, it wakes up and deletes what that one runs.
 
-The server's clock is real and the run's is not: half a minute of sleep is a moment there. What a manager gives 30 seconds
-by default, the heartbeat of others, has the twentieth part of a second here, on the server's clock.
+The server's clock is real and the run's is not: half a minute of sleep is a moment there. What has 30
+seconds by default, the heartbeat of another manager, has the twentieth part of one here, on the server's clock.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ async def scenario() -> None:
     await asyncio.sleep(10)
     async with pgqueuer_jobs.connection() as server:
         queries = pgqueuer_jobs.manager(server).queries
-        mine = await queries.dequeue(10, {"pay": EntrypointExecutionParameter(concurrency_limit=0)}, uuid.uuid4(), None, STALE)
+        mine = await queries.dequeue(
+            10, {"pay": EntrypointExecutionParameter(concurrency_limit=0)}, uuid.uuid4(), None, STALE
+        )
         await asyncio.sleep(25)
         there, noted = await pgqueuer_jobs.rows(server), await pgqueuer_jobs.log(server)
     await first.finished()

@@ -18,7 +18,7 @@ def scenarios(finding: Finding) -> ModuleType:
 
 
 def reproduced(finding: Finding) -> list[str]:
-    """What there is against it, sentence by sentence: that it is not found, not as it says, or not under its address."""
+    """What there is against it, in sentences: it is not found, not as it says, or not under its address."""
     scenario = scenarios(finding).scenario
     told = _explored(scenario, finding.found)
     objections = []

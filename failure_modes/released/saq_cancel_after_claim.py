@@ -30,4 +30,6 @@ async def deploy(grace: int | None) -> None:
     waiting, active = await served.count("queued"), await served.count("active")
     job = await served.job(ORDER)
     await served.disconnect()
-    assert begun or waiting, f"nobody has it: {waiting} jobs wait, {active} are «active», and this one is {job.status.value}"
+    assert begun or waiting, (
+        f"nobody has it: {waiting} jobs wait, {active} are «active», and this one is {job.status.value}"
+    )

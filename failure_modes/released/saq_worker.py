@@ -25,7 +25,7 @@ async def queue() -> Any:
 
 
 def worker(of: Any, pay: Pay, grace: int | None = None) -> Any:
-    """A worker that ends when there is nothing to do. Its upkeep is left to the scenario, which is why it never comes."""
+    """A worker that ends when there is nothing to do. Its upkeep is left to the scenario."""
     upkeep = {"schedule": NEVER, "worker_info": NEVER, "sweep": NEVER, "abort": NEVER}
     made = Worker(
         of,

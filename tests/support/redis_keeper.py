@@ -43,7 +43,18 @@ def started(program: Path, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     for _ in range(PORTS_TRIED):
         port = free_port()
         # Nothing that a test stores has to outlive the server.
-        settings = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(folder)]
+        settings = [
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            str(folder),
+        ]
         with log.open("w") as written:
             server: subprocess.Popen[bytes] = subprocess.Popen([program, *settings], stdout=written, stderr=written)
         end = time.monotonic() + START_SECONDS

@@ -1,4 +1,4 @@
-"""Released queues fail as the findings say, against real servers: `make test-released`, in an environment of their own."""
+"""Released queues fail as the findings say, against real servers: `make test-released`."""
 
 from importlib import metadata
 
