@@ -66,7 +66,7 @@ FINDINGS = (
         fault="fail:OSError metrics @ send>sleep #1 parked",
         held=Faults(("fail:OSError",), "metrics", runs=6),
         control="The hook keeps its own errors to itself.",
-        documented="There is `after_job_end`, for after the result is recorded; what errors in `on_job_end` do is not said.",
+        documented="`after_job_end` is for after the result is recorded; what errors in `on_job_end` do is not said.",
     ),
     Finding(
         name="arq_swallowed_cancel",
