@@ -1,7 +1,7 @@
 """procrastinate, FM_023: a worker sleeps, its job is given to another one, it wakes up and settles what that one does.
 
-The server's clock is real and the run's is not: half a minute of sleep is a moment there. What the documentation gives
-30 seconds, a worker's heartbeat, has the twentieth part of a second here, on the server's clock.
+The server's clock is real and the run's is not: half a minute of sleep is a moment there. What has 30 seconds by
+default, a worker's heartbeat, has the twentieth part of a second here, on the server's clock.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ async def control() -> None:
 
 def application() -> Any:
     """An application of its own, as each process has one."""
-    conninfo = f"{os.environ['FAULTLOOP_POSTGRES_URL']}?options=-csearch_path%3D{SCHEMA}"
-    return procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=conninfo))
+    connector = procrastinate.PsycopgConnector(
+        conninfo=os.environ["FAULTLOOP_POSTGRES_URL"], kwargs={"options": f"-c search_path={SCHEMA}"}
+    )
+    return procrastinate.App(connector=connector)
 
 
 async def start() -> int:
