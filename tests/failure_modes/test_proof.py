@@ -62,6 +62,11 @@ def test_a_small_system_is_run_500_times_and_on_trio_until_it_is_through():
     assert 50 < runs < proof.RUNS_MORE
 
 
+def test_too_few_runs_for_all_single_faults_on_trio_are_objected_to(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(proof, "RUNS_MORE", 20)
+    assert proof.prevent(find("FM_004"), "trio").objections == ("20 runs were too few for every single fault on trio",)
+
+
 def test_a_guarded_variant_that_is_none_on_trio_is_objected_to():
     bundle = find("FM_004")
     system = proof.variants(bundle)
