@@ -105,19 +105,20 @@ class Outside:
 
     is_careless: handlers perform their effects without a ledger.   firsts: performed by an attempt that took them for
     new.   repeated: performed again by one that knew of the doubt.   seeds: no two processes may have the same.
+    clock: the wall clock of all processes.
     """
 
     is_careless: bool = False
     firsts: list[str] = field(default_factory=list[str])
     repeated: list[str] = field(default_factory=list[str])
     seeds: int = 0
+    clock: LoopClock = field(default_factory=lambda: LoopClock(epoch_ms=MIDNIGHT + 58_000))
 
 
 def make(store: Store, outside: Outside) -> tuple[Queue, dict[str, Any]]:
     """One process's view of the queue."""
-    clock = LoopClock(epoch_ms=MIDNIGHT + 58_000)
     outside.seeds += 1
-    q = Queue(store, clock=clock, random=Random(outside.seeds), poll=POLL, retry_budget=None)
+    q = Queue(store, clock=outside.clock, random=Random(outside.seeds), poll=POLL, retry_budget=None)
 
     async def perform(ctx: Context, key: str) -> None:
         if outside.is_careless:
@@ -238,7 +239,7 @@ async def end(store: Store, outside: Outside, scene: Scene, jobs: list[Job[Any]]
         q.cron("* * * * *", catchup="all", name="minutely")(tasks["fire"])
     async with q:
         async with q.worker(lease=LEASE, sweep=LEASE, name="other"):
-            await anyio.sleep(60 if scene.has_schedule else 0)  # whoever declared it, a minute passes
+            await anyio.sleep(70 if scene.has_schedule else 0)  # whoever declared it, a minute passes, and a sweep
             await until_ended(q)
             for job in jobs:
                 await q.job(job.id).redrive()
