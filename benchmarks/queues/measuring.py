@@ -52,6 +52,7 @@ CONTENDERS: Mapping[str, Callable[[], Contender]] = {
     "straw-process": lambda: StrawMan("process"),
     "aqueue-power": lambda: Aqueue("sqlite", "power", "aqueue, SQLite, the default"),
     "straw-power": lambda: StrawMan("power"),
+    "aqueue-postgres": lambda: Aqueue("postgres", "power", "aqueue, PostgreSQL"),
     **PEERS,
 }
 PRODUCERS = 10
@@ -260,13 +261,13 @@ def ratios(found: Mapping[str, list[dict[str, float]]]) -> str:
             if pairs:
                 ratio = statistics.median(one[key] / other[key] for one, other in pairs)
                 lines.append(f"- {what}: {ours} is {ratio:.2f} × {theirs}")
-    peers = [name for name in found if CONTENDERS[name]().server == "postgres"]
-    if peers and "aqueue-power" in found:
-        for key, what in (("work", "jobs/s"), ("enqueue", "enqueues/s")):
-            best = max(peers, key=lambda name: statistics.median(run[key] for run in found[name]))
-            pairs = list(zip(found["aqueue-power"], found[best], strict=False))
-            ratio = statistics.median(one[key] / other[key] for one, other in pairs)
-            lines.append(f"- {what}: aqueue-power is {ratio:.2f} × {best}, the best over PostgreSQL")
+    peers = [name for name in found if name in PEERS and CONTENDERS[name]().server == "postgres"]
+    for ours in ("aqueue-power", "aqueue-postgres"):
+        for key, what in (("work", "jobs/s"), ("work_cpu", "CPU a job"), ("enqueue", "enqueues/s")):
+            for peer in peers if ours in found else ():
+                pairs = list(zip(found[ours], found[peer], strict=False))
+                ratio = statistics.median(one[key] / other[key] for one, other in pairs)
+                lines.append(f"- {what}: {ours} is {ratio:.2f} × {peer}")
     return "\n".join(lines)
 
 

@@ -25,20 +25,20 @@ Durability = Literal["power", "process"]
 class Aqueue:
     """The real thing, with the defaults of Queue."""
 
-    needs: tuple[str, ...] = ()
-
-    def __init__(self, store: Literal["memory", "sqlite"], durability: Durability, title: str) -> None:
+    def __init__(self, store: Literal["memory", "sqlite", "postgres"], durability: Durability, title: str) -> None:
         """Choose the store."""
         self.title = title
-        self.durability: str = "none" if store == "memory" else durability
-        self.server = ""
+        self.durability: str = {"memory": "none", "postgres": "synchronous_commit=on"}.get(store, durability)
+        self.needs: tuple[str, ...] = ("psycopg",) if store == "postgres" else ()
+        self.server = "postgres" if store == "postgres" else ""
         self._store = store
         self._durability: Durability = durability
         self._stack = AsyncExitStack()
 
     async def open(self, servers: Servers) -> None:
         """Open the queue."""
-        url = {"memory": "memory:", "sqlite": f"sqlite:///{servers.folder}/jobs.db"}[self._store]
+        urls = {"memory": "memory:", "sqlite": f"sqlite:///{servers.folder}/jobs.db", "postgres": str(servers.postgres)}
+        url = urls[self._store]
         self._queue = Queue(url, durability=self._durability)
 
         @self._queue.task()
