@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from psycopg import Connection, Pipeline
 
 from aqueue.errors import LeaseLost
-from aqueue.lifecycle import TERMINAL, EventKind, State
+from aqueue.lifecycle import TERMINAL, Claim, EventKind, State
 from aqueue.store import postgres_sql as sql
 from aqueue.store.columns import job_row
 from aqueue.store.group import Again
@@ -33,10 +33,12 @@ from aqueue.store.rows import (
     LimitRow,
     Narrowing,
     ScheduleRow,
+    Success,
     TaskCount,
     Violation,
     Written,
 )
+from aqueue.store.stepping import succeed_each, take_each
 
 __all__ = ["PostgresTables"]
 
@@ -178,6 +180,14 @@ class PostgresTables:
             values.append(sorted(narrowing.without))
         found = self._seen.keep(self._ask(query + sql.URGENCY, *values, limit))
         return self._still_free(found) if any(row.order_key is not None for row in found) else found
+
+    def take_ready(self, now: int, limit: int, narrowing: Narrowing, claim: Claim) -> list[JobRow]:
+        """Claim what `ready` finds."""
+        return take_each(self, self.ready(now, limit, narrowing), claim, now)
+
+    def succeed(self, successes: Sequence[Success], now: int) -> None:
+        """Settle running jobs as succeeded."""
+        succeed_each(self, successes, now)
 
     def _still_free(self, rows: list[JobRow]) -> list[JobRow]:
         """Those whose key is free, also now that nobody can redrive a job of it: the query saw an earlier moment."""

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from aqueue.lifecycle import EventKind, Life, State
+from aqueue.lifecycle import Claim, EventKind, Life, State
 
 __all__ = [
     "BreakerRow",
@@ -26,6 +26,7 @@ __all__ = [
     "Narrowing",
     "NewJob",
     "ScheduleRow",
+    "Success",
     "Tables",
     "TaskCount",
     "Violation",
@@ -84,6 +85,15 @@ class Event(Struct, frozen=True):
     attempt: int
     worker: str | None = None
     detail: str | None = None
+
+
+class Success(Struct, frozen=True):
+    """One job whose attempt has ended well, as its owner says."""
+
+    job_id: int
+    attempt: int
+    worker: str
+    result: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +234,17 @@ class Tables(Protocol):
         """Due pending jobs whose key is free, highest priority first, then oldest due first.
 
         A key is free if no job of it runs and no older one is pending, whatever the narrowing leaves out.
+        """
+        ...
+
+    def take_ready(self, now: int, limit: int, narrowing: Narrowing, claim: Claim) -> list[JobRow]:
+        """Claim what `ready` finds, log it, and return the rows as they are then, in its order."""
+        ...
+
+    def succeed(self, successes: Sequence[Success], now: int) -> None:
+        """Settle running jobs as succeeded, and log it: what operations.Settle does for each, if nothing is amiss.
+
+        Raises LeaseLost if one of them is not running at its attempt; then all that this call did is to be undone.
         """
         ...
 

@@ -18,6 +18,7 @@ from aqueue.store.operations import Operation, Settle
 from aqueue.store.sqlite_join import joined
 from aqueue.store.sqlite_schema import create_schema
 from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.together import apply_together, is_plain_success
 
 __all__ = ["SqliteStore"]
 
@@ -124,10 +125,10 @@ def _commit_all(connection: sqlite3.Connection, operations: Sequence[Operation[o
     """Run the operations in one transaction, or none of them if one raises."""
     with _transaction(connection):
         tables = SqliteTables(connection)
-        tables.foresee([operation.job_id for operation in operations if isinstance(operation, Settle)])
-        replies: list[Reply] = [(operation.apply(tables, now), None) for operation in operations]
+        tables.foresee([op.job_id for op in operations if isinstance(op, Settle) and not is_plain_success(op)])
+        replies = apply_together(tables, operations, now)
         tables.write_events()
-    return replies
+    return [(reply, None) for reply in replies]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dataclasses import astuple
 from typing import Final
 
 from aqueue.errors import LeaseLost, WriteRefused
-from aqueue.lifecycle import EventKind, State
+from aqueue.lifecycle import Claim, EventKind, State
 from aqueue.store.columns import (
     CHANGING,
     INVARIANTS,
@@ -36,11 +36,14 @@ from aqueue.store.rows import (
     LimitRow,
     Narrowing,
     ScheduleRow,
+    Success,
     TaskCount,
     Violation,
     Written,
 )
 from aqueue.store.sqlite_guard import is_fault_of_statement, only_writing_user_tables
+from aqueue.store.sqlite_log import INSERT_EVENT, EventLog
+from aqueue.store.sqlite_moving import claim_rows, ready_rows, succeed_rows
 
 __all__ = ["SqliteTables"]
 
@@ -48,25 +51,6 @@ _COLUMNS: Final = ",".join((*JOB, *LIFE))
 _SELECT: Final = f"SELECT {_COLUMNS} FROM aq_job"
 _INSERT_ROW: Final = f"INSERT INTO aq_job({_COLUMNS}) VALUES({','.join('?' * len((*JOB, *LIFE)))})"
 _UPDATE: Final = f"UPDATE aq_job SET {','.join(f'{name}=?' for name in CHANGING)} WHERE id=? AND attempt=? AND state=?"
-# The index is named where the order of urgency would tempt SQLite to look through all that is pending.
-_READY: Final = {
-    index: f"SELECT {','.join(f'j.{name}' for name in (*JOB, *LIFE))} FROM aq_job j {index} "
-    "WHERE j.state='pending' AND j.run_at<=? AND (j.order_key IS NULL OR NOT EXISTS("
-    "SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
-    "AND (o.state='running' OR o.id<j.id)))"
-    for index in ("", "INDEXED BY aq_deadline", "INDEXED BY aq_crashed")
-}
-_URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT ?"
-# What a narrowing adds to _READY: constant texts, so that each of the few combinations is one prepared statement.
-_ISOLATED: Final = {None: "", True: " AND j.crashes>=? AND j.crashes>0", False: " AND j.crashes<?"}
-_FRESH_ONLY: Final = " AND j.failures=0"
-_OVERDUE: Final = " AND j.deadline<=?"
-_WITHOUT: Final = " AND j.task NOT IN (SELECT value FROM json_each(?))"
-# By number of rows: one statement for many costs half of what one for each does.
-_EVENTS: Final = {
-    count: f"INSERT INTO aq_event(job_id,at,kind,attempt,worker,detail) VALUES{','.join(['(?,?,?,?,?,?)'] * count)}"
-    for count in (64, 16, 4, 2, 1)
-}
 _EFFECT: Final = "INSERT OR REPLACE INTO aq_effect(key,job_id,attempt,nonce,state,result,at) VALUES(?,?,?,?,?,?,?)"
 
 _LIMIT: Final = (
@@ -84,7 +68,7 @@ class SqliteTables:
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Use the connection, which has the schema."""
         self._connection = connection
-        self._unwritten: list[Event] = []
+        self._log = EventLog(connection)
         self._foreseen: dict[int, JobRow] = {}
         self._foreseen_effects: dict[int, int] = {}
 
@@ -104,17 +88,11 @@ class SqliteTables:
 
     def write_events(self) -> None:
         """Write the lines of the log that wait to be written together. Due before the transaction ends."""
-        events, self._unwritten = self._unwritten, []
-        done = 0
-        for count, sql in _EVENTS.items():
-            while len(events) - done >= count:
-                values = [value for event in events[done : done + count] for value in event_values(event)]
-                self._connection.execute(sql, values)
-                done += count
+        self._log.write()
 
     def drop_events(self) -> None:
         """Forget the lines that wait: what they tell of is undone."""
-        self._unwritten.clear()
+        self._log.drop()
 
     def _rows(self, sql: str, *values: object) -> list[JobRow]:
         return [job_row(columns) for columns in self._connection.execute(sql, values)]
@@ -162,21 +140,19 @@ class SqliteTables:
 
     def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
         """Due pending jobs whose key is free, highest priority first, then oldest due first."""
-        index = "INDEXED BY aq_crashed" if narrowing.isolated else ""
-        sql = _READY["INDEXED BY aq_deadline" if narrowing.overdue else index]
-        values: list[object] = [now]
-        if narrowing.isolated is not None:
-            sql += _ISOLATED[narrowing.isolated]
-            values.append(narrowing.isolate_after)
-        if narrowing.fresh_only:
-            sql += _FRESH_ONLY
-        if narrowing.overdue:
-            sql += _OVERDUE
-            values.append(now)
-        if narrowing.without:
-            sql += _WITHOUT
-            values.append(json.dumps(sorted(narrowing.without)))
-        return self._rows(sql + _URGENCY, *values, limit)
+        return ready_rows(self._connection, now, limit, narrowing)
+
+    def take_ready(self, now: int, limit: int, narrowing: Narrowing, claim: Claim) -> list[JobRow]:
+        """Claim what `ready` finds, in one statement."""
+        rows, lines = claim_rows(self._connection, now, limit, narrowing, claim)
+        self._foreseen.clear()
+        self._log.waiting += lines
+        return rows
+
+    def succeed(self, successes: Sequence[Success], now: int) -> None:
+        """Settle running jobs as succeeded, in one statement each, prepared once."""
+        self._log.waiting += succeed_rows(self._connection, successes, now)
+        self._foreseen.clear()
 
     def count_running(self, task: str) -> int:
         """How many jobs of the task are running."""
@@ -276,7 +252,7 @@ class SqliteTables:
 
     def append_event(self, event: Event) -> None:
         """Write one line of the log."""
-        self._unwritten.append(event)
+        self._log.waiting.append(event_values(event))
 
     def events(self, job_id: int) -> list[Event]:
         """The log of one job, oldest first."""
@@ -367,7 +343,7 @@ class SqliteTables:
         self._connection.execute("BEGIN")
         jobs_values = ((*job_values(job), *life_values(job.life)) for job in jobs)
         self._connection.executemany(_INSERT_ROW, jobs_values)
-        self._connection.executemany(_EVENTS[1], map(event_values, events))
+        self._connection.executemany(INSERT_EVENT, map(event_values, events))
         self._connection.executemany(_EFFECT, map(effect_values, effects))
         self._connection.executemany(_LIMIT, map(astuple, limits))
         self._connection.executemany(_BREAKER, map(astuple, breakers))
