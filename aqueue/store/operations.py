@@ -59,7 +59,10 @@ class Operation(Protocol[R_co]):
 
 @dataclass(frozen=True, slots=True)
 class ClaimReply:
-    """jobs: now owned by the claimer.   wait_ms: until more may be had; None if jobs is full, or never by itself."""
+    """jobs: now owned by the claimer.   wait_ms: until more may be had; None if jobs is full, or never by itself.
+
+    0: nobody has looked for more yet.
+    """
 
     jobs: tuple[JobRow, ...]
     wait_ms: int | None
@@ -88,17 +91,18 @@ class Claim:
 
     def apply(self, tables: Tables, now: int) -> ClaimReply:
         """Take jobs, or return those that this very claim has taken before."""
-        taken = tables.claimed_with(self.nonce)
-        wait_ms = None
-        if not taken:
-            gate = Gate(tables, now, rules=self.rules, budget=self.budget, isolate_after=self.isolate_after)
-            taken = [] if gate.is_paused else self._take_all(tables, gate, now)
-            wait_ms = gate.wait_ms
-            gate.write()
+        known = tables.claimed_with(self.nonce)
+        if known:
+            return ClaimReply(tuple(known), 0)
+        gate = Gate(tables, now, rules=self.rules, budget=self.budget, isolate_after=self.isolate_after)
+        taken = [] if gate.is_paused else self._take_all(tables, gate, now)
+        gate.write()
         if len(taken) >= self.room:
             return ClaimReply(tuple(taken), None)
+        if taken and taken[0].deadline is not None and taken[0].deadline <= now:
+            return ClaimReply(tuple(taken), 0)  # those past their deadline were looked for, and no others
         next_run_at = tables.next_run_at(now)
-        waits = [wait for wait in (wait_ms, None if next_run_at is None else next_run_at - now) if wait is not None]
+        waits = [wait for wait in (gate.wait_ms, None if next_run_at is None else next_run_at - now) if wait is not None]
         return ClaimReply(tuple(taken), min(waits, default=None))
 
     def _take_all(self, tables: Tables, gate: Gate, now: int) -> list[JobRow]:
