@@ -39,6 +39,7 @@ __all__ = [
     "Succeed",
     "Unpark",
     "advance",
+    "claimed",
 ]
 
 State: TypeAlias = Literal["pending", "running", "succeeded", "dead", "cancelled"]
@@ -238,6 +239,11 @@ def _claimed(life: Life, step: Claim, now: int) -> Life | Refused:
         return Refused(f"the job is due at {life.run_at}, now is {now}")
     if life.attempt >= life.max_claims:
         return Refused(f"the job was claimed {life.attempt} times, the most it may be")
+    return claimed(life, step)
+
+
+def claimed(life: Life, step: Claim) -> Life:
+    """The life of a job that may be claimed, once it is."""
     return replace(
         life,
         state="running",

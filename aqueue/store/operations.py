@@ -102,7 +102,9 @@ class Claim:
         if taken and taken[0].deadline is not None and taken[0].deadline <= now:
             return ClaimReply(tuple(taken), 0)  # those past their deadline were looked for, and no others
         next_run_at = tables.next_run_at(now)
-        waits = [wait for wait in (gate.wait_ms, None if next_run_at is None else next_run_at - now) if wait is not None]
+        waits = [
+            wait for wait in (gate.wait_ms, None if next_run_at is None else next_run_at - now) if wait is not None
+        ]
         return ClaimReply(tuple(taken), min(waits, default=None))
 
     def _take_all(self, tables: Tables, gate: Gate, now: int) -> list[JobRow]:

@@ -20,6 +20,7 @@ from aqueue.store.postgres_footprint import footprint_of
 from aqueue.store.postgres_hints import CHANNEL
 from aqueue.store.postgres_tables import PostgresTables
 from aqueue.store.postgres_writes import GUARD_FAILED
+from aqueue.store.together import pieces, replies_of
 
 __all__ = ["IN_THE_WAY", "commit_together"]
 
@@ -65,18 +66,19 @@ def _run(
     *,
     is_retry: bool,
 ) -> list[Reply]:
-    replies: list[Reply] = []
-    tables = PostgresTables(connection, pipeline, footprint_of(operations, is_retry=is_retry), fixed_now=fixed_now)
-    for operation in operations:
+    answers: list[Reply] = []
+    work = list(operations) if is_retry else pieces(operations)
+    tables = PostgresTables(connection, pipeline, footprint_of(work, is_retry=is_retry), fixed_now=fixed_now)
+    for operation in work:
         try:
             reply = operation.apply(tables, tables.now)
             tables.operation_done()
-            replies.append((reply, None))
+            answers.append((reply, None))
         except (AQueueError, Again, AssertionError) as error:
             tables.operation_failed()
-            replies.append((None, error))
+            answers.append((None, error))
     tables.finish(CHANNEL)
-    return replies
+    return replies_of(work, answers)
 
 
 def _roll_back(connection: Connection[Any]) -> None:

