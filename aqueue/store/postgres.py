@@ -166,9 +166,6 @@ class _PostgresDatabase:
             create_schema(connection)
             self.identity = identity_of(connection)
             self.pid = connection.info.backend_pid
-            # At its first use. A statement that psycopg 3.3 prepares later is taken for prepared, although an error
-            # before it in the pipeline kept it from being so, and fails ever after (test_postgres.py, «kept_from»).
-            connection.prepare_threshold = 0
         except psycopg.Error as error:
             self.close()
             if error.sqlstate in IN_THE_WAY:  # somebody else makes the tables right now

@@ -6,6 +6,7 @@ Rule 2: Again is raised only when the server has said that nothing happened.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -26,6 +27,7 @@ __all__ = ["IN_THE_WAY", "commit_together"]
 
 # unique_violation, serialization_failure, deadlock_detected, lock_not_available, and a row that was not as it was read
 IN_THE_WAY: Final = frozenset({"23505", "40001", "40P01", "55P03", GUARD_FAILED})
+_rollbacks: Final = itertools.count()
 _NOT_STORABLE: Final = ("22", "23", "54")
 
 
@@ -85,7 +87,10 @@ def _roll_back(connection: Connection[Any]) -> None:
     """Leave no transaction behind; if that cannot be, the connection is closed, which ends it as well."""
     with suppress(psycopg.Error):
         if not connection.closed and connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            connection.execute("ROLLBACK")
+            # A text that psycopg has not seen: only then does it look at the answer, and forget what it takes for
+            # prepared. It believes that of a statement that an error before it in the pipeline kept from being so
+            # (psycopg 3.3; test_a_statement_that_an_error_kept_from_being_prepared_is_prepared_later).
+            connection.execute(f"ROLLBACK -- {next(_rollbacks)}".encode())
         return
     connection.close()
 
