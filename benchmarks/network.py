@@ -20,7 +20,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from faultloop import Limits
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from faultloop.model.world import World
 from faultloop.world.modes import network_of
 

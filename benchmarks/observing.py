@@ -20,11 +20,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from faultloop.drivers.asyncio_footprints import SEEN, record_touches
-from faultloop.drivers.asyncio_guided import execute_guided
-from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.asyncio.guided import execute_guided
 from faultloop.drivers.frames import ChainTable
-from faultloop.drivers.observing import observed
+from faultloop.drivers.observed.observing import observed
+from faultloop.drivers.settings import Settings
+from faultloop.drivers.touches import SEEN, record_touches
 
 ROUNDS = 5
 TIMES = 20_000

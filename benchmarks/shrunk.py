@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.ports.catalogue import BASELINE, PORTS
 from benchmarks.ports.shared import observe
 from faultloop import explore, replay
-from faultloop.drivers.asyncio_footprints import touch
+from faultloop.drivers.touches import touch
 from faultloop.model.limits import Limits
 
 REPLAYS = 10

@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 import aiosqlite
 
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from faultloop.model.entropy import Entropy
 from faultloop.world.entropy import around, kept
 
