@@ -199,6 +199,7 @@ class Worker:
     def _hear(self, ended: list[Running], answers: list[Answer], tasks: anyio.abc.TaskGroup) -> None:
         """What became of each settlement. One that was not answered is sent again, by a task of its own."""
         was_woken = self._work.is_set()
+        is_told = self._hub.is_heard("settled")
         settled: list[int] = []
         for running, (state, error) in zip(ended, answers, strict=True):
             if isinstance(error, StoreUnavailable):
@@ -206,10 +207,10 @@ class Worker:
                 tasks.start_soon(self._settle_again, running, name=f"{self.name}.job")
                 continue
             del self._in_hand[running.key]
-            assert running.settlement is not None
             if error is None:
-                self._tell_settled(running, state, running.settlement.error)
                 settled.append(running.job.id)
+                if is_told and running.settlement is not None:
+                    self._tell_settled(running, state, running.settlement.error)
             elif isinstance(error, LeaseLost):
                 self._hub.tell("lease_lost", running.job, worker=self.id, detail=error.happened)
             else:
@@ -313,9 +314,8 @@ class Worker:
             self.wake()
 
     def _tell_settled(self, running: Running, state: State, error: str | None) -> None:
-        if self._hub.is_heard("settled"):
-            took_seconds = anyio.current_time() - running.claimed_at
-            self._hub.tell("settled", running.job, worker=self.id, state=state, seconds=took_seconds, detail=error)
+        took_seconds = anyio.current_time() - running.claimed_at
+        self._hub.tell("settled", running.job, worker=self.id, state=state, seconds=took_seconds, detail=error)
 
     async def _settle(self, running: Running, settlement: Settle) -> None:
         """Write how the attempt ended. Cancelled here: it is written all the same."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from aqueue.errors import LeaseLost
 from aqueue.lifecycle import Claim
@@ -17,7 +17,7 @@ from aqueue.store.columns import JOB, LIFE, job_row
 from aqueue.store.rows import JobRow, Narrowing, Success
 from aqueue.store.sqlite_log import Line
 
-__all__ = ["claim_rows", "ready_rows", "succeed_rows"]
+__all__ = ["Outlook", "claim_rows", "outlook", "ready_rows", "succeed_rows"]
 
 _ROW: Final = ",".join((*JOB, *LIFE))
 # The index is named where the order of urgency would tempt SQLite to look through all that is pending.
@@ -41,10 +41,27 @@ _CLAIM: Final = (
     "UPDATE aq_job SET state='running',attempt=attempt+1,worker=?,claim_nonce=?,lease_until=? WHERE id IN(SELECT j.id"
 )
 _CLAIMED: Final = f") RETURNING {_ROW}"
-_EFFECTS: Final = (
-    "SELECT job_id,count(*) FROM aq_effect "
-    "WHERE state='applied' AND job_id IN (SELECT value FROM json_each(?)) GROUP BY job_id"
+_OUTLOOK: Final = (
+    "SELECT EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND deadline<=?),"
+    "EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND crashes>0)"
 )
+_EFFECTS: Final = (
+    "SELECT job_id,count(*) FROM aq_effect WHERE EXISTS(SELECT 1 FROM aq_effect) AND state='applied' "
+    "AND job_id IN (SELECT value FROM json_each(?)) GROUP BY job_id"
+)
+
+
+class Outlook(NamedTuple):
+    """Whether there are pending jobs past their deadline, and such as lost a lease."""
+
+    has_overdue: bool
+    has_crashed: bool
+
+
+def outlook(connection: sqlite3.Connection, now: int) -> Outlook:
+    """Look for the rare jobs that a claim asks for first, without reading any."""
+    has_overdue, has_crashed = connection.execute(_OUTLOOK, (now,)).fetchone()
+    return Outlook(bool(has_overdue), bool(has_crashed))
 
 
 def ready_rows(connection: sqlite3.Connection, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:

@@ -43,7 +43,7 @@ from aqueue.store.rows import (
 )
 from aqueue.store.sqlite_guard import is_fault_of_statement, only_writing_user_tables
 from aqueue.store.sqlite_log import INSERT_EVENT, EventLog
-from aqueue.store.sqlite_moving import claim_rows, ready_rows, succeed_rows
+from aqueue.store.sqlite_moving import Outlook, claim_rows, outlook, ready_rows, succeed_rows
 
 __all__ = ["SqliteTables"]
 
@@ -71,6 +71,7 @@ class SqliteTables:
         self._log = EventLog(connection)
         self._foreseen: dict[int, JobRow] = {}
         self._foreseen_effects: dict[int, int] = {}
+        self._outlook: Outlook | None = None
 
     def foresee(self, job_ids: Sequence[int]) -> None:
         """Read these jobs, and count their effects, in one go: the next question after each is answered by that."""
@@ -99,6 +100,7 @@ class SqliteTables:
 
     def insert_job(self, job: JobRow) -> int:
         """Insert, ignoring job.id, and return the id given."""
+        self._outlook = None
         cursor = self._connection.execute(_INSERT_ROW, (None, *job_values(job)[1:], *life_values(job.life)))
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -129,6 +131,7 @@ class SqliteTables:
     def replace_job(self, before: JobRow, after: JobRow) -> None:
         """Write `after` over `before`; 0 rows updated is LeaseLost."""
         self._foreseen.pop(before.id, None)
+        self._outlook = None
         guard = (before.id, before.life.attempt, before.life.state)
         changed = self._connection.execute(_UPDATE, (*changing_values(after), *guard)).rowcount
         if changed != 1:
@@ -140,6 +143,10 @@ class SqliteTables:
 
     def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
         """Due pending jobs whose key is free, highest priority first, then oldest due first."""
+        if narrowing.overdue or narrowing.isolated:
+            self._outlook = self._outlook or outlook(self._connection, now)
+            if not self._outlook.has_overdue if narrowing.overdue else not self._outlook.has_crashed:
+                return []
         return ready_rows(self._connection, now, limit, narrowing)
 
     def take_ready(self, now: int, limit: int, narrowing: Narrowing, claim: Claim) -> list[JobRow]:

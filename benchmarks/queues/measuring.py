@@ -1,7 +1,8 @@
 """How fast aqueue is, beside what SQLite allows and beside other queues: `python benchmarks/queue.py`.
 
-    python benchmarks/queue.py [--only NAME,…] [--jobs 3000] [--rounds 3] [--lone 180] [--write]
+    python benchmarks/queue.py [--only NAME,…] [--jobs 3000] [--rounds 3] [--lone 180]
     python benchmarks/queue.py --memory [--jobs 1000000]
+    python benchmarks/queue.py --parts
 
 Each contender runs in a process of its own, in turn with the others, round after round; the median of the rounds
 counts, with the best beside it. A run: jobs are enqueued by ten producers and in batches of a hundred, then a worker
@@ -44,6 +45,7 @@ import anyio
 
 from benchmarks.queues.contender import ACCOUNT, Contender, Servers
 from benchmarks.queues.ours import Aqueue, StrawMan
+from benchmarks.queues.parts import parts
 from benchmarks.queues.peers import PEERS
 
 CONTENDERS: Mapping[str, Callable[[], Contender]] = {
@@ -332,11 +334,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lone", type=int, default=180)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--parts", action="store_true")
     parser.add_argument("--one", nargs=4, metavar=("NAME", "FOLDER", "POSTGRES", "REDIS"), help=argparse.SUPPRESS)
     chosen: Any = parser.parse_args()
     if chosen.memory:
         with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
             asyncio.run(keep_working(chosen.jobs or 1_000_000, folder))
+    if chosen.parts:
+        print(parts())
+        return
     jobs = chosen.jobs or 3000
     if chosen.one:
         name, folder, postgres, redis = chosen.one

@@ -48,7 +48,7 @@ class Pair:
 
     def commit(self, operations: Sequence[Operation[object]], now: int) -> list[Reply]:
         """Run them both ways, and return the replies, which are the same."""
-        replies = sqlite._commit(self.together, operations, now)
+        replies = sqlite.commit_batch(self.together, operations, now)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sqlite, "SqliteTables", OneByOne)
             expected = sqlite._commit_each(self.each, operations, now, {})
@@ -166,8 +166,8 @@ def test_of_successes_next_to_each_other_only_the_one_that_came_too_late_is_refu
     """All of them are undone first, and then each is asked by itself."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         create_schema(connection)
-        sqlite._commit(connection, [some_jobs(Random(0), 9)], 0)
-        reply, _ = sqlite._commit(connection, [Claim("w", "n", 2, lease_ms=9)], 0)[0]
+        sqlite.commit_batch(connection, [some_jobs(Random(0), 9)], 0)
+        reply, _ = sqlite.commit_batch(connection, [Claim("w", "n", 2, lease_ms=9)], 0)[0]
         assert isinstance(reply, ClaimReply)
         first, second = reply.jobs
         batch = [Settle(first.id, "w", Succeed(1)), Settle(second.id, "w", Succeed(2))]
@@ -176,9 +176,9 @@ def test_of_successes_next_to_each_other_only_the_one_that_came_too_late_is_refu
             piece.apply(SqliteTables(connection), 1)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         create_schema(connection)
-        sqlite._commit(connection, [some_jobs(Random(0), 9)], 0)
-        sqlite._commit(connection, [Claim("w", "n", 2, lease_ms=9)], 0)
-        (state, none), (nothing, refusal) = sqlite._commit(connection, batch, 1)
+        sqlite.commit_batch(connection, [some_jobs(Random(0), 9)], 0)
+        sqlite.commit_batch(connection, [Claim("w", "n", 2, lease_ms=9)], 0)
+        (state, none), (nothing, refusal) = sqlite.commit_batch(connection, batch, 1)
         assert (state, none, nothing, type(refusal)) == ("succeeded", None, None, LeaseLost)
         log = connection.execute("SELECT job_id FROM aq_event WHERE kind='succeeded'").fetchall()
         assert log == [(first.id,)]
