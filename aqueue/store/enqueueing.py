@@ -17,7 +17,7 @@ from aqueue.store.rows import Event, JobRow, NewJob, Tables
 __all__ = ["Enqueue", "Enqueued", "enqueue_one"]
 
 
-class Enqueued(Struct, frozen=True):
+class Enqueued(Struct, frozen=True, gc=False):
     """What became of a request to enqueue. created: False if a live job of its unique key stands for it."""
 
     job_id: int

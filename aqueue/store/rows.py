@@ -36,7 +36,7 @@ __all__ = [
 Catchup: TypeAlias = Literal["last", "all", "none"]
 
 
-class NewJob(Struct, frozen=True):
+class NewJob(Struct, frozen=True, gc=False):
     """A job as its enqueuer describes it.
 
     uid: names this one request to enqueue, so that it may be repeated.   headers: a JSON object of strings.
@@ -57,7 +57,7 @@ class NewJob(Struct, frozen=True):
     headers: str = "{}"
 
 
-class JobRow(Struct, frozen=True):
+class JobRow(Struct, frozen=True, gc=False):
     """One job. deadline: the time after which running it is pointless."""
 
     id: int
@@ -76,7 +76,7 @@ class JobRow(Struct, frozen=True):
     headers: str = "{}"
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """One line of the log that every change of state writes. worker: None if no owner did it (sweep, user)."""
 
     job_id: int
@@ -87,7 +87,7 @@ class Event(Struct, frozen=True):
     detail: str | None = None
 
 
-class Success(Struct, frozen=True):
+class Success(Struct, frozen=True, gc=False):
     """One job whose attempt has ended well, as its owner says."""
 
     job_id: int
