@@ -70,8 +70,10 @@ class MemoryTables:
         finally:
             self._undo.clear()
 
-    def insert_job(self, job: JobRow) -> int:
-        """Insert, ignoring job.id, and return the id given."""
+    def insert_job(self, job: JobRow) -> int | None:
+        """Insert, ignoring job.id, and return the id given; None if a job of this uid is there."""
+        if job.uid in self._uids:
+            return None
         job_id = self._last_id = self._last_id + 1
         self._jobs[job_id] = replace(job, id=job_id)
         self._live[job_id] = None

@@ -82,8 +82,10 @@ class PostgresTables:
 
     # Jobs.
 
-    def insert_job(self, job: JobRow) -> int:
-        """Insert, ignoring job.id, and return the id given."""
+    def insert_job(self, job: JobRow) -> int | None:
+        """Insert, ignoring job.id, and return the id given; None if a job of this uid is there."""
+        if self.job_with_uid(job.uid) is not None:
+            return None
         seen, key = self._seen, job.order_key
         if key is not None and key not in self._keys:
             self._try_keys("new", [key], must=True)

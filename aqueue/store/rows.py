@@ -206,8 +206,8 @@ class Violation:
 class Tables(Protocol):
     """Rows inside one transaction. Every list comes in an order that depends on stored values only."""
 
-    def insert_job(self, job: JobRow) -> int:
-        """Insert, ignoring job.id, and return the id given."""
+    def insert_job(self, job: JobRow) -> int | None:
+        """Insert, ignoring job.id, and return the id given; None if a job of this uid is there."""
         ...
 
     def job(self, job_id: int) -> JobRow | None:

@@ -125,7 +125,7 @@ def commit_batch(connection: sqlite3.Connection, operations: Sequence[Operation[
 def _commit_all(connection: sqlite3.Connection, operations: Sequence[Operation[object]], now: int) -> list[Reply]:
     """Run the operations in one transaction, or none of them if one raises."""
     with _transaction(connection):
-        tables = SqliteTables(connection)
+        tables = SqliteTables(connection, asks_first=False)
         tables.foresee([op.job_id for op in operations if isinstance(op, Settle) and not is_plain_success(op)])
         work = pieces(operations)
         answers = [(piece.apply(tables, now), None) for piece in work]

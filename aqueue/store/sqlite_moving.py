@@ -43,7 +43,8 @@ _CLAIM: Final = (
 _CLAIMED: Final = f") RETURNING {_ROW}"
 _OUTLOOK: Final = (
     "SELECT EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND deadline<=?),"
-    "EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND crashes>0)"
+    "EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND crashes>0),"
+    "(SELECT min(run_at) FROM aq_job WHERE state='pending' AND run_at>?)"
 )
 _EFFECTS: Final = (
     "SELECT job_id,count(*) FROM aq_effect WHERE EXISTS(SELECT 1 FROM aq_effect) AND state='applied' "
@@ -52,16 +53,20 @@ _EFFECTS: Final = (
 
 
 class Outlook(NamedTuple):
-    """Whether there are pending jobs past their deadline, and such as lost a lease."""
+    """Whether there are pending jobs past their deadline, and such as lost a lease; when the next one will be due.
+
+    A claim does not change it but for the better: what it takes is due.
+    """
 
     has_overdue: bool
     has_crashed: bool
+    next_run_at: int | None
 
 
 def outlook(connection: sqlite3.Connection, now: int) -> Outlook:
-    """Look for the rare jobs that a claim asks for first, without reading any."""
-    has_overdue, has_crashed = connection.execute(_OUTLOOK, (now,)).fetchone()
-    return Outlook(bool(has_overdue), bool(has_crashed))
+    """Look for the rare jobs that a claim asks for first, without reading any, and beyond those that are due."""
+    has_overdue, has_crashed, next_run_at = connection.execute(_OUTLOOK, (now, now)).fetchone()
+    return Outlook(bool(has_overdue), bool(has_crashed), next_run_at)
 
 
 def ready_rows(connection: sqlite3.Connection, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:

@@ -65,9 +65,14 @@ _FIRE: Final = "INSERT OR IGNORE INTO aq_fire(name,fire_at,job_id) VALUES(?,?,?)
 class SqliteTables:
     """Tables of the seam in rows.py, on one connection in autocommit mode."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """Use the connection, which has the schema."""
+    def __init__(self, connection: sqlite3.Connection, *, asks_first: bool = True) -> None:
+        """Use the connection, which has the schema.
+
+        asks_first: whether a job's uid is looked for before the job is inserted; else one that is there raises
+        sqlite3.IntegrityError, and everything is to be done again with asking first.
+        """
         self._connection = connection
+        self._asks_first = asks_first
         self._log = EventLog(connection)
         self._foreseen: dict[int, JobRow] = {}
         self._foreseen_effects: dict[int, int] = {}
@@ -98,12 +103,12 @@ class SqliteTables:
     def _rows(self, sql: str, *values: object) -> list[JobRow]:
         return [job_row(columns) for columns in self._connection.execute(sql, values)]
 
-    def insert_job(self, job: JobRow) -> int:
-        """Insert, ignoring job.id, and return the id given."""
+    def insert_job(self, job: JobRow) -> int | None:
+        """Insert, ignoring job.id, and return the id given; None if a job of this uid is there."""
+        if self._asks_first and self.job_with_uid(job.uid) is not None:
+            return None
         self._outlook = None
-        cursor = self._connection.execute(_INSERT_ROW, (None, *job_values(job)[1:], *life_values(job.life)))
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
+        return self._connection.execute(_INSERT_ROW, (None, *job_values(job)[1:], *life_values(job.life))).lastrowid
 
     def job(self, job_id: int) -> JobRow | None:
         """The job of this id."""
@@ -235,9 +240,8 @@ class SqliteTables:
 
     def next_run_at(self, now: int) -> int | None:
         """When the next job that is not due yet will be."""
-        sql = "SELECT min(run_at) FROM aq_job WHERE state='pending' AND run_at>?"
-        (run_at,) = self._connection.execute(sql, (now,)).fetchone()
-        return None if run_at is None else int(run_at)
+        self._outlook = self._outlook or outlook(self._connection, now)
+        return self._outlook.next_run_at
 
     def claimed_with(self, nonce: str) -> list[JobRow]:
         """Running jobs taken by this one request to claim, in the order of `ready`."""
@@ -309,6 +313,7 @@ class SqliteTables:
         """Remove the row; 0 rows removed is LeaseLost."""
         sql = "DELETE FROM aq_job WHERE id=? AND attempt=? AND state=?"
         self._foreseen.pop(job.id, None)
+        self._outlook = None
         if self._connection.execute(sql, (job.id, job.life.attempt, job.life.state)).rowcount != 1:
             raise LeaseLost(
                 f"job {job.id} changed while it was being removed",
