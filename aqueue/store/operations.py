@@ -118,16 +118,20 @@ class Claim:
                 if now - suspect.life.run_at > self.lease_ms:
                     return []
         if not self.leases_ms and gate.admits_any(self.room):
-            taken = tables.take_ready(now, self.room, gate.narrowing(isolated=False), self._step(now + self.lease_ms))
-            gate.charge_taken(taken)
-            return taken
-        taken = []
+            return self._take_together(tables, gate, now)
+        taken: list[JobRow] = []
         while len(taken) < self.room:
             narrowing = gate.narrowing(isolated=False)
             found = tables.ready(now, self.room - len(taken), narrowing)
             taken += [self._take(tables, row, now) for row in found if gate.admit(row)]
             if gate.narrowing(isolated=False) == narrowing:
                 break  # nothing was refused, so there is nothing to look for in its place
+        return taken
+
+    def _take_together(self, tables: Tables, gate: Gate, now: int) -> list[JobRow]:
+        step = self._step(now + self.lease_ms)
+        taken = tables.take_ready(now, self.room, gate.narrowing(isolated=False), step)
+        gate.charge_taken(taken)
         return taken
 
     def _take(self, tables: Tables, row: JobRow, now: int) -> JobRow:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aqueue.lifecycle import State, Succeed
 from aqueue.store.operations import Operation, Settle
@@ -61,14 +61,13 @@ def pieces(operations: Sequence[Operation[object]]) -> list[Operation[object]]:
     return found
 
 
-def replies_of(work: Sequence[Operation[object]], answers: Sequence[tuple[object, R]]) -> list[tuple[object, R]]:
+def replies_of(work: Sequence[Operation[object]], answers: Sequence[tuple[Any, R]]) -> list[tuple[Any, R]]:
     """An answer for each operation, of one for each piece."""
-    replies: list[tuple[object, R]] = []
+    replies: list[tuple[Any, R]] = []
     for piece, (reply, error) in zip(work, answers, strict=True):
-        if not isinstance(piece, Successes):
-            replies.append((reply, error))
-        elif isinstance(reply, tuple):
-            replies += [(state, error) for state in reply]
+        if isinstance(piece, Successes):
+            each = [None] * len(piece.jobs) if reply is None else reply
+            replies += [(state, error) for state in each]
         else:
-            replies += [(reply, error)] * len(piece.jobs)
+            replies.append((reply, error))
     return replies
