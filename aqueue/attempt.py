@@ -60,8 +60,8 @@ class Attempt:
 
         Raises only what is no verdict on the job: a cancellation from outside, KeyboardInterrupt and the like.
         """
-        now = anyio.current_time()
-        if self._running.expires_at <= now:  # whoever knows its task
+        # Whoever knows its task. Most jobs have no deadline: then nobody asks for the time.
+        if self._job.deadline is not None and self._running.expires_at <= anyio.current_time():
             return self._bury("expired", "its deadline had passed before it could run")
         task = self._hub.tasks.get(self._job.task)
         if task is None:
@@ -69,7 +69,7 @@ class Attempt:
             return self._bury("unknown task", str(unknown))
         if task.rule.breaker is not None:
             self.ending.template = replace(self.ending.template, breaker=task.rule.breaker)
-        self._running.limit(timeout=task.policy.timeout, now=now)
+        self._running.limit(timeout=task.policy.timeout)
         headers: dict[str, str] = {} if self._job.headers == "{}" else json.loads(self._job.headers)
         is_context_wanted = self._hub.middleware or task.signature.context_name is not None
         context = self._context(headers) if is_context_wanted else None
@@ -77,7 +77,8 @@ class Attempt:
             args, kwargs = task.signature.decode(*decode_call(self._job.payload, self._job.payload_crc), context)
         except UndecodablePayload as error:
             return self._bury("undecodable", str(error))
-        self._hub.tell("started", self._job, worker=self._worker_id, state="running")
+        if self._hub.is_heard("started"):
+            self._hub.tell("started", self._job, worker=self._worker_id, state="running")
         self._enter_surroundings(task, headers)
         settlement = await self._run(task, context, partial(task.handler, *args, **kwargs))
         return None if self.ending.is_settled else settlement

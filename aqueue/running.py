@@ -87,8 +87,11 @@ class Running:
         """What the store is to renew."""
         return Lease(self.job.id, self.job.life.attempt, round(self.lease_seconds * 1000))
 
-    def limit(self, *, timeout: float | None, now: float) -> None:
+    def limit(self, *, timeout: float | None) -> None:
         """Begin the try: it may take `timeout` seconds, and is pointless after the job's deadline."""
+        if timeout is None and self.job.deadline is None:
+            return
+        now = anyio.current_time()
         if timeout is not None:
             self.try_ends = now + timeout
         if self.expires_at < self.try_ends:

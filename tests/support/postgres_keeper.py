@@ -1,6 +1,6 @@
 """Runs a PostgreSQL server for as long as whoever started this process is there, and leaves nothing behind.
 
-    python postgres_keeper.py FOLDER_WITH_BIN
+    python postgres_keeper.py FOLDER_WITH_BIN [SETTING=VALUE …]
 
 Prints the server's port and its folder once it answers, then waits for the end of its standard input: that comes
 however the other side ends, killed as well. Until then a line with the name of a signal (SIGKILL, SIGQUIT: an immediate
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ def answers(port: int) -> bool:
         return False
 
 
-def started(installed: Path, data: Path, log: Path, port: int = 0) -> tuple[subprocess.Popen[bytes], int]:
+def started(
+    installed: Path, data: Path, log: Path, chosen: Sequence[str], port: int = 0
+) -> tuple[subprocess.Popen[bytes], int]:
     """A server that answers, and its port: another process may take a free port before the server does.
 
     port: of a server that was there before. What is left of it may hold its memory for a moment.
@@ -77,7 +80,7 @@ def started(installed: Path, data: Path, log: Path, port: int = 0) -> tuple[subp
     for _ in range(PORTS_TRIED):
         if not is_again:
             port = free_port()
-        settings = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *FAST]
+        settings = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *chosen]
         command: list[str | Path] = [installed / "bin" / "postgres", "-D", data]
         for setting in settings:
             command += ["-c", setting]
@@ -97,7 +100,7 @@ def started(installed: Path, data: Path, log: Path, port: int = 0) -> tuple[subp
     raise SystemExit(f"PostgreSQL does not start:\n{log.read_text()}")
 
 
-def keep(installed: Path) -> None:
+def keep(installed: Path, chosen: Sequence[str]) -> None:
     """Run a server until standard input ends."""
     scratch = Path(tempfile.mkdtemp(prefix="faultloop-postgres-"))
     try:
@@ -111,12 +114,12 @@ def keep(installed: Path) -> None:
         made = subprocess.run(initdb, capture_output=True, text=True, cwd="/", **as_user)
         if made.returncode:
             raise SystemExit(f"initdb failed:\n{made.stdout}{made.stderr}")
-        server, port = started(installed, data, log)
+        server, port = started(installed, data, log, chosen)
         try:
             print(port, scratch, flush=True)
             for line in sys.stdin:
                 if line.strip() == "start":
-                    server, _ = started(installed, data, log, port)
+                    server, _ = started(installed, data, log, chosen, port)
                 else:
                     server.send_signal(signal.Signals[line.strip()])
                     server.wait()
@@ -135,4 +138,4 @@ def keep(installed: Path) -> None:
 if __name__ == "__main__":
     for interruption in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(interruption, signal.SIG_IGN)
-    keep(Path(sys.argv[1]))
+    keep(Path(sys.argv[1]), sys.argv[2:])
