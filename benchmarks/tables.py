@@ -69,6 +69,7 @@ TABLES = (
         "no_false_alarm.py --jobs 2",
         "no_false_alarm.py --jobs 2 --runs 100",
     ),
+    Table("size", "the size of a trace", "size.py", "size.py"),
     Table("queue", "aqueue beside others", "queue.py", None),
     Table("page", "a page of 50,000 events in a browser", "page.py", "page.py --rounds 1"),
     Table("bugs", "real bugs, the victim named", "bugs/run.py", "bugs/run.py --table"),

@@ -1,8 +1,8 @@
 """What `explore` finds where nobody has named the victim, and which alarms come from hitting a scenario's own helpers.
 
-A failure of the broken release is the bug's where it says what the failure says that was found with the victim named,
-or hits nothing but the victim and is none of the fixed release's. A failure of the fixed release is an alarm, put down
-to those whom it hits: the scenario's own body, its helpers, or the victim.
+A failure of the broken release is the case's bug where the fixed release has none that says the same of the same tasks,
+and it says what was found with the victim named, or hits nothing but the victim. A failure of the fixed release is
+an alarm, put down to those whom it hits: the scenario's own body, its helpers, or the victim.
 """
 
 from __future__ import annotations
@@ -33,13 +33,12 @@ def whom(failure: Failure) -> str:
 
 def the_bug(named: Result | None, broken: Result, fixed: Result | None) -> Failure | None:
     """The first failure of the broken release that is the case's bug, None where there is none."""
-    known = named.first if named else None
-    on_fixed = {words(each.message) for each in fixed.failures} if fixed else set[str]()
+    wanted = {words(each.message) for each in named.failures} if named else set[str]()
+    on_fixed = {(words(each.message), each.hit) for each in fixed.failures} if fixed else set[object]()
 
     def is_it(failure: Failure) -> bool:
-        if known and words(failure.message) == words(known.message) and words(failure.message) not in on_fixed:
-            return True
-        return whom(failure) in ("victim", "order") and words(failure.message) not in on_fixed
+        is_new = (words(failure.message), failure.hit) not in on_fixed
+        return is_new and (words(failure.message) in wanted or whom(failure) in ("victim", "order"))
 
     return min(filter(is_it, broken.failures), key=lambda each: each.first_run, default=None)
 

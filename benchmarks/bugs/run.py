@@ -5,7 +5,7 @@
 With the victim named, the broken release is explored up to its first failure; with `--tasks '*'`, which is what
 `explore` does when it is told none, with the whole budget, as the fixed one always is. Each failure is shrunk and
 replayed. Results are added to a file as they come, one line each, and what is in it is not run again (`--fresh` does);
-`--write` puts them where they are kept, and docs/found.md is made from (`found.py`).
+`--write` puts them where they are kept, and docs/found.md is made from (`tell.py`).
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ from benchmarks.bugs.run import faultloop
 from benchmarks.peers.place import surroundings, versions
 
 TOOLS = ("simloop", "simloop+cancel", "simloom", "simloom+cancel", "cancellens", "faultloop")
-RUNS, SECONDS, ONCE = 2_000, 60, 5
-RUNS_FIXED = 300
+RUNS, SECONDS, ONCE = 500, 30, 5
+RUNS_FIXED = 200
 """On a fixed release, enough to see whether the same alarm comes there."""
 GIVE_UP_SECONDS = 3 * SECONDS
 NEEDS = (3, 12)
@@ -163,29 +163,59 @@ def main() -> int:
 
 
 def table(cases: list[Case], known: dict[tuple[str, str, str], Hunt], tools: list[str]) -> str:
-    """Markdown: the run that found the bug."""
+    """Markdown: the run that found the bug, and why there is none."""
     pins = versions()
     heads = [f"{tool} {pins.get(tool.partition('+')[0], '')}".strip() for tool in tools]
     lines = ["| case | " + " | ".join(heads) + " |", "|---" * (len(tools) + 1) + "|"]
+    counts = dict.fromkeys(tools, 0)
     for case in cases:
-        cells = [cell(known.get((case.id, "broken", tool)), known.get((case.id, "fixed", tool))) for tool in tools]
-        lines.append(f"| {case.id} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        sides = [(known.get((case.id, "broken", tool)), known.get((case.id, "fixed", tool))) for tool in tools]
+        lines.append(f"| {case.id} | " + " | ".join(cell(*each) for each in sides) + " |")
+        for tool, each in zip(tools, sides, strict=True):
+            counts[tool] += verdict(*each) == "found"
+    lines.append("| **found** | " + " | ".join(f"**{counts[tool]}**" for tool in tools) + " |")
+    return "\n".join([*lines, "", *obstacles(cases, known, tools)])
+
+
+def verdict(broken: Hunt | None, fixed: Hunt | None) -> str:
+    """One of: not run, not applicable, cannot run, missed, alarm, found."""
+    if broken is None:
+        return "not run"
+    if broken.status in ("not applicable", "error"):
+        return "not applicable"
+    if broken.found is None:
+        return "missed"
+    is_own_claim = broken.message.startswith("AssertionError")
+    if broken.found == 1 and not is_own_claim and (fixed is None or fixed.found == 1):
+        return "cannot run"
+    return "alarm" if fixed is not None and fixed.found is not None else "found"
 
 
 def cell(broken: Hunt | None, fixed: Hunt | None) -> str:
     """One tool's result on a case."""
-    if broken is None:
-        return ""
-    if broken.status in ("not applicable", "error"):
-        return "n/a"
-    if broken.found is None:
-        return "–" if broken.status == "searched" else "hangs"
-    if broken.found == 1 and not broken.message.startswith("AssertionError") and (fixed is None or fixed.found == 1):
-        return "cannot run it"
-    if fixed is not None and fixed.found is not None:
-        return f"alarm on both sides ({broken.found}, {fixed.found})"
-    return f"{broken.found}" + (" (hangs)" if broken.status == "hung" else "")
+    match verdict(broken, fixed):
+        case "missed" if broken is not None:
+            return "–" if broken.status == "searched" else "hangs"
+        case "alarm" if broken is not None and fixed is not None:
+            return f"{broken.found}, the fixed one too ({fixed.found})"
+        case "found" if broken is not None:
+            return f"{broken.found}" + (" (hangs)" if broken.status == "hung" else "")
+        case "not applicable":
+            return "n/a"
+        case other:
+            return other
+
+
+def obstacles(cases: list[Case], known: dict[tuple[str, str, str], Hunt], tools: list[str]) -> list[str]:
+    """Why tools cannot run cases: a line for each reason."""
+    why: dict[tuple[str, str], list[str]] = {}
+    for tool in tools:
+        for case in cases:
+            broken = known.get((case.id, "broken", tool))
+            kind = verdict(broken, known.get((case.id, "fixed", tool)))
+            if broken is not None and kind in ("not applicable", "cannot run"):
+                why.setdefault((tool, broken.message), []).append(case.id)
+    return [f"- {tool}, `{message[:160]}`: {', '.join(ids)}" for (tool, message), ids in why.items()]
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bugs import found, results
-from benchmarks.bugs.corpus import ROOT, Case, Release, Unavailable, all_cases, environment, interpreter
+from benchmarks.bugs import results, tell
+from benchmarks.bugs.corpus import Case, Release, Unavailable, all_cases, environment, interpreter
 from benchmarks.bugs.open_field import alarms, table_of_all, the_bug, whom
 from benchmarks.bugs.results import ALL, VICTIM, Failure, Result, said, table
 
@@ -95,8 +95,10 @@ def test_the_bug_is_what_the_fixed_release_has_not():
     fixed = dataclasses.replace(FIXED, tasks=ALL, status="violated", failures=(helper,))
     assert the_bug(BROKEN, of_all, fixed) == same  # the numbers in a message are those of one run
     assert the_bug(None, of_all, fixed) == LOST
-    everywhere = dataclasses.replace(fixed, failures=(same,))
+    everywhere = dataclasses.replace(fixed, failures=(same, dataclasses.replace(LOST, first_run=90)))
     assert the_bug(BROKEN, of_all, everywhere) is None
+    of_helper = dataclasses.replace(fixed, failures=(same,))
+    assert the_bug(BROKEN, of_all, of_helper) == LOST  # that a helper can be hit as well excuses nothing
     row = table_of_all([CASE], {each.key: each for each in (BROKEN, of_all, fixed)}).splitlines()[-1]
     assert row == f"| {CASE.id} | 4 | helper | 2, helper | 2 | 1 helper |"
     assert alarms(CASE, dataclasses.replace(fixed, status="hung")) == "hung"
@@ -105,18 +107,24 @@ def test_the_bug_is_what_the_fixed_release_has_not():
 def test_what_was_found_is_told_with_the_report_up_to_its_second_failure():
     report = "head\n\n── 1 of 2 ──────\nthe first\n\n── 2 of 2 ──────\nthe second\n"
     broken = dataclasses.replace(BROKEN, report=report)
-    told = found.told([CASE], {broken.key: broken, FIXED.key: FIXED})
+    told = tell.told([CASE], {broken.key: broken, FIXED.key: FIXED})
     assert "the first" in told
     assert "the second" not in told
     assert f"<{CASE.url}>" in told
     assert "`cancel scenario/victim @ take>get #1 woken`; found in run 7" in told
     assert "in 500 runs" in told
-    assert found.told([CASE], {FIXED.key: FIXED}) == ""
-    assert found.with_bugs(f"a\n{found.BEGIN}old{found.END}\nz", "new") == f"a\n{found.BEGIN}\n\nnew\n\n{found.END}\nz"
+    assert tell.told([CASE], {FIXED.key: FIXED}) == ""
 
 
-def test_what_is_said_to_be_found_is_what_the_results_say():
+def test_only_what_is_between_the_marks_is_written():
+    before = "a\n<!-- x -->old<!-- /x -->\nz <!-- y --><!-- /y -->"
+    after = "a\n<!-- x -->\n\nnew\n\n<!-- /x -->\nz <!-- y -->\n\nother\n\n<!-- /y -->"
+    assert tell.filled(before, {"x": "new", "y": "other"}) == after
+
+
+def test_the_documents_say_what_the_results_say():
     known = results.read(results.KEPT)
     assert len([key for key in known if key[2] == VICTIM]) == 58
-    document = (ROOT / "docs" / "found.md").read_text(encoding="utf-8")
-    assert found.with_bugs(document, found.told(CASES, known)) == document
+    for path, parts in tell.texts().items():
+        document = path.read_text(encoding="utf-8")
+        assert tell.filled(document, parts) == document

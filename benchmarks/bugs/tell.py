@@ -1,9 +1,9 @@
-"""What was found, told bug by bug, with the report as the tool printed it: a part of docs/found.md.
+"""What was found, told: bug by bug in docs/found.md, with the report as the tool printed it, and in tables.
 
-    python benchmarks/bugs/found.py [--check]
+    python benchmarks/bugs/tell.py [--check]
 
-Made from the results that are committed (`run.py --write`), between the marks that the document has for it. --check
-writes nothing and exits with 1 if the document says something else.
+Made from the results that are committed (`--write` of `run.py` and of `../peers/bugs.py`), between the marks that
+docs/found.md and docs/benchmarks.md have for it. --check writes nothing and exits with 1 if they say something else.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.bugs.corpus import ROOT, Case, all_cases
-from benchmarks.bugs.results import KEPT, VICTIM, Key, Result, read
+from benchmarks.bugs.open_field import table_of_all
+from benchmarks.bugs.results import KEPT, VICTIM, Key, Result, read, table
+from benchmarks.peers import bugs as peers
 
-DOCUMENT = ROOT / "docs" / "found.md"
-BEGIN, END = "<!-- bugs -->", "<!-- /bugs -->"
 UNMENDED = """\
 ## Without a release that has it mended
 
@@ -96,13 +96,28 @@ def first_section(report: str) -> str:
     return report[: marks[1].start() if len(marks) > 1 else len(report)].rstrip()
 
 
-def with_bugs(document: str, text: str) -> str:
-    """The document with another text between its marks."""
-    before, mark, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    assert mark, f"the document has no {BEGIN}"
-    assert end, f"the document has no {END}"
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+def texts() -> dict[Path, dict[str, str]]:
+    """What belongs between which marks of which document."""
+    cases, known, hunts = all_cases(), read(KEPT), peers.read(peers.KEPT)
+    return {
+        ROOT / "docs" / "found.md": {"bugs": told(cases, known)},
+        ROOT / "docs" / "benchmarks.md": {
+            "bugs": table(cases, known),
+            "bugs-all": table_of_all(cases, known),
+            "bugs-peers": peers.table(cases, hunts, list(peers.TOOLS)),
+        },
+    }
+
+
+def filled(document: str, parts: dict[str, str]) -> str:
+    """The document with other texts between its marks."""
+    for name, text in parts.items():
+        before, mark, rest = document.partition(f"<!-- {name} -->")
+        _, end, after = rest.partition(f"<!-- /{name} -->")
+        assert mark, f"the document has no <!-- {name} -->"
+        assert end, f"the document has no <!-- /{name} -->"
+        document = f"{before}{mark}\n\n{text}\n\n{end}{after}"
+    return document
 
 
 def main() -> int:
@@ -110,14 +125,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true")
     is_check: bool = parser.parse_args().check
-    has = DOCUMENT.read_text(encoding="utf-8")
-    due = with_bugs(has, told(all_cases(), read(KEPT)))
-    if is_check:
+    differing: list[str] = []
+    for path, parts in texts().items():
+        has = path.read_text(encoding="utf-8")
+        due = filled(has, parts)
         if has != due:
-            print(f"{DOCUMENT.relative_to(ROOT)} is not what the results say: run benchmarks/bugs/found.py")
-        return int(has != due)
-    DOCUMENT.write_text(due, encoding="utf-8")
-    return 0
+            differing.append(str(path.relative_to(ROOT)))
+            if not is_check:
+                path.write_text(due, encoding="utf-8")
+    for name in differing if is_check else ():
+        print(f"{name} is not what the results say: run benchmarks/bugs/tell.py")
+    return int(is_check and bool(differing))
 
 
 if __name__ == "__main__":
