@@ -17,7 +17,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
+
+# In place of this file's folder, where queue.py would hide the standard library's `queue`.
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from faultloop import Limits
 from faultloop.drivers.asyncio_run import Settings, execute

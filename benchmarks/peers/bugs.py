@@ -25,8 +25,8 @@ from benchmarks.bugs.run import faultloop
 from benchmarks.peers.place import surroundings, versions
 
 TOOLS = ("simloop", "simloop+cancel", "simloom", "simloom+cancel", "cancellens", "faultloop")
-RUNS, SECONDS, ONCE = 500, 30, 5
-RUNS_FIXED = 200
+RUNS, SECONDS, ONCE = 300, 15, 5
+RUNS_FIXED = 100
 """On a fixed release, enough to see whether the same alarm comes there."""
 GIVE_UP_SECONDS = 3 * SECONDS
 NEEDS = (3, 12)
