@@ -20,9 +20,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-# In place of this file's folder, where queue.py would hide the standard library's `queue`.
-sys.path.pop(0)
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":  # in place of this file's folder, where queue.py would hide the standard library's `queue`
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from faultloop import Limits
 from faultloop.drivers.asyncio_run import Settings, execute
