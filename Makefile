@@ -44,7 +44,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(if $(PYTHON),,$(error faultloop needs Python 3.11 or newer. None answers here: install one, or name it with PYTHON=...))
 	@test -f $@ || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing into $(VENV) ..."
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@# Not compiled ahead: most modules of what is installed are never imported.
+	@$(PY) -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(STAMP)  ## find a failure in a broken queue, replay it, show the guarded queue holding
@@ -54,7 +55,8 @@ test: $(STAMP)  ## run all tests but those in a browser
 	$(PY) -m pytest $(addprefix --ignore=,$(APART)) $(ARGS)
 	$(call each_apart)
 
-test-portable: $(STAMP)  ## the tests without those that come to the same on every Python
+test-portable: export FAULTLOOP_TEST_PART := 5
+test-portable: $(STAMP)  ## the tests without those that come to the same on every Python, and what is repeated at length in part
 	$(PY) -m pytest $(addprefix --ignore=,$(APART)) $(SAME_EVERYWHERE) $(ARGS)
 	$(call each_apart)
 

@@ -28,9 +28,9 @@ from benchmarks.programs import SETTINGS
 from faultloop import deciders
 from faultloop.deciders.looking import Strategy
 from faultloop.deciders.strategies import strategy
-from faultloop.drivers.asyncio_footprints import touch
-from faultloop.drivers.asyncio_guided import execute_guided
+from faultloop.drivers.asyncio.guided import execute_guided
 from faultloop.drivers.frames import ChainTable
+from faultloop.drivers.touches import touch
 
 HERE = str(Path(deciders.__file__).parent)
 INTERVAL = 0.001

@@ -74,7 +74,8 @@ def _virtual() -> Once:
 def _fast(order: Any) -> Once:
     from faultloop.checks.standard import Checks, judge
     from faultloop.deciders.uniform import Uniform
-    from faultloop.drivers.asyncio_run import Settings, execute
+    from faultloop.drivers.asyncio.run import execute
+    from faultloop.drivers.settings import Settings
     from faultloop.engine.choices import RecordedChoices
     from faultloop.model.limits import Limits
 
@@ -93,7 +94,8 @@ def _fast(order: Any) -> Once:
 def _swept() -> Once:
     from faultloop.checks.standard import Checks, judge
     from faultloop.deciders.calm import Calm
-    from faultloop.drivers.asyncio_run import Settings, execute
+    from faultloop.drivers.asyncio.run import execute
+    from faultloop.drivers.settings import Settings
     from faultloop.model.faults import Cancel, Expire
     from faultloop.model.limits import Limits
     from faultloop.search.conditions import Conditions
@@ -128,9 +130,9 @@ def _guided(name: str) -> Once:
     from faultloop.checks.standard import Checks, judge
     from faultloop.deciders.portfolio import Portfolio
     from faultloop.deciders.strategies import STRATEGIES
-    from faultloop.drivers.asyncio_guided import execute_guided
-    from faultloop.drivers.asyncio_run import Settings
+    from faultloop.drivers.asyncio.guided import execute_guided
     from faultloop.drivers.frames import ChainTable
+    from faultloop.drivers.settings import Settings
     from faultloop.model.limits import Limits
 
     checks, sites, settings = Checks(), ChainTable(), Settings("any", None, None, "inline", Limits())

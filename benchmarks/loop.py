@@ -77,8 +77,9 @@ class VirtualFifo(asyncio.SelectorEventLoop):
 def _ours(order: str) -> Any:
     """A fast loop with a fault armed far away."""
     from faultloop.deciders.uniform import Uniform
-    from faultloop.drivers.asyncio_loop import Loop
-    from faultloop.drivers.asyncio_sweep import Strike, Sweeper
+    from faultloop.drivers.asyncio.loop import Loop
+    from faultloop.drivers.asyncio.sweep import Sweeper
+    from faultloop.drivers.strike import Strike
     from faultloop.model.faults import Cancel
     from faultloop.model.limits import Limits
     from faultloop.model.points import Phase
@@ -92,7 +93,7 @@ def _ours(order: str) -> Any:
 def _traced() -> Any:
     """A loop that records everything."""
     from faultloop.deciders.uniform import Uniform
-    from faultloop.drivers.asyncio_trace import TracedLoop, Tracer
+    from faultloop.drivers.asyncio.trace import TracedLoop, Tracer
     from faultloop.drivers.frames import SiteTable
     from faultloop.engine.recorder import Recorder
     from faultloop.model.limits import Limits
@@ -174,8 +175,9 @@ def _one_sweep_run() -> Callable[[], None]:
     """A run as an exploration makes it: with a fault by step number, judged by the standard checks, torn down."""
     from faultloop.checks.standard import Checks, judge
     from faultloop.deciders.uniform import Uniform
-    from faultloop.drivers.asyncio_run import Settings, execute
-    from faultloop.drivers.asyncio_sweep import Strike
+    from faultloop.drivers.asyncio.run import execute
+    from faultloop.drivers.settings import Settings
+    from faultloop.drivers.strike import Strike
     from faultloop.model.faults import Cancel
     from faultloop.model.points import Phase
 

@@ -24,7 +24,8 @@ if __name__ == "__main__":  # in place of this file's folder, where queue.py wou
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from faultloop import Limits
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from faultloop.model.world import World
 from faultloop.world.modes import network_of
 

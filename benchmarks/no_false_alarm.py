@@ -38,7 +38,8 @@ from faultloop import explore
 from faultloop.checks.standard import Checks, judge
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.uniform import Uniform
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from faultloop.model.address import parse_kind
 from faultloop.model.points import Phase
 from faultloop.model.trace import Order

@@ -21,11 +21,11 @@ from pathlib import Path
 if __name__ == "__main__":  # in place of this file's folder, where queue.py would hide the standard library's `queue`
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from faultloop.drivers.asyncio_footprints import SEEN, record_touches
-from faultloop.drivers.asyncio_guided import execute_guided
-from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.asyncio.guided import execute_guided
 from faultloop.drivers.frames import ChainTable
-from faultloop.drivers.observing import observed
+from faultloop.drivers.observed.observing import observed
+from faultloop.drivers.settings import Settings
+from faultloop.drivers.touches import SEEN, record_touches
 
 ROUNDS = 5
 TIMES = 20_000

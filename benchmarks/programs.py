@@ -37,10 +37,10 @@ from benchmarks.ports.shared import observe
 from faultloop.deciders.looking import Strategy
 from faultloop.deciders.portfolio import Portfolio
 from faultloop.deciders.strategies import STRATEGIES, SYSTEMATIC
-from faultloop.drivers.asyncio_footprints import touch
-from faultloop.drivers.asyncio_guided import execute_guided
-from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.asyncio.guided import execute_guided
 from faultloop.drivers.frames import ChainTable
+from faultloop.drivers.settings import Settings
+from faultloop.drivers.touches import touch
 from faultloop.errors import Deadlock
 from faultloop.model.limits import Limits
 

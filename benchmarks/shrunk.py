@@ -20,7 +20,7 @@ if __name__ == "__main__":  # in place of this file's folder, where queue.py wou
 from benchmarks.ports.catalogue import BASELINE, PORTS
 from benchmarks.ports.shared import observe
 from faultloop import explore, replay
-from faultloop.drivers.asyncio_footprints import touch
+from faultloop.drivers.touches import touch
 from faultloop.model.limits import Limits
 
 REPLAYS = 10

@@ -21,7 +21,8 @@ if __name__ == "__main__":  # in place of this file's folder, where queue.py wou
 
 import aiosqlite
 
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from faultloop.model.entropy import Entropy
 from faultloop.world.entropy import around, kept
 

@@ -93,10 +93,10 @@ def once(contender: str, program: Callable[[], Awaitable[None]]) -> None:
         return
     from faultloop.checks.standard import Checks, judge
     from faultloop.deciders.uniform import Uniform
-    from faultloop.drivers import trio_driver
-    from faultloop.drivers.asyncio_run import Settings
-    from faultloop.drivers.asyncio_sweep import Strike
     from faultloop.drivers.frames import SiteTable
+    from faultloop.drivers.settings import Settings
+    from faultloop.drivers.strike import Strike
+    from faultloop.drivers.trio import driver
     from faultloop.engine.recorder import Recorder
     from faultloop.model.faults import Cancel
     from faultloop.model.limits import Limits
@@ -107,10 +107,10 @@ def once(contender: str, program: Callable[[], Awaitable[None]]) -> None:
     settings = Settings(order, None if order == "fifo" else Uniform(1).choose, limits=limits)
     if contender == "traced":
         recorder, sites = Recorder(100_000), SiteTable(os.getcwd())
-        facts, _ = trio_driver.execute_traced(program, settings, plan=None, recorder=recorder, sites=sites)
+        facts, _ = driver.execute_traced(program, settings, plan=None, recorder=recorder, sites=sites)
     else:
         strike = Strike(Cancel(), Phase.PARKED, 1 << 60, 1 << 60)
-        facts = trio_driver.execute(program, settings, strikes=(strike,))
+        facts = driver.execute(program, settings, strikes=(strike,))
     assert not judge(facts, Checks()).status.is_failure, facts
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import unittest
 from typing import TYPE_CHECKING, Any
 
-from faultloop.drivers.asyncio_hosting import new_runner
+from faultloop.drivers.asyncio.hosting import new_runner
 from faultloop.drivers.hosting import current_stage
 from faultloop.search.run import new_event_loop
 

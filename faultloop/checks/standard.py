@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, cast
 
-from faultloop.drivers.asyncio_run import Facts
+from faultloop.drivers.facts import Facts
 from faultloop.errors import Deadlock, Livelock, UsageError
 from faultloop.model.faults import Cancel, Expire, PlannedFault
 from faultloop.model.outcome import Finding, Outcome, Raised, Status

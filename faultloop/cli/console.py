@@ -13,6 +13,7 @@ from typing import TextIO
 
 import msgspec
 
+from faultloop.cli.painting import painted
 from faultloop.report.words import for_encoding
 from faultloop.search.tracefile import require_folder, write_atomically
 
@@ -30,11 +31,12 @@ class Console:
     def say(self, text: str) -> None:
         """Tell the result to a person, unless they asked for quiet."""
         if not self.quiet:
-            _write(sys.stderr if self.json_file == "-" else sys.stdout, text)
+            stream = sys.stderr if self.json_file == "-" else sys.stdout
+            _write(stream, painted(for_encoding(text, getattr(stream, "encoding", None)), stream))
 
     def warn(self, text: str) -> None:
         """Tell a person what they should know beside the result."""
-        _write(sys.stderr, f"faultloop: {text}")
+        _write(sys.stderr, for_encoding(f"faultloop: {text}", getattr(sys.stderr, "encoding", None)))
 
     def result(self, result: Mapping[str, object]) -> None:
         """Hand the result to a machine, if one was named."""
@@ -58,4 +60,4 @@ class Console:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    stream.write(for_encoding(text, getattr(stream, "encoding", None)) + "\n")
+    stream.write(text + "\n")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from faultloop.cli.painting import is_terminal
 from faultloop.search.findings import Progress
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def progress(
 
     environment: asked for `CI` and, by rich, for the terminal's abilities.   clock: in seconds.
     """
-    if quiet or environment.get("CI", "").lower() not in ("", "0", "false") or not _is_terminal(stream):
+    if quiet or environment.get("CI", "").lower() not in ("", "0", "false") or not is_terminal(stream):
         yield _silent
         return
     try:
@@ -114,13 +115,6 @@ def _duration(seconds: float) -> str:
     if whole < _HOUR:
         return f"{whole // _MINUTE} min {whole % _MINUTE} s"
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
-
-
-def _is_terminal(stream: TextIO) -> bool:
-    try:
-        return stream.isatty()
-    except (AttributeError, ValueError):  # no stream at all, or a closed one
-        return False
 
 
 def _silent(now: Progress) -> None:

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
-from faultloop.drivers.asyncio_footprints import Recorder, follow_recording, number_of, wrap_awaited, wrap_called
+from faultloop.drivers.touches import Recorder, follow_recording, number_of, wrap_awaited, wrap_called
 
 Method = tuple[str, bool]
 """Its name, and whether it writes."""

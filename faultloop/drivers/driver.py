@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Protocol, cast
 
-from faultloop.drivers.asyncio_guided import Guided
-from faultloop.drivers.asyncio_run import Facts, Scenario, Settings
-from faultloop.drivers.asyncio_sweep import Strike
-from faultloop.drivers.asyncio_trace import Wait
+from faultloop.drivers.facts import Facts, Guided, Wait
 from faultloop.drivers.frames import ChainTable, SiteTable
 from faultloop.drivers.looking import Guide, Keep
+from faultloop.drivers.settings import Scenario, Settings
+from faultloop.drivers.strike import Strike
 from faultloop.engine.plan import Plan
 from faultloop.engine.recorder import Recorder
 from faultloop.errors import UsageError
@@ -24,7 +23,7 @@ from faultloop.model.address import format_fault
 from faultloop.model.faults import PlannedFault
 from faultloop.model.points import Phase
 
-DRIVERS = {"asyncio": "faultloop.drivers.asyncio_driver", "trio": "faultloop.drivers.trio_driver"}
+DRIVERS = {"asyncio": "faultloop.drivers.asyncio.driver", "trio": "faultloop.drivers.trio.driver"}
 
 
 class Watched(Protocol):

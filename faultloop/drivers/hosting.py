@@ -12,12 +12,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
-from faultloop.drivers.asyncio_trace import Wait
+from faultloop.drivers.facts import Wait
 from faultloop.engine.paths import TaskNode
 from faultloop.errors import Deadlock, Livelock, OverLimit, TargetError
 
 Halted = Deadlock | Livelock | OverLimit
 NEVER = 1 << 62
+FOR_EVER = 1e9
+SERVER = "test"
+"""What the task is called that makes the calls, where nobody gives it a name."""
 
 
 class Stage(Protocol):

@@ -43,10 +43,12 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ref: `path/to/file.py:function` relative to the project root, or `package.module:function`; empty for a callable
     that has no importable name.   fingerprint: SHA-256 of the source file it was recorded from.
+    inputs: what a property test drew, as `LIBRARY VERSION TEXT`, the text being that library's; empty for none.
     """
 
     ref: str = ""
     fingerprint: str = ""
+    inputs: str = ""
 
 
 class TaskEntry(msgspec.Struct, frozen=True, omit_defaults=True):

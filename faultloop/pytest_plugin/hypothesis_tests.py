@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from _pytest.runner import runtestprotocol
 
@@ -40,7 +42,7 @@ def carry_out_given(item: pytest.Item, ask: Ask, driver: str) -> Result:
 
 
 def replay_given(item: pytest.Item, trace: Trace) -> Result:
-    """Replay a trace on each example that Hypothesis gives, those it remembers first, until one is the recorded run."""
+    """Replay a trace on the example it holds; one of another Hypothesis on each that is drawn, until one fits."""
     stories: list[str] = []
 
     def replayed(scenario: Callable[[], Any]) -> None:
@@ -49,7 +51,7 @@ def replay_given(item: pytest.Item, trace: Trace) -> Result:
             stories.append(story(again.run.trace, last="replayed with the same digest"))
             again.run.raise_if_failed()
 
-    with _inner(item, replayed):
+    with _inner(item, replayed, held=trace.target.inputs):
         result = Result(_run_plainly(item))
     if stories:
         result.tell(stories[-1])
@@ -64,6 +66,7 @@ class _Search:
     def __init__(self, item: pytest.Item, ask: Ask, driver: str) -> None:
         self._item, self._ask, self._driver = item, ask, driver
         self._failure: Failure | None = None
+        self._inputs = ""
         self._runs = 0
         self._began = time.perf_counter()
 
@@ -94,6 +97,7 @@ class _Search:
         self._runs += found.runs
         if found.failures:
             self._failure = found.failures[0]
+            self._inputs = _drawn()
             self._failure.run.raise_if_failed()
         if found.calm.status.is_failure:
             found.calm.raise_if_failed()
@@ -105,23 +109,37 @@ class _Search:
         if self._failure is None or not any(report.failed for report in reports):
             result.carry(SUMMARY, f"{self._runs} runs over all examples")
             return result
-        paths: list[Path] = keep_traces(self._item, self._ask.directory, [self._failure.trace])
+        failed = self._failure.trace
+        trace = msgspec.structs.replace(failed, target=msgspec.structs.replace(failed.target, inputs=self._inputs))
+        paths: list[Path] = keep_traces(self._item, self._ask.directory, [trace])
         steps = [(label, line) for label, line in commands(paths[0], by_name=False) if label in ("or", "timeline")]
-        result.tell(
-            story(
-                self._failure.trace,
-                next_steps=steps,
-                last="it replays as long as Hypothesis remembers or draws the example again",
-            )
-        )
+        last = "" if self._inputs else "it replays as long as Hypothesis remembers or draws the example again"
+        result.tell(story(trace, next_steps=steps, last=last))
         result.carry(TRACE, shown(paths[0]))
         return result
 
 
+def _drawn() -> str:
+    """What the present example was drawn with, for `Target.inputs`; empty for one that a decorator spelled out.
+
+    What Hypothesis prints for `@reproduce_failure` is taken where Hypothesis takes it: it has no public name.
+    """
+    from hypothesis.control import current_build_context
+    from hypothesis.core import encode_failure
+
+    data: Any = current_build_context().data
+    # Releases before 6.123 keep bytes.
+    choices: Any = data.choices if hasattr(data, "choices") else bytes(data.buffer)
+    return f"hypothesis {version('hypothesis')} {encode_failure(choices).decode()}" if choices else ""
+
+
 @contextmanager
-def _inner(item: Any, use: Callable[[Callable[[], Any]], None]) -> Generator[None]:
-    """Give each example of Hypothesis's to `use` instead of awaiting it, and leave it all the time it takes."""
-    from hypothesis import settings
+def _inner(item: Any, use: Callable[[Callable[[], Any]], None], *, held: str = "") -> Generator[None]:
+    """Give each example of Hypothesis's to `use` instead of awaiting it, and leave it all the time it takes.
+
+    held: `Target.inputs`; that example alone is given, if the Hypothesis at hand can read it.
+    """
+    import hypothesis
 
     given: Any = item.obj.hypothesis
     original, function = given.inner_test, function_of(item)
@@ -134,18 +152,22 @@ def _inner(item: Any, use: Callable[[Callable[[], Any]], None]) -> Generator[Non
         use(example)
 
     each.__name__ = each.__qualname__ = function.__name__
-    name = "_hypothesis_internal_use_settings"
-    before = getattr(item.obj, name, None)
+    names = ("_hypothesis_internal_use_settings", "_hypothesis_internal_use_reproduce_failure")
+    before: dict[str, Any] = {name: vars(item.obj)[name] for name in names if name in vars(item.obj)}
     given.inner_test = each
-    setattr(item.obj, name, settings(before or settings(), deadline=None))
+    setattr(item.obj, names[0], hypothesis.settings(before.get(names[0]) or hypothesis.settings(), deadline=None))
+    this = version("hypothesis")
+    if held.startswith(f"hypothesis {this} "):
+        hypothesis.reproduce_failure(this, held.split(" ")[2].encode())(item.obj)
     try:
         yield
     finally:
         given.inner_test = original
-        if before is None:
-            delattr(item.obj, name)
-        else:
-            setattr(item.obj, name, before)
+        for name in names:
+            if name in before:
+                setattr(item.obj, name, before[name])
+            elif name in vars(item.obj):
+                delattr(item.obj, name)
 
 
 def _run_plainly(item: Any) -> list[pytest.TestReport]:

@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 
 from faultloop.checks.standard import Checks, read_checks
-from faultloop.drivers.asyncio_run import Settings
 from faultloop.drivers.ready import Choose
+from faultloop.drivers.settings import Settings
 from faultloop.errors import UsageError
 from faultloop.model.entropy import Entropy
 from faultloop.model.limits import Limits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from faultloop.deciders.calm import Calm
-from faultloop.drivers.asyncio_run import Scenario
+from faultloop.drivers.settings import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Threads

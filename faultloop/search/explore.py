@@ -20,7 +20,7 @@ from typing import Literal
 from faultloop.checks.standard import Checks
 from faultloop.deciders.strategies import STRATEGIES
 from faultloop.drivers.alarm import many_runs
-from faultloop.drivers.asyncio_run import Scenario
+from faultloop.drivers.settings import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import UsageError
 from faultloop.model.address import format_kind, parse_kind

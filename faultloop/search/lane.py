@@ -10,9 +10,9 @@ from random import Random
 from faultloop.deciders.learned import Learned, Saved
 from faultloop.deciders.looking import Offers
 from faultloop.deciders.strategies import strategy as make_strategy
-from faultloop.drivers.asyncio_footprints import object_name, object_number
-from faultloop.drivers.asyncio_guided import Guided
+from faultloop.drivers.facts import Guided
 from faultloop.drivers.frames import ChainTable
+from faultloop.drivers.touches import object_name, object_number
 from faultloop.search.units import Guiding
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
 from faultloop.deciders.replay import Replay
-from faultloop.drivers.asyncio_run import Scenario
+from faultloop.drivers.settings import Scenario
 from faultloop.errors import TargetError
 from faultloop.model.faults import PlannedFault
 from faultloop.model.trace import Choices, Order

@@ -12,8 +12,8 @@ from msgspec import structs
 from faultloop.checks.standard import Checks
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
-from faultloop.drivers.asyncio_run import Scenario
 from faultloop.drivers.looking import Guide
+from faultloop.drivers.settings import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.engine.paths import bare_function
 from faultloop.errors import ReplayDiverged, TargetError, UsageError

@@ -19,12 +19,12 @@ from faultloop.checks.standard import Checks, clean, judge
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
 from faultloop.deciders.uniform import Uniform
-from faultloop.drivers.asyncio_loop import Loop
-from faultloop.drivers.asyncio_run import Facts, Scenario
-from faultloop.drivers.asyncio_trace import Wait
+from faultloop.drivers.asyncio.loop import Loop
 from faultloop.drivers.driver import driver_named, require_phases
+from faultloop.drivers.facts import Facts, Wait
 from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
+from faultloop.drivers.settings import Scenario
 from faultloop.engine.choices import RecordedChoices
 from faultloop.engine.compare import event_in_words
 from faultloop.engine.plan import NotReached, Plan
@@ -262,7 +262,7 @@ def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...
     planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in mine)
     for fault in planned:
         if isinstance(fault.fault, Fail) and "." not in fault.fault.error:
-            from faultloop.drivers.asyncio_faults import make_error
+            from faultloop.drivers.faults import make_error
 
             make_error(fault.fault)
     return planned

@@ -19,9 +19,9 @@ from faultloop.deciders.strategies import SYSTEMATIC
 from faultloop.deciders.uniform import Uniform
 from faultloop.deciders.unseen import Fresh
 from faultloop.drivers.alarm import many_runs
-from faultloop.drivers.asyncio_run import Facts
 from faultloop.drivers.driver import driver_named
-from faultloop.drivers.observing import Observation, observed
+from faultloop.drivers.facts import Facts
+from faultloop.drivers.observed.observing import Observation, observed
 from faultloop.engine.choices import RecordedChoices
 from faultloop.errors import NotDeterministic
 from faultloop.model.coverage import Counting

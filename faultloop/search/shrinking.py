@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from faultloop.drivers.asyncio_run import Scenario
+from faultloop.drivers.settings import Scenario
 from faultloop.errors import UsageError
 from faultloop.model.trace import Trace
 from faultloop.search.conditions import Conditions

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from faultloop.drivers.asyncio_sweep import Strike
-from faultloop.drivers.asyncio_trace import Wait
 from faultloop.drivers.driver import driver_named
+from faultloop.drivers.facts import Wait
 from faultloop.drivers.nodes import NO_NODE
+from faultloop.drivers.strike import Strike
 from faultloop.model.address import format_kind, task_matches, where_matches
 from faultloop.model.coverage import Chance
 from faultloop.model.faults import Address, Cancel, Crash, Delay, Expire, Fail, Fault, Pause, PlannedFault, Step

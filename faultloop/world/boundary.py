@@ -8,7 +8,7 @@ import importlib.util
 from faultloop.drivers.boundary import Row, declared
 
 _DECLARING = (
-    "faultloop.drivers.asyncio_loop",
+    "faultloop.drivers.asyncio.loop",
     "faultloop.world.entropy",
     "faultloop.world.modes",
 )
@@ -20,7 +20,7 @@ def boundary() -> tuple[Row, ...]:
     for name in _DECLARING:
         importlib.import_module(name)
     if importlib.util.find_spec("trio") is not None:
-        importlib.import_module("faultloop.drivers.trio_driver")
+        importlib.import_module("faultloop.drivers.trio.driver")
     from faultloop.world.entropy import patches
 
     patches()  # each patch is declared when it is made

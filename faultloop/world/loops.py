@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
-from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio.loop import Loop
 from faultloop.drivers.ready import Choose
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Order, Threads

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import get_args
 
-from faultloop.drivers.asyncio_loop import Loop
-from faultloop.drivers.asyncio_network import Network as AnyNetwork
+from faultloop.drivers.asyncio.loop import Loop
+from faultloop.drivers.network import Network as AnyNetwork
 from faultloop.errors import UsageError
 from faultloop.model.world import Io, World
 from faultloop.world.faults import read_network_faults

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
-from faultloop.drivers.asyncio_network import FIRST_SIMULATED
+from faultloop.drivers.network import FIRST_SIMULATED
 from faultloop.drivers.ready import ABSENT
 from faultloop.errors import UsageError
 from faultloop.world.datagrams import DatagramSocket
@@ -29,7 +29,7 @@ from faultloop.world.streams import StreamSocket
 from faultloop.world.trouble import Trouble
 
 if TYPE_CHECKING:
-    from faultloop.drivers.asyncio_loop import Loop
+    from faultloop.drivers.asyncio.loop import Loop
     from faultloop.world.descriptions import Description
 
 _here: ContextVar[Host | None] = ContextVar("faultloop_host", default=None)

@@ -16,8 +16,8 @@ from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from faultloop.drivers.asyncio_loop import Loop
-from faultloop.drivers.asyncio_nodes import Nodes
+from faultloop.drivers.asyncio.loop import Loop
+from faultloop.drivers.asyncio.nodes import Nodes
 from faultloop.drivers.nodes import LIFE, Life
 from faultloop.drivers.nodes import Node as Machine
 from faultloop.errors import UsageError
@@ -26,7 +26,7 @@ from faultloop.world.hosts import Host
 from faultloop.world.network import current_network
 
 if TYPE_CHECKING:
-    from faultloop.drivers.trio_host import Host as TrioHost
+    from faultloop.drivers.trio.host import Host as TrioHost
 
 
 class Node:
@@ -149,7 +149,7 @@ def machine_of(name: str) -> Machine:
 
 def trio_host_here() -> TrioHost | None:
     """The host of the run on trio that this is called in, or None. Nobody needs trio who does not use it."""
-    module = sys.modules.get("faultloop.drivers.trio_host")
+    module = sys.modules.get("faultloop.drivers.trio.host")
     return module.running() if module is not None else None
 
 

@@ -11,7 +11,7 @@ from asyncio import tasks as asyncio_tasks
 from dataclasses import dataclass
 from typing import Any
 
-from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio.loop import Loop
 from faultloop.model.faults import NANOSECONDS
 from faultloop.world.nodes import trio_host_here
 
@@ -46,7 +46,7 @@ def here() -> Here | None:
     host = trio_host_here()
     if host is None:
         return None
-    return Here(host.now / NANOSECONDS, host.step, *sys.modules["faultloop.drivers.trio_nodes"].task_here())
+    return Here(host.now / NANOSECONDS, host.step, *sys.modules["faultloop.drivers.trio.nodes"].task_here())
 
 
 def _recorder() -> Any:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from faultloop.drivers.asyncio_boundary import refuse_foreign_host
+from faultloop.drivers.asyncio.boundary import refuse_foreign_host
 from faultloop.drivers.boundary import declare
 
 if TYPE_CHECKING:
-    from faultloop.drivers.asyncio_loop import Loop
+    from faultloop.drivers.asyncio.loop import Loop
 
 declare("servers in other processes of this machine", "through", "best effort: time waits for them", 'io="real"')
 ANSWER_SECONDS = 1.0

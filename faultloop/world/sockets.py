@@ -14,7 +14,7 @@ import socket as real
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from faultloop.drivers.asyncio_boundary import refuse_foreign_host
+from faultloop.drivers.asyncio.boundary import refuse_foreign_host
 from faultloop.errors import EscapeRefused
 from faultloop.world.datagrams import DatagramSocket
 from faultloop.world.running import running_network

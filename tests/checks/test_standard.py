@@ -9,7 +9,7 @@ import pytest
 
 from faultloop import Checks, Limits, Run, Status, run
 from faultloop.checks.standard import clean, describe, is_fault_itself, leaves
-from faultloop.drivers.asyncio_run import Facts
+from faultloop.drivers.facts import Facts
 from faultloop.errors import UsageError
 from faultloop.model.address import parse_fault
 

@@ -8,7 +8,7 @@ import pytest
 
 import faultloop
 from faultloop import Run, Status
-from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio.loop import Loop
 
 since_312 = pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
 

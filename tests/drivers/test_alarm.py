@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from faultloop.drivers.alarm import many_runs
-from faultloop.drivers.asyncio_run import Facts, Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.facts import Facts
+from faultloop.drivers.settings import Settings
 from faultloop.errors import OverLimit
 from faultloop.model.limits import Limits
 

@@ -14,10 +14,11 @@ import pytest
 
 import faultloop
 from faultloop import Status
-from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio.loop import Loop
 from tests.drivers.support import passed, value
+from tests.support.length import times
 
-RUNS = 20
+RUNS = times(20)
 Scenario = Callable[[], Awaitable[list[Any]]]
 
 

@@ -9,7 +9,8 @@ import faultloop
 from faultloop import Checks, Status
 from faultloop.checks.standard import judge
 from faultloop.deciders.calm import Calm
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from faultloop.model.faults import Cancel, Delay, Fail
 from faultloop.search.conditions import Conditions
 from faultloop.search.run import Observed, run_with

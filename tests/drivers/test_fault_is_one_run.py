@@ -20,18 +20,20 @@ from faultloop import Checks, Limits, Status
 from faultloop.checks.standard import judge
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.uniform import Uniform
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from faultloop.model.faults import Cancel, Delay, Expire, Fail, Fault, PlannedFault
 from faultloop.model.trace import Order
 from faultloop.search.conditions import Conditions
 from faultloop.search.run import Observed, run_with
 from faultloop.search.sweep import Scope, Trial, trials
+from tests.support.length import times
 
 # A task of anyio's that is cancelled before its first step leaves its inner coroutine unawaited.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
-PROPERTY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(max_examples=times(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TRIALS_MAX = 60
 KINDS: tuple[Fault, ...] = (
     Cancel(), Cancel("task"), Fail("OSError"), Expire(), Delay(1_500_000_000), Delay(1),

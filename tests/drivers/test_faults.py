@@ -539,14 +539,14 @@ async def host_at_work() -> list[str]:
 def test_without_task_handles_a_child_is_cancelled_with_its_group_while_the_host_waits_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("faultloop.drivers.asyncio_faults.own_scope", lambda task: None)
+    monkeypatch.setattr("faultloop.drivers.asyncio.faults.own_scope", lambda task: None)
     run = faultloop.run(group_of_two, faults=["cancel a @ sleep"])
     assert (run.value, run.not_reached) == (["host"], ())
 
 
 def test_without_task_handles_a_host_at_work_is_not_thrown_out_of_its_block(monkeypatch: pytest.MonkeyPatch):
     """A private group is never cancelled from outside: its host cannot leave the block without a word."""
-    monkeypatch.setattr("faultloop.drivers.asyncio_faults.own_scope", lambda task: None)
+    monkeypatch.setattr("faultloop.drivers.asyncio.faults.own_scope", lambda task: None)
     run = faultloop.run(host_at_work, faults=["cancel child @ sleep"])
     assert run.value == ["block", "behind it"]
     assert "ask for cancel:scope" in run.not_reached[0].reason

@@ -8,9 +8,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from faultloop.drivers.asyncio_guided import execute_guided
-from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.asyncio.guided import execute_guided
 from faultloop.drivers.frames import ChainTable
+from faultloop.drivers.settings import Settings
 
 Scenario = Callable[[], Coroutine[Any, Any, object]]
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultloop.drivers.asyncio_footprints import record_touches
-from faultloop.drivers.bytecode import read, write
-from faultloop.drivers.observed_code import Survey, is_observed, observe
-from faultloop.drivers.observing import observed
+from faultloop.drivers.observed.bytecode import read, write
+from faultloop.drivers.observed.code import Survey, is_observed, observe
+from faultloop.drivers.observed.observing import observed
+from faultloop.drivers.touches import record_touches
 from tests.drivers import observed_program as program
 
 HERE = program.__name__
@@ -82,7 +82,7 @@ def test_a_traceback_of_the_users_own_code_has_the_users_frames_only():
         finally:
             recorded(None)
     assert len(told) == 10
-    assert all("observed_state" not in each and each.count("  File ") >= 2 for each in told)
+    assert all("drivers/observed/" not in each and each.count("  File ") >= 2 for each in told)
 
 
 NAMES = st.sampled_from(["a.x", "a.y", "d['k']", "d[n]", "n", "l[0]", "l[n % 2]"])

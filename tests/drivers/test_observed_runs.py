@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 import faultloop
-from faultloop.drivers.observed_code import is_observed
-from faultloop.drivers.observing import observed
+from faultloop.drivers.observed.code import is_observed
+from faultloop.drivers.observed.observing import observed
 from tests.drivers import observed_program as program
 
 

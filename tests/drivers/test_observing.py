@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from faultloop.drivers import asyncio_footprints, observing
-from faultloop.drivers.asyncio_footprints import record_touches
-from faultloop.drivers.observed_code import is_observed
-from faultloop.drivers.observing import observed
+from faultloop.drivers import touches
+from faultloop.drivers.observed import observing
+from faultloop.drivers.observed.code import is_observed
+from faultloop.drivers.observed.observing import observed
+from faultloop.drivers.touches import record_touches
 from faultloop.errors import UsageError
 from tests.drivers import observed_program as program
 
@@ -31,7 +32,7 @@ def touches_of(action: Callable[[], object]) -> set[tuple[str, bool]]:
         action()
     finally:
         record_touches(None)
-    names: dict[int, Any] = {number: key for key, number in asyncio_footprints._numbers.items()}
+    names: dict[int, Any] = {number: key for key, number in touches._numbers.items()}
     return {
         (".".join(str(part) for part in names[number] if part not in (HERE, "builtins", "")), is_write)
         for number, is_write in seen

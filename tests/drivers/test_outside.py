@@ -17,7 +17,7 @@ import pytest
 
 import faultloop
 from faultloop import Limits, Status
-from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio.loop import Loop
 from faultloop.errors import EscapeRefused
 from tests.drivers.support import passed, value
 

@@ -11,7 +11,7 @@ import anyio.to_thread
 import pytest
 
 import faultloop
-from faultloop.drivers.asyncio_threads import thread_name
+from faultloop.drivers.asyncio.threads import thread_name
 from tests.drivers.support import passed, value
 
 

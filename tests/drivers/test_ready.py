@@ -22,8 +22,9 @@ from faultloop.drivers.ready import (
     ReadyQueue,
     is_callback,
 )
+from tests.support.length import times
 
-PROPERTY = settings(max_examples=150, deadline=None)
+PROPERTY = settings(max_examples=times(150), deadline=None)
 CONTEXT = contextvars.Context()
 
 

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from faultloop.drivers.asyncio_loop import Loop
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.loop import Loop
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from tests.drivers.reference import run_reference
+from tests.support.length import times
 
 Op = tuple[str, int]
 Program = list[list[Op]]
@@ -259,7 +261,7 @@ def on_ours(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return runner.run(main())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=times(400), deadline=None)
 @given(programs)
 @example([[("completed", 3), ("later0", 1)], [("past", 0), ("soon", 3), ("cancel", 0)]])
 def test_a_program_runs_in_asyncios_own_order(program: Program):

@@ -12,7 +12,7 @@ import trio
 
 import faultloop
 from faultloop import Status
-from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio.loop import Loop
 from tests.drivers.support import complete, passed, since_312, value
 
 Log = list[Any]
@@ -194,7 +194,7 @@ def test_an_eager_task_runs_until_its_first_wait_inside_its_parent():
         await task
         return [*log, type(task).__module__]
 
-    assert value(scenario) == ["begun", "made", "ended", "faultloop.drivers.asyncio_handles"]
+    assert value(scenario) == ["begun", "made", "ended", "faultloop.drivers.asyncio.handles"]
 
 
 def test_tasks_of_a_foreign_factory_run():

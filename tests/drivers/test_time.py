@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 import faultloop
 from faultloop import Limits, Status
-from faultloop.drivers.asyncio_loop import Loop
+from faultloop.drivers.asyncio.loop import Loop
 from faultloop.drivers.timers import NEVER
 from tests.drivers.support import passed, value
+from tests.support.length import times
 
-PROPERTY = settings(max_examples=200, deadline=None)
+PROPERTY = settings(max_examples=times(200), deadline=None)
 
 
 def status(scenario: Callable[[], Awaitable[Any]]) -> Status:

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultloop.drivers.timers import NEVER, Agenda
+from tests.support.length import times
 
-PROPERTY = settings(max_examples=150, deadline=None)
+PROPERTY = settings(max_examples=times(150), deadline=None)
 
 
 @dataclass(eq=False)

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 import faultloop
 from faultloop import Status, world
-from faultloop.drivers import trio_faults
-from faultloop.drivers import trio_private as private
+from faultloop.drivers.trio import faults, private
 from faultloop.errors import UsageError
 from tests.drivers.conformance.kit import busy
 
@@ -253,7 +252,7 @@ def test_without_a_way_to_forget_tasks_crashes_alone_are_lost(monkeypatch: pytes
         node.start(trio.sleep, 1)
         await node.finished()
 
-    monkeypatch.setattr(trio_faults, "no_crashes", lambda: "no node can crash [FL702]")
+    monkeypatch.setattr(faults, "no_crashes", lambda: "no node can crash [FL702]")
     (lost,) = on_trio(scenario, "crash worker-1 @ *").not_reached
     assert "FL702" in lost.reason
     assert on_trio(scenario, "pause:5s worker-1 @ *").virtual_time == 5
@@ -268,8 +267,8 @@ def test_without_batches_in_order_a_run_is_the_same_a_step_at_a_time(monkeypatch
 @pytest.mark.parametrize("order", ["fifo", "batch", "any"])
 def test_a_fast_run_is_the_recorded_run(order: Any):
     from faultloop.deciders.uniform import Uniform
-    from faultloop.drivers.asyncio_run import Settings
-    from faultloop.drivers.trio_driver import execute
+    from faultloop.drivers.settings import Settings
+    from faultloop.drivers.trio.driver import execute
 
     for seed in range(30):
         fast = execute(busy, Settings(order, Uniform(seed).choose))

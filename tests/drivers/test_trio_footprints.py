@@ -11,10 +11,10 @@ import trio.lowlevel
 
 import faultloop
 from faultloop.deciders.strategies import STRATEGIES
-from faultloop.drivers.asyncio_run import Settings
 from faultloop.drivers.frames import ChainTable
-from faultloop.drivers.observing import observed
-from faultloop.drivers.trio_driver import execute_guided
+from faultloop.drivers.observed.observing import observed
+from faultloop.drivers.settings import Settings
+from faultloop.drivers.trio.driver import execute_guided
 from tests.drivers.test_footprints import Listener
 
 Scenario = Callable[[], Coroutine[Any, Any, object]]

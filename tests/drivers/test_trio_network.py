@@ -9,7 +9,7 @@ import trio.socket
 
 import faultloop
 from faultloop import Status, world
-from faultloop.drivers import trio_private as private
+from faultloop.drivers.trio import network, private
 from faultloop.errors import UsageError
 from tests.drivers.conformance.kit import passed
 from tests.world.programs_tls import client_context, server_context
@@ -102,7 +102,7 @@ def test_a_cancelled_connect_leaves_nothing_behind():
 
 def test_a_fast_run_on_the_network_is_the_recorded_one():
     from faultloop.deciders.uniform import Uniform
-    from faultloop.drivers.trio_driver import execute
+    from faultloop.drivers.trio.driver import execute
     from faultloop.search.conditions import Conditions
 
     async def scenario() -> list[bytes]:
@@ -139,9 +139,7 @@ def test_without_trios_helper_a_simulated_network_is_refused_and_loopback_is_not
     def lost() -> Any:
         raise UsageError("no network [FL702]", code="FL702")
 
-    from faultloop.drivers import trio_network
-
-    trio_network._install.cache_clear()
+    network._install.cache_clear()
     monkeypatch.setattr(private, "socket_type", lost)
     with pytest.raises(UsageError, match="FL702"):
         faultloop.run(scenario, driver="trio")

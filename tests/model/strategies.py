@@ -7,8 +7,9 @@ from faultloop.model.faults import Address, Cancel, Crash, Delay, Expire, Fail, 
 from faultloop.model.outcome import Finding, Outcome, Raised, Status, Waiting
 from faultloop.model.points import AwaitPoint, Phase, Site
 from faultloop.model.trace import Choices, Delivered, Departure, Environment, Event, Stats, Target, TaskEntry, Trace
+from tests.support.length import times
 
-PROPERTY = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(deadline=None, max_examples=times(60), suppress_health_check=[HealthCheck.too_slow])
 """On a test over whole traces: no verdict may depend on how busy the machine is."""
 
 INT = st.integers(0, 2**62)

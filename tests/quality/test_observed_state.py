@@ -5,10 +5,10 @@ from random import Random
 from statistics import median
 
 from faultloop.deciders.strategies import STRATEGIES
-from faultloop.drivers.asyncio_guided import execute_guided
-from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.asyncio.guided import execute_guided
 from faultloop.drivers.frames import ChainTable
-from faultloop.drivers.observing import observed
+from faultloop.drivers.observed.observing import observed
+from faultloop.drivers.settings import Settings
 from faultloop.model.limits import Limits
 
 RUNS = 400

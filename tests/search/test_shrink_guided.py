@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from faultloop.deciders.walk import Walk
-from faultloop.drivers.asyncio_guided import Guided, execute_guided
-from faultloop.drivers.asyncio_run import Settings
+from faultloop.drivers.asyncio.guided import execute_guided
+from faultloop.drivers.facts import Guided
 from faultloop.drivers.frames import ChainTable
+from faultloop.drivers.settings import Settings
 from faultloop.model.faults import PlannedFault
 from faultloop.search.shrink import Attempt, Listing, Script, Shrunk, blocks_of, follow, shrink
 from tests.search.shrink_words import explain

@@ -20,6 +20,7 @@ from tests.search.test_shrink_simulator import (
     first_failure,
     run,
 )
+from tests.support.length import times
 
 Op = tuple[str, int]
 OPS = st.one_of(
@@ -74,7 +75,7 @@ def shrunk(program: Program, ended: Ended, order: Order, **options: int) -> Shru
     return result
 
 
-RELAXED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
+RELAXED = settings(deadline=None, max_examples=times(60), suppress_health_check=[HealthCheck.filter_too_much])
 
 
 @RELAXED

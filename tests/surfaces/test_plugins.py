@@ -1,5 +1,6 @@
 """Other plugins of pytest, and Hypothesis, beside faultloop's."""
 
+import hypothesis
 import pytest
 
 from tests.surfaces.conftest import Suite
@@ -21,9 +22,10 @@ async def test_it():
 GIVEN = """
 import asyncio, pytest, {library}
 from hypothesis import given, settings, strategies
+from hypothesis.database import DirectoryBasedExampleDatabase
 DRAWN = []
 @pytest.mark.{mark}
-@settings(max_examples=20)
+@settings(max_examples=20, database={database})
 @given(number=strategies.integers(0, 1000))
 async def test_given(number{more}):
     DRAWN.append(number)
@@ -56,17 +58,28 @@ def anyio_backend(request): return request.param
 def test_hypothesis_draws_the_inputs_and_faultloop_the_schedules(
     suite: Suite, library: str, mark: str, both: str, tests: int
 ):
-    source = GIVEN.format(library=library, mark=mark, both=both, more="")
+    source = GIVEN.format(library=library, mark=mark, both=both, more="", database=None)
     suite.write(source + (BACKENDS if mark == "anyio" else ""))
     suite.run("--faultloop=run", "-W", "ignore", passed=tests + 1)
     printed = suite.run("--faultloop=explore", "--faultloop-faults=none", "-W", "ignore", passed=1, failed=tests)
     assert "number=7" in printed  # the smallest that fails, in an order that plain asyncio does not give
+    trace = suite.traces[0]  # the database is off: the trace holds the inputs
+    assert "replayed with the same digest" in suite.run("--faultloop-trace", str(trace), "-W", "ignore", failed=1)
+
+
+def test_a_trace_of_another_hypothesis_is_replayed_on_the_examples_that_this_one_remembers(suite: Suite):
+    remembering = 'DirectoryBasedExampleDatabase("remembered")'
+    suite.write(GIVEN.format(library="asyncio", mark="asyncio", both=GATHER, more="", database=remembering))
+    suite.run("--faultloop=explore", "--faultloop-faults=none", "-W", "ignore", passed=1, failed=1)
     trace = suite.traces[0]
+    text = trace.read_text(encoding="utf-8")
+    assert f"hypothesis {hypothesis.__version__} " in text
+    trace.write_text(text.replace(f"hypothesis {hypothesis.__version__} ", "hypothesis 6.0.0 "), encoding="utf-8")
     assert "replayed with the same digest" in suite.run("--faultloop-trace", str(trace), "-W", "ignore", failed=1)
 
 
 def test_drawn_inputs_with_an_async_fixture_are_refused_by_name(suite: Suite):
-    source = GIVEN.format(library="asyncio", mark="asyncio", both=GATHER, more=", shared")
+    source = GIVEN.format(library="asyncio", mark="asyncio", both=GATHER, more=", shared", database=None)
     fixture = "import pytest_asyncio\n@pytest_asyncio.fixture\nasync def shared(): return 1\n"
     suite.write(source.replace("@pytest.mark.asyncio", fixture + "@pytest.mark.asyncio\n@pytest.mark.faultloop"))
     printed = suite.run("-W", "ignore")

@@ -1,6 +1,7 @@
 """Which files the rules are asked about: all that git tracks or would track."""
 
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def sources(*folders: str) -> list[str]:
     return [path for path in files() if path.endswith(".py") and path.split("/")[0] in folders]
 
 
+@cache
 def module(path: str) -> Module:
     """The parsed module at a path relative to the root."""
     return Module.read(ROOT, path)
@@ -41,3 +43,8 @@ def module(path: str) -> Module:
 def text(path: str) -> str:
     """What stands in a text file of the project."""
     return (ROOT / path).read_text(encoding="utf-8")
+
+
+def complaints(rule: Callable[[Module], list[str]], paths: list[str]) -> list[str]:
+    """What a rule says of the modules at these paths, one after the other."""
+    return [found for path in paths for found in rule(module(path))]

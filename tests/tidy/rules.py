@@ -133,11 +133,23 @@ def loop_imports(module: Module) -> list[str]:
     ]
 
 
+def driver_imports(module: Module) -> list[str]:
+    """What drivers have in common knows none of them, and no driver knows another."""
+    if module.parts[:2] != ("faultloop", "drivers"):
+        return []
+    others = {f"faultloop.drivers.{loop}" for loop in LOOPS if loop not in module.parts[2:-1]}
+    return [
+        module.at(found.node, f"imports {found.target}")
+        for found in imports(module)
+        if any(f"{found.target}.".startswith(f"{other}.") for other in others)
+    ]
+
+
 def foreign_imports(module: Module) -> list[str]:
     """faultloop needs the standard library and its codec; all else is imported only where it is in use.
 
     In use means: inside a function of a surface, under an `if` that asks sys.modules,
-    or in a module that is named for the library (drivers/trio_driver.py may import trio).
+    or in a module that is named for the library (drivers/trio/driver.py may import trio).
     """
     surface = layer(module.parts) == len(LAYERS)
     complaints = []

@@ -4,7 +4,7 @@ import pytest
 
 from tests.tidy import rules
 from tests.tidy.conftest import Write
-from tests.tidy.project import PACKAGES, ROOT, module, sources
+from tests.tidy.project import PACKAGES, ROOT, complaints, sources
 
 
 def test_the_packages_are_here():
@@ -15,24 +15,30 @@ def test_the_packages_are_here():
     assert [name for name in layers if not list((ROOT / "faultloop" / name).glob("*.py"))] == []
 
 
-@pytest.mark.parametrize("path", sources("faultloop"))
-def test_imports_point_downwards(path: str):
-    assert rules.upward_imports(module(path)) == []
+def test_imports_point_downwards():
+    assert complaints(rules.upward_imports, sources("faultloop")) == []
 
 
-@pytest.mark.parametrize("path", sources("faultloop"))
-def test_only_drivers_and_world_know_the_loops(path: str):
-    assert rules.loop_imports(module(path)) == []
+def test_only_drivers_and_world_know_the_loops():
+    assert complaints(rules.loop_imports, sources("faultloop")) == []
 
 
-@pytest.mark.parametrize("path", sources("faultloop"))
-def test_the_harness_does_not_know_the_queue(path: str):
-    assert rules.crossings(module(path), {"aqueue", "failure_modes", "tests"}) == []
+def test_no_driver_knows_another():
+    assert complaints(rules.driver_imports, sources("faultloop")) == []
 
 
-@pytest.mark.parametrize("path", sources("aqueue"))
-def test_the_queue_does_not_know_the_harness(path: str):
-    assert rules.crossings(module(path), {"faultloop", "failure_modes", "tests"}) == []
+def test_the_harness_does_not_know_the_queue():
+    assert (
+        complaints(lambda module: rules.crossings(module, {"aqueue", "failure_modes", "tests"}), sources("faultloop"))
+        == []
+    )
+
+
+def test_the_queue_does_not_know_the_harness():
+    assert (
+        complaints(lambda module: rules.crossings(module, {"faultloop", "failure_modes", "tests"}), sources("aqueue"))
+        == []
+    )
 
 
 # The rules can fail
@@ -89,3 +95,19 @@ def test_a_crossing_is_named_even_inside_a_function(write: Write):
     sinner = write("aqueue/a.py", "def f():\n    from faultloop.model import trace")
     assert len(rules.crossings(sinner, {"faultloop"})) == 1
     assert rules.crossings(sinner, {"trio"}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "complaints"),
+    [
+        ("faultloop/drivers/trio/a.py", "from faultloop.drivers.asyncio.run import Facts", 1),
+        ("faultloop/drivers/observed/a.py", "def f():\n    from faultloop.drivers.trio import host", 1),
+        ("faultloop/drivers/a.py", "import faultloop.drivers.asyncio.loop", 1),
+        ("faultloop/drivers/asyncio/a.py", "from faultloop.drivers.asyncio.loop import Loop\nimport asyncio", 0),
+        ("faultloop/world/a.py", "from faultloop.drivers.asyncio.loop import Loop", 0),
+    ],
+)
+def test_a_driver_that_another_driver_or_common_code_imports_is_named(
+    write: Write, path: str, source: str, complaints: int
+):
+    assert len(rules.driver_imports(write(path, source))) == complaints

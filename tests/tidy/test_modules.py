@@ -4,37 +4,31 @@ import pytest
 
 from tests.tidy import rules
 from tests.tidy.conftest import Write
-from tests.tidy.project import PACKAGES, files, module, sources, text, texts
+from tests.tidy.project import PACKAGES, complaints, files, sources, text, texts
 
 CASES = "benchmarks/bugs/cases/"
 """Programs as users write them, each for releases of its own: not ours to shape."""
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in sources(*PACKAGES, "benchmarks", "docs", "examples") if not path.startswith(CASES)]
-)
-def test_modules_and_functions_are_short(path: str):
-    assert rules.oversize(module(path)) == []
+def test_modules_and_functions_are_short():
+    paths = [path for path in sources(*PACKAGES, "benchmarks", "docs", "examples") if not path.startswith(CASES)]
+    assert complaints(rules.oversize, paths) == []
 
 
-@pytest.mark.parametrize("path", sources("faultloop", "aqueue"))
-def test_what_is_public_has_a_docstring(path: str):
-    assert rules.undocumented(module(path)) == []
+def test_what_is_public_has_a_docstring():
+    assert complaints(rules.undocumented, sources("faultloop", "aqueue")) == []
 
 
-@pytest.mark.parametrize("path", sources(*PACKAGES))
-def test_libraries_do_not_print(path: str):
-    assert rules.prints(module(path)) == []
+def test_libraries_do_not_print():
+    assert complaints(rules.prints, sources(*PACKAGES)) == []
 
 
-@pytest.mark.parametrize("path", texts())
-def test_nothing_is_left_lying(path: str):
-    assert rules.leftovers(path, text(path)) == []
+def test_nothing_is_left_lying():
+    assert [found for path in texts() for found in rules.leftovers(path, text(path))] == []
 
 
-@pytest.mark.parametrize("path", texts())
-def test_no_file_names_a_machine(path: str):
-    assert rules.machine_names(path, text(path)) == []
+def test_no_file_names_a_machine():
+    assert [found for path in texts() for found in rules.machine_names(path, text(path))] == []
 
 
 def test_the_files_are_found():

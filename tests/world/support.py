@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from faultloop.drivers.asyncio_run import Facts, Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.facts import Facts
+from faultloop.drivers.settings import Settings
 from faultloop.world.network import Network
 
 Log = list[Any]

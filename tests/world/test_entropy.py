@@ -20,6 +20,7 @@ import faultloop
 from faultloop import Entropy, Status
 from faultloop.errors import UsageError
 from tests.drivers.support import value
+from tests.support.length import times
 from tests.world import programs_chance
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -385,14 +386,14 @@ for name in sys.argv[1].split(","):
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_two_processes_with_different_hash_seeds_make_the_same_runs(scenario: str):
-    seeds = os.environ.get("FAULTLOOP_SEEDS", "200")
+    seeds = times(200)
     said = []
     for hash_seed in ("1", "4242"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-W", "error", "-c", PROGRAM, scenario, seeds]
+        command = [sys.executable, "-W", "error", "-c", PROGRAM, scenario, str(seeds)]
         done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
         said.append(done.stdout.splitlines())
     assert said[0] == said[1]
-    assert len(said[0]) == int(seeds)
+    assert len(said[0]) == seeds
     digests = {line.split()[3] for line in said[0]}
-    assert len(digests) > int(seeds) // 2, "these runs hardly differ, so that they are alike says little"
+    assert len(digests) > seeds // 2, "these runs hardly differ, so that they are alike says little"

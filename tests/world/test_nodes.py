@@ -15,13 +15,15 @@ import pytest
 import faultloop
 from faultloop import Status, world
 from faultloop.deciders.calm import Calm
-from faultloop.drivers.asyncio_run import Settings, execute
+from faultloop.drivers.asyncio.run import execute
+from faultloop.drivers.settings import Settings
 from faultloop.errors import UsageError
 from faultloop.model.faults import Crash, Pause
 from faultloop.search.conditions import Conditions
 from faultloop.search.run import run_with
 from faultloop.search.sweep import Scope, trials
 from tests.drivers.support import passed, value
+from tests.support.length import times
 
 Log = list[Any]
 
@@ -134,7 +136,7 @@ def test_a_crash_planned_at_an_await_is_the_same_run_each_time_and_replays():
     assert set(log) == {1}
 
 
-def test_ten_thousand_crashes_leave_nothing_behind():
+def test_crashes_by_the_thousand_leave_nothing_behind():
     """Without growth from the 200th run on; runs of this size would leave megabytes if each left its tasks."""
     log: Log = []
     scenario = crashing(log)
@@ -150,7 +152,7 @@ def test_ten_thousand_crashes_leave_nothing_behind():
     tracemalloc.start()
     try:
         first = tracemalloc.get_traced_memory()[0]
-        after = many(1_000)
+        after = many(times(1_000))
         grown = tracemalloc.get_traced_memory()[0] - first
     finally:
         tracemalloc.stop()

@@ -11,8 +11,8 @@ import pytest
 
 import faultloop
 from faultloop import Status, world
-from faultloop.drivers.asyncio_run import Settings
 from faultloop.drivers.driver import driver_named
+from faultloop.drivers.settings import Settings
 from faultloop.errors import UsageError
 from tests.drivers.conformance.kit import DRIVERS, passed, pause
 

@@ -1,0 +1,1 @@
+"""Runs on asyncio: the loop, its faults, and what it is watched with."""

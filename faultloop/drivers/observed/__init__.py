@@ -1,0 +1,1 @@
+"""Observed modules: their code reports what it touches of plain state."""
