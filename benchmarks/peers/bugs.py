@@ -62,7 +62,8 @@ def release_for(case: Case, side: Side, tool: str) -> Release:
     """The release, on a Python that the tool runs on. Raises Unavailable."""
     release = case.release(side)
     assert release is not None, case
-    if tool == "cancellens" or tuple(map(int, release.python.split(".")[:2])) >= NEEDS:
+    needs_newer = tuple(map(int, release.python.split(".")[:2])) < NEEDS
+    if tool == "cancellens" or not needs_newer or (tool == "faultloop" and not release.pins):
         return release
     if not release.pins:
         raise Unavailable(f"needs Python 3.12, and the case is one of CPython {release.python}")
@@ -185,9 +186,8 @@ def verdict(broken: Hunt | None, fixed: Hunt | None) -> str:
         return "not applicable"
     if broken.found is None:
         return "missed"
-    is_own_claim = broken.message.startswith("AssertionError")
-    if broken.found == 1 and not is_own_claim and (fixed is None or fixed.found == 1):
-        return "cannot run"
+    if broken.found == 1 and not broken.message.startswith("AssertionError"):
+        return "cannot run"  # the first run has no canceller, and what broke it is no claim of the scenario's
     return "alarm" if fixed is not None and fixed.found is not None else "found"
 
 

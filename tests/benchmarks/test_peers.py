@@ -32,10 +32,10 @@ def test_all_peers_are_pinned():
         (dataclasses.replace(FOUND, found=None, status="hung"), None, "missed", "hangs"),
         (dataclasses.replace(FOUND, status="not applicable"), None, "not applicable", "n/a"),
         (dataclasses.replace(FOUND, found=1, message="IndexError: x"), None, "cannot run", "cannot run"),
-        (dataclasses.replace(FOUND, found=1, message="IndexError: x"), HELD, "found", "1"),
+        (dataclasses.replace(FOUND, found=2, message="IndexError: x"), HELD, "found", "2"),
         (dataclasses.replace(FOUND, found=1), HELD, "found", "1"),
     ],
-    ids=["none", "found", "unfixed", "hang", "alarm", "missed", "stuck", "n-a", "error", "only-broken", "first"],
+    ids=["none", "found", "unfixed", "hang", "alarm", "missed", "stuck", "n-a", "error", "later", "first"],
 )
 def test_a_hunt_is_told_for_what_it_is(broken: Hunt | None, fixed: Hunt | None, kind: str, told: str):
     assert verdict(broken, fixed) == kind
@@ -69,7 +69,9 @@ def test_what_a_tool_cannot_run_is_known_beforehand(case: Case, tool: str, is_ab
 def test_a_case_of_an_older_python_is_moved_for_those_that_need_a_newer_one():
     case = CASES["redis-desync"]
     assert release_for(case, "broken", "simloop").python == "3.12.1"
+    assert release_for(case, "broken", "faultloop").python == "3.12.1"
     assert release_for(case, "broken", "cancellens") == case.broken
+    assert release_for(CASES["cpy-wait-for-swallows-cancel"], "broken", "faultloop").python == "3.11.7"
     with pytest.raises(Unavailable, match="one of CPython"):
         release_for(CASES["cpy-wait-for-swallows-cancel"], "broken", "simloop")
 
