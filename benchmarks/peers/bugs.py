@@ -4,12 +4,14 @@
 
 The scenarios are those that faultloop gets, unchanged. Each tool has up to RUNS runs or SECONDS, up to its first
 failure, on the broken release and, where it found something there, on the fixed one. simloop and simloom need Python
-3.12, so cases of 3.11 are moved to it for them; `faultloop` is run there as well, to see that the bug is to be had.
+3.12, so cases of 3.11 are moved to it for them; `faultloop` is run there as well where that can be had, to see that
+the bug is to be had too.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from benchmarks.peers.place import surroundings, versions
 
 TOOLS = ("simloop", "simloop+cancel", "simloom", "simloom+cancel", "cancellens", "faultloop")
 RUNS, SECONDS, ONCE = 300, 15, 5
+REASON_LENGTH = 120
 RUNS_FIXED = 100
 """On a fixed release, enough to see whether the same alarm comes there."""
 GIVE_UP_SECONDS = 3 * SECONDS
@@ -63,11 +66,27 @@ def release_for(case: Case, side: Side, tool: str) -> Release:
     release = case.release(side)
     assert release is not None, case
     needs_newer = tuple(map(int, release.python.split(".")[:2])) < NEEDS
-    if tool == "cancellens" or not needs_newer or (tool == "faultloop" and not release.pins):
+    if tool == "cancellens" or not needs_newer:
         return release
     if not release.pins:
         raise Unavailable(f"needs Python 3.12, and the case is one of CPython {release.python}")
     return Release("3.12.1", release.pins)
+
+
+@functools.cache
+def _built(release: Release) -> Path | str:
+    try:
+        return environment(release)
+    except Unavailable as error:
+        return str(error)
+
+
+def home(release: Release) -> Path:
+    """The Python of a release's environment; what cannot be built is not tried again. Raises Unavailable."""
+    built = _built(release)
+    if isinstance(built, str):
+        raise Unavailable(built)
+    return built
 
 
 def why_not(case: Case, tool: str) -> str:
@@ -84,11 +103,15 @@ def hunt(case: Case, side: Side, tool: str) -> Hunt:
     """Search one side of a case with a tool."""
     if reason := why_not(case, tool):
         return Hunt(case.id, side, tool, "", "not applicable", message=reason)
+    own = case.release(side)
+    assert own is not None, case
     try:
-        release = release_for(case, side, tool)
-        python, variables = environment(release), surroundings()
+        release, variables = release_for(case, side, tool), surroundings()
+        python = home(release)
     except Unavailable as error:
-        return Hunt(case.id, side, tool, "", "not applicable", message=str(error))
+        if tool != "faultloop":
+            return Hunt(case.id, side, tool, "", "not applicable", message=str(error))
+        release, python = own, environment(own)
     began = time.perf_counter()
     if tool == "faultloop":
         found = _with_faultloop(case, python)
@@ -104,11 +127,11 @@ def hunt(case: Case, side: Side, tool: str) -> Hunt:
         last = (done.stdout.strip().splitlines() or [""])[-1]
         if not last.startswith("{"):
             told = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            return Hunt(case.id, side, tool, release.python, "error", message=told[:300])
+            return Hunt(case.id, side, tool, release.python, "error", message=told.replace(f"{ROOT}/", "")[:300])
         found = dict(json.loads(last))
     seconds = round(time.perf_counter() - began, 2)
     status, run = ("hung", found["hung"]) if "hung" in found else ("searched", found.get("found"))
-    told = " ".join(found["message"].split())[:300]
+    told = " ".join(found["message"].replace(f"{ROOT}/", "").split())[:300]
     return Hunt(case.id, side, tool, release.python, status, found["runs"], run, seconds, told)
 
 
@@ -214,8 +237,12 @@ def obstacles(cases: list[Case], known: dict[tuple[str, str, str], Hunt], tools:
             broken = known.get((case.id, "broken", tool))
             kind = verdict(broken, known.get((case.id, "fixed", tool)))
             if broken is not None and kind in ("not applicable", "cannot run"):
-                why.setdefault((tool, broken.message), []).append(case.id)
-    return [f"- {tool}, `{message[:160]}`: {', '.join(ids)}" for (tool, message), ids in why.items()]
+                reason = broken.message.partition(" - ")[0].partition(", but ")[0][:REASON_LENGTH]
+                why.setdefault((tool, reason), []).append(case.id)
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (tool, reason), ids in why.items():
+        alike.setdefault((reason, tuple(ids)), []).append(tool)
+    return [f"- {', '.join(who)}: «{reason}»: {', '.join(ids)}" for (reason, ids), who in alike.items()]
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def test_the_table_counts_what_was_found_and_says_why_not():
     lines = table([CASES["redis-desync"]], known, ["simloop", "cancellens"]).splitlines()
     assert lines[0] == f"| case | simloop {versions()['simloop']} | cancellens {versions()['cancellens']} |"
     assert lines[2:4] == ["| redis-desync | 9 | n/a |", "| **found** | **1** | **0** |"]
-    assert obstacles([CASES["redis-desync"]], known, ["cancellens"]) == ["- cancellens, `no tasks`: redis-desync"]
+    assert obstacles([CASES["redis-desync"]], known, ["cancellens"]) == ["- cancellens: «no tasks»: redis-desync"]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,6 @@ def test_a_case_of_an_older_python_is_moved_for_those_that_need_a_newer_one():
     assert release_for(case, "broken", "simloop").python == "3.12.1"
     assert release_for(case, "broken", "faultloop").python == "3.12.1"
     assert release_for(case, "broken", "cancellens") == case.broken
-    assert release_for(CASES["cpy-wait-for-swallows-cancel"], "broken", "faultloop").python == "3.11.7"
     with pytest.raises(Unavailable, match="one of CPython"):
         release_for(CASES["cpy-wait-for-swallows-cancel"], "broken", "simloop")
 
