@@ -2,11 +2,13 @@
 
 import asyncio
 import dataclasses
+from pathlib import Path
 
 import pytest
 
+from benchmarks.bugs import results
 from benchmarks.bugs.corpus import Case, Unavailable, all_cases
-from benchmarks.peers.bugs import Hunt, cell, obstacles, release_for, table, verdict, why_not
+from benchmarks.peers.bugs import KEPT, Hunt, cell, obstacles, release_for, table, verdict, why_not
 from benchmarks.peers.hunt import with_canceller
 from benchmarks.peers.place import versions
 from faultloop import run
@@ -96,3 +98,10 @@ def test_the_canceller_cancels_the_victim_once_and_nobody_else(seed: int):
 
     assert run(with_canceller(scenario, seed)).status == "passed"
     assert told[0] == "victim"
+
+
+@pytest.mark.parametrize("kept", [KEPT, results.KEPT], ids=["peers", "bugs"])
+def test_what_is_kept_names_no_place_of_the_machine_that_it_was_made_on(kept: Path):
+    text = kept.read_text(encoding="utf-8")
+    assert text
+    assert [place for place in ("/tmp/", "/root/", "/home/", "/Users/") if place in text] == []
