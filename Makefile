@@ -1,9 +1,12 @@
-# Every target installs what it needs first, again when pyproject.toml or constraints.txt changed.
+# Every target installs what it needs first, again when pyproject.toml or its constraints changed.
 #   make test PYTHON=python3.13 VENV=../venv-3.13     another interpreter, another place
 #   make test ARGS='-k retry -x'                      arguments for pytest
 
 VENV   ?= .venv
 EXTRAS ?= dev
+CONSTRAINTS ?= constraints.txt
+# The environment of other people's queues, which need other versions of what the rest needs.
+RELEASED_VENV ?= .venv-released
 ARGS   ?=
 # How many orders of each library `make test-libraries` replays.
 LIBRARY_SEEDS ?= 100
@@ -33,25 +36,25 @@ STAMP := $(VENV)/.synced-$(EXTRAS)-$(subst /,_,$(PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sync demo test test-portable test-libraries test-browser check docs bench bench-quick clean
+.PHONY: help sync demo test test-portable test-libraries test-browser sync-released test-released check docs bench bench-quick clean
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub("%", "N", $$1); printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 sync: $(STAMP)  ## make .venv and install everything for development
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(if $(PYTHON),,$(error faultloop needs Python 3.11 or newer. None answers here: install one, or name it with PYTHON=...))
 	@test -f $@ || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing into $(VENV) ..."
 	@# Not compiled ahead: most modules of what is installed are never imported.
-	@$(PY) -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(PY) -m pip install --quiet --no-compile --disable-pip-version-check -c $(CONSTRAINTS) -e '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(STAMP)  ## find a failure in a broken queue, replay it, show the guarded queue holding
 	@$(PY) examples/demo.py
 
-test: $(STAMP)  ## run all tests but those in a browser
+test: $(STAMP)  ## run all tests but those in a browser and of released queues
 	$(PY) -m pytest $(addprefix --ignore=,$(APART)) $(ARGS)
 	$(call each_apart)
 
@@ -65,6 +68,12 @@ test-libraries: $(STAMP)  ## replay each library on the simulated network in 100
 
 test-browser: $(STAMP)  ## open pages in Chromium, which must be there (Debian: apt-get install chromium)
 	$(PY) -m pytest -m browser tests/browser $(ARGS)
+
+sync-released:  ## make .venv-released, with other people's queues in it
+	@$(MAKE) --no-print-directory sync VENV=$(RELEASED_VENV) EXTRAS=released CONSTRAINTS=constraints-released.txt
+
+test-released: sync-released  ## show failures of other people's queues, against real servers
+	$(RELEASED_VENV)/bin/python -m pytest -m released -n 4 tests/failure_modes/released $(ARGS)
 
 check: $(STAMP)  ## format, lint, types, the rules of the house, generated docs
 	$(PY) -m ruff format --check .
@@ -90,5 +99,5 @@ bench-quick: $(STAMP)  ## less of each table, in about five minutes
 	$(PY) benchmarks/tables.py --quick $(ARGS)
 
 clean:  ## remove all that the other targets made
-	rm -rf $(VENV) .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(RELEASED_VENV) .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -76,8 +76,7 @@ class Attempt:
                 return self._bury("expired", "its deadline had passed before it could run")
         if task.rule.breaker is not None:
             self.ending.template = replace(self.ending.template, breaker=task.rule.breaker)
-        now = anyio.current_time()
-        self._running.limit(timeout=task.policy.timeout, expires_in=expires_in, now=now)
+        self._running.limit(timeout=task.policy.timeout, expires_in=expires_in)
         headers: dict[str, str] = {} if self._job.headers == "{}" else json.loads(self._job.headers)
         is_context_wanted = self._hub.middleware or task.signature.context_name is not None
         context = self._context(headers) if is_context_wanted else None
@@ -85,7 +84,8 @@ class Attempt:
             args, kwargs = task.signature.decode(*decode_call(self._job.payload, self._job.payload_crc), context)
         except UndecodablePayload as error:
             return self._bury("undecodable", str(error))
-        self._hub.tell("started", self._job, worker=self._worker_id, state="running")
+        if self._hub.is_heard("started"):
+            self._hub.tell("started", self._job, worker=self._worker_id, state="running")
         self._enter_surroundings(task, headers)
         settlement = await self._run(task, context, partial(task.handler, *args, **kwargs))
         return None if self.ending.is_settled else settlement

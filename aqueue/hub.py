@@ -97,6 +97,10 @@ class Hub:
             )
         return self.store.perform_within(connection, operation, self.clock)
 
+    def is_heard(self, name: NoticeName) -> bool:
+        """Whether anybody would do anything with such a notice."""
+        return is_heard(self.observers, name)
+
     def tell(
         self,
         name: NoticeName,
@@ -110,7 +114,7 @@ class Hub:
         detail: str | None = None,
     ) -> None:
         """Tell every observer that something has happened."""
-        if not is_heard(self.observers, name):
+        if not self.is_heard(name):
             return
         notice = Notice(
             name,
@@ -135,10 +139,12 @@ class Hub:
         for worker in self.workers:
             worker.renew_soon()
 
-    def settled(self, job_id: int) -> None:
-        """A job ended, or goes on to its next try: wake whoever waits for it, and workers (its key may be free)."""
-        for event in self._waiters.get(job_id, ()):
-            event.set()
+    def settled(self, *job_ids: int) -> None:
+        """Jobs ended, or go on to their next try: wake whoever waits for them, and workers (their keys may be free)."""
+        if self._waiters:
+            for job_id in job_ids:
+                for event in self._waiters.get(job_id, ()):
+                    event.set()
         if self._settlement is not None:
             self._settlement.set()
         self.wake_workers()

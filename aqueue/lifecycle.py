@@ -39,6 +39,7 @@ __all__ = [
     "Succeed",
     "Unpark",
     "advance",
+    "claimed",
 ]
 
 State: TypeAlias = Literal["pending", "running", "succeeded", "dead", "cancelled"]
@@ -50,7 +51,7 @@ PARKED = "parked: "
 TERMINAL: tuple[State, ...] = ("succeeded", "dead", "cancelled")
 
 
-class Life(Struct, frozen=True):
+class Life(Struct, frozen=True, gc=False):
     """What the table knows of a job. Invariants: those of the schema's CHECKs, asserted by the tests."""
 
     run_at: int
@@ -70,7 +71,7 @@ class Life(Struct, frozen=True):
     crashes: int = 0  # leases lost in a row: what a job that kills its process looks like
 
 
-class Claim(Struct, frozen=True):
+class Claim(Struct, frozen=True, gc=False):
     """T1: a worker takes the job. nonce: names the one request that took it."""
 
     worker: str
@@ -78,67 +79,67 @@ class Claim(Struct, frozen=True):
     lease_until: int
 
 
-class Renew(Struct, frozen=True):
+class Renew(Struct, frozen=True, gc=False):
     """T2: the owner keeps the job."""
 
     attempt: int
     lease_until: int
 
 
-class Succeed(Struct, frozen=True):
+class Succeed(Struct, frozen=True, gc=False):
     """T3: the handler returned."""
 
     attempt: int
 
 
-class Fail(Struct, frozen=True):
+class Fail(Struct, frozen=True, gc=False):
     """T4: the try failed and counts; the job is pending again at run_at, or dead if that was the last one."""
 
     attempt: int
     run_at: int
 
 
-class Bury(Struct, frozen=True):
+class Bury(Struct, frozen=True, gc=False):
     """T5: no further try can help."""
 
     attempt: int
     reason: str
 
 
-class Release(Struct, frozen=True):
+class Release(Struct, frozen=True, gc=False):
     """T6: the owner gives the job back; no failure is counted."""
 
     attempt: int
     run_at: int
 
 
-class Rescue(Struct, frozen=True):
+class Rescue(Struct, frozen=True, gc=False):
     """T7: the lease ran out. Needs no owner: the guard is the lease itself."""
 
 
-class RequestCancel(Struct, frozen=True):
+class RequestCancel(Struct, frozen=True, gc=False):
     """T8: somebody wants the job not to run (pending), or to stop (running)."""
 
 
-class ConfirmCancel(Struct, frozen=True):
+class ConfirmCancel(Struct, frozen=True, gc=False):
     """T9: the owner stopped because of a request to cancel."""
 
     attempt: int
 
 
-class Redrive(Struct, frozen=True):
+class Redrive(Struct, frozen=True, gc=False):
     """T10: a dead job is sent round again. attempt: the one it died at, so that a repeated redrive is recognised."""
 
     attempt: int
 
 
-class Park(Struct, frozen=True):
+class Park(Struct, frozen=True, gc=False):
     """A dead job is put aside: no redrive takes it until it is taken back."""
 
     attempt: int
 
 
-class Unpark(Struct, frozen=True):
+class Unpark(Struct, frozen=True, gc=False):
     """A parked job is taken back into the dead letter proper."""
 
     attempt: int
@@ -166,14 +167,14 @@ TABLE: Mapping[tuple[State, type[Step]], Mapping[State, EventKind | None]] = {
 }
 
 
-class Advanced(Struct, frozen=True):
+class Advanced(Struct, frozen=True, gc=False):
     """The step was taken."""
 
     life: Life
     event: EventKind | None
 
 
-class Refused(Struct, frozen=True):
+class Refused(Struct, frozen=True, gc=False):
     """The step was not taken and nothing changed."""
 
     why: str
@@ -238,6 +239,11 @@ def _claimed(life: Life, step: Claim, now: int) -> Life | Refused:
         return Refused(f"the job is due at {life.run_at}, now is {now}")
     if life.attempt >= life.max_claims:
         return Refused(f"the job was claimed {life.attempt} times, the most it may be")
+    return claimed(life, step)
+
+
+def claimed(life: Life, step: Claim) -> Life:
+    """The life of a job that may be claimed, once it is."""
     return replace(
         life,
         state="running",

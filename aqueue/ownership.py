@@ -63,6 +63,8 @@ def heard(headers: Mapping[str, str], *, or_else: str | None = None) -> Generato
 
 def hear(headers: Mapping[str, str], *, or_else: str | None = None) -> Token[str | None]:
     """As `heard`, for what is left of this task's context."""
+    if not headers:
+        return _owner.set(_owner.get() or or_else)
     named = (value for name, value in headers.items() if name.lower() == RETRY_OWNER_HEADER.lower())
     return _owner.set(_owner.get() or next(named, or_else))
 

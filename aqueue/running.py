@@ -78,8 +78,11 @@ class Running:
         """What the store is to renew."""
         return Lease(self.job.id, self.job.life.attempt, round(self.lease_seconds * 1000))
 
-    def limit(self, *, timeout: float | None, expires_in: float | None, now: float) -> None:
+    def limit(self, *, timeout: float | None, expires_in: float | None) -> None:
         """Begin the try: it may take `timeout` seconds, and is pointless after `expires_in`."""
+        if timeout is None and expires_in is None:
+            return
+        now = anyio.current_time()
         if timeout is not None:
             self.try_ends = now + timeout
         if expires_in is not None and now + expires_in < self.try_ends:

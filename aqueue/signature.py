@@ -52,8 +52,11 @@ class HandlerSignature:
         context: may be None for a handler that takes none.
         """
         if self._is_plain(args, kwargs):
-            decoded = tuple(decode_value(*each) for each in zip(args, self.positional_hints, strict=False))
-            return self._with_context(decoded, {}, context)
+            decoded = [
+                value if hint is Any or type(value) is hint else decode_value(value, hint)
+                for value, hint in zip(args, self.positional_hints, strict=False)
+            ]
+            return self._with_context(tuple(decoded), {}, context)
         try:
             bound = self.parameters.bind(*args, **kwargs)
         except TypeError as error:

@@ -218,12 +218,16 @@ async def enqueue_drafts(hub: Hub, drafts: tuple[Draft[R], ...], *, tx: object =
     bounds[QUEUE] = hub.max_pending
     operation = Enqueue(news, {scope: bound for scope, bound in bounds.items() if bound is not None})
     if tx is None:
+        # Woken before it is stored, a worker asks right behind it, and gets the jobs out of the same transaction;
+        # woken again after, because it may have asked too early.
+        hub.wake_workers()
         enqueued = await hub.perform(operation)
         hub.wake_workers()
     else:
         enqueued = hub.perform_in(tx, operation)
         await checkpoint()
+    is_told = tx is None and hub.is_heard("enqueued")  # whether the user commits, nobody knows
     for draft, reply in zip(drafts, enqueued, strict=True):
-        if reply.created and tx is None:  # whether the user commits, nobody knows
+        if is_told and reply.created:
             hub.tell("enqueued", job_id=reply.job_id, task=draft.task.name, state="pending")
     return tuple(draft.task.handle(reply) for draft, reply in zip(drafts, enqueued, strict=True))

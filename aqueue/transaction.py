@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
 from aqueue.codec import encode_value
 from aqueue.errors import LeaseLost, StoreUnavailable, WriteRefused
@@ -45,6 +46,8 @@ class Ending:
     def success(self, result: bytes, writes: Sequence[Statement] = ()) -> Settle:
         """The settlement of a handler that is done."""
         template = self.template
+        if not writes and not self.follow_ups:
+            return replace(template, result=result)
         return Settle(
             template.job_id,
             template.worker,

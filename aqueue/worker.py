@@ -64,8 +64,9 @@ class Worker:
         """How many more jobs it could run now: slots in use are counted, never kept in a counter (FM_012)."""
         if self.is_draining or self.has_ended.is_set():
             return 0
-        busy = [running for running in self._in_hand.values() if running.settlement is None]
-        if any(map(self._is_suspect, busy)):
+        busy = [running.job.life for running in self._in_hand.values() if running.settlement is None]
+        isolate_after = self.policy.isolate_after
+        if isolate_after is not None and any([life.crashes >= isolate_after for life in busy]):  # noqa: C419 - twice as fast
             return 0
         return self.policy.concurrency - len(busy)
 
@@ -128,7 +129,7 @@ class Worker:
             asked_at = anyio.current_time()
             reply = await self._settle_and_claim(ended, self._claim_of(room) if room else None, tasks)
             self._hand_over(reply.jobs, asked_at, tasks)
-            if reply.jobs or (ended and not room):
+            if len(reply.jobs) == room or reply.wait_ms == 0:
                 return
             if reply.wait_ms is not None:
                 wait_seconds = min(wait_seconds, reply.wait_ms / 1000)
@@ -170,10 +171,8 @@ class Worker:
                 if claim is None:
                     return ClaimReply((), None)
                 reply = await self._reply_to(claim, answers[-1])
-                now = self._hub.clock.now_ms()
-                for job in reply.jobs:
-                    due_seconds = max(0, now - job.life.run_at) / 1000
-                    self._hub.tell("claimed", job, worker=self.id, state="running", seconds=due_seconds)
+                if self._hub.is_heard("claimed"):
+                    self._tell_claimed(reply.jobs)
                 return reply
         except StoreUnavailable as error:
             logger().warning("claim.unanswered", worker=self.id, error=error.happened)
@@ -191,22 +190,33 @@ class Worker:
         self._give_back(claim)
         return ClaimReply((), None)
 
+    def _tell_claimed(self, jobs: tuple[JobRow, ...]) -> None:
+        now = self._hub.clock.now_ms()
+        for job in jobs:
+            due_seconds = max(0, now - job.life.run_at) / 1000
+            self._hub.tell("claimed", job, worker=self.id, state="running", seconds=due_seconds)
+
     def _hear(self, ended: list[Running], answers: list[Answer], tasks: anyio.abc.TaskGroup) -> None:
         """What became of each settlement. One that was not answered is sent again, by a task of its own."""
         was_woken = self._work.is_set()
+        is_told = self._hub.is_heard("settled")
+        settled: list[int] = []
         for running, (state, error) in zip(ended, answers, strict=True):
             if isinstance(error, StoreUnavailable):
                 running.is_adopted = False  # until that task has taken its first step
                 tasks.start_soon(self._settle_again, running, name=f"{self.name}.job")
                 continue
             del self._in_hand[running.key]
-            assert running.settlement is not None
             if error is None:
-                self._tell_settled(running, state, running.settlement.error)
+                settled.append(running.job.id)
+                if is_told and running.settlement is not None:
+                    self._tell_settled(running, state, running.settlement.error)
             elif isinstance(error, LeaseLost):
                 self._hub.tell("lease_lost", running.job, worker=self.id, detail=error.happened)
             else:
                 raise error
+        if settled:
+            self._hub.settled(*settled)
         if not was_woken and self.free_slots:
             self._work = anyio.Event()  # these settlements are news to others: this turn's claim has seen them
 
@@ -225,17 +235,22 @@ class Worker:
 
     def _hand_over(self, jobs: tuple[JobRow, ...], asked_at: float, tasks: anyio.abc.TaskGroup) -> None:
         """Take a slot for each job and start its task; no await, so that nothing can come between."""
+        now = anyio.current_time()
         for job in jobs:
             running = Running(job, self._lease_seconds(job), asked_at)
+            if running.lease_ends <= now:  # the answer came so late that it is not ours any more
+                self._session.post(self._release_of(running, "not started"))
+                continue
             self._in_hand[running.key] = running
             # Not start(): a task that is killed before its first step would never answer, and its parent would hang.
             tasks.start_soon(self._run_job, running, name=f"{self.name}.job")
 
     def _drop_unstarted(self) -> None:
         """Free the slots of jobs whose task was killed before its first step: nobody renewed their lease."""
-        now = anyio.current_time()
-        unstarted = [r for r in self._in_hand.values() if not r.is_adopted and r.lease_ends <= now]
-        self._give_back_unstarted(unstarted)
+        unstarted = [running for running in self._in_hand.values() if not running.is_adopted]
+        if unstarted:
+            now = anyio.current_time()
+            self._give_back_unstarted([running for running in unstarted if running.lease_ends <= now])
 
     def _give_back_unstarted(self, jobs: list[Running]) -> None:
         for running in jobs:
@@ -247,10 +262,6 @@ class Worker:
         task = self._hub.tasks.get(job.task)
         own = None if task is None else task.policy.lease
         return self.policy.lease if own is None else own
-
-    def _is_suspect(self, running: Running) -> bool:
-        crashes = running.job.life.crashes
-        return self.policy.isolate_after is not None and crashes >= self.policy.isolate_after
 
     # Running.
 
@@ -272,6 +283,7 @@ class Worker:
             with self._leaving(running):
                 if running.is_settled:
                     self._tell_settled(running, "succeeded", None)
+                    self._hub.settled(running.job.id)
         elif self._is_turning:
             self._ended.append(running)
             self.wake()
@@ -304,7 +316,6 @@ class Worker:
     def _tell_settled(self, running: Running, state: State, error: str | None) -> None:
         took_seconds = anyio.current_time() - running.claimed_at
         self._hub.tell("settled", running.job, worker=self.id, state=state, seconds=took_seconds, detail=error)
-        self._hub.settled(running.job.id)
 
     async def _settle(self, running: Running, settlement: Settle) -> None:
         """Write how the attempt ended. Cancelled here: it is written all the same."""
@@ -312,6 +323,7 @@ class Worker:
             with anyio.move_on_after(self.policy.settle, shield=True):
                 state = await insist(self._session, settlement, random=self._hub.random, tries=4)
                 self._tell_settled(running, state, settlement.error)
+                self._hub.settled(running.job.id)
                 return
         except LeaseLost as lost:
             self._hub.tell("lease_lost", running.job, worker=self.id, detail=lost.happened)

@@ -4,7 +4,8 @@
     python docs/generate.py --check    write nothing; exit 1 and name what differs
 
 It derives the index of failure modes from `failure_modes/FM_*/spec.md`, the JSON Schema of a trace from
-`python -m faultloop schema`, and the tables of aqueue between the marks `<!-- NAME -->` and `<!-- /NAME -->`.
+`python -m faultloop schema`, and, between the marks `<!-- NAME -->` and `<!-- /NAME -->`, the tables of aqueue and the
+findings in released queues.
 What it needs and does not find is an error, never an empty table.
 """
 
@@ -18,7 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from failure_modes.catalogue import PROOFS, Bundle, CatalogueError, bundles  # noqa: E402
+from failure_modes.catalogue import PROOFS, Bundle, CatalogueError, bundles, find  # noqa: E402
+from failure_modes.released.findings import FINDINGS, Finding  # noqa: E402
 
 INDEX = Path("docs/failure_mode_index.md")
 SCHEMA = Path("faultloop/model/trace.schema.json")
@@ -35,7 +37,8 @@ variant, which is told nothing but its name.
 """
 
 
-QUEUE = {
+MARKED = {
+    Path("docs/released_queues.md"): ("findings",),
     Path("docs/04_happy_path.md"): ("states",),
     Path("docs/05_aqueue.md"): ("transitions", "points", "errors"),
 }
@@ -126,6 +129,40 @@ def queue_tables(root: Path) -> dict[str, str]:
     }
 
 
+def findings_table(root: Path) -> str:
+    """What was found in released queues, a line each."""
+    head = (
+        "release",
+        "failure mode",
+        "what does not hold",
+        "explored with",
+        "an address",
+        "the control",
+        "said by the library",
+    )
+    return table(head, [finding_row(root, each) for each in FINDINGS])
+
+
+def finding_row(root: Path, finding: Finding) -> tuple[str, ...]:
+    """One line of that table."""
+    if not (root / finding.path).is_file():
+        raise Missing(f"{finding.path}: {finding.name} has no such module")
+    try:
+        mode = find(finding.mode, root / "failure_modes")
+    except CatalogueError as error:
+        raise Missing(f"{finding.name}: {error}") from error
+    faults = finding.found
+    return (
+        f"[{finding.library} {finding.version}](../{finding.path})",
+        f"[{finding.mode}](../failure_modes/{mode.folder.name}/spec.md)",
+        finding.violated,
+        f"`--faults {','.join(faults.kinds)} --tasks '{faults.tasks}'`, {faults.runs} runs",
+        f"`{finding.fault}`",
+        finding.control,
+        finding.documented,
+    )
+
+
 def words(name: str) -> str:
     """RequestCancel as «request cancel»."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
@@ -142,7 +179,7 @@ def filled(root: Path, path: Path, blocks: dict[str, str]) -> str:
     text = read(root / path)
     if text is None:
         raise Missing(f"{path}: it is not there")
-    for name in QUEUE[path]:
+    for name in MARKED[path]:
         mark = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->\n)", re.DOTALL)
         if len(mark.findall(text)) != 1:
             raise Missing(f"{path}: has no marks <!-- {name} --> and <!-- /{name} -->")
@@ -156,8 +193,8 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if something differs")
     check = parser.parse_args(arguments).check
     try:
-        blocks = queue_tables(root)
-        wanted = {INDEX: index(root), SCHEMA: schema(root)} | {path: filled(root, path, blocks) for path in QUEUE}
+        blocks = queue_tables(root) | {"findings": findings_table(root)}
+        wanted = {INDEX: index(root), SCHEMA: schema(root)} | {path: filled(root, path, blocks) for path in MARKED}
     except Missing as missing:
         print(f"docs: {missing}", file=sys.stderr)
         return 1

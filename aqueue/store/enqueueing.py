@@ -17,7 +17,7 @@ from aqueue.store.rows import Event, JobRow, NewJob, Tables
 __all__ = ["Enqueue", "Enqueued", "enqueue_one"]
 
 
-class Enqueued(Struct, frozen=True):
+class Enqueued(Struct, frozen=True, gc=False):
     """What became of a request to enqueue. created: False if a live job of its unique key stands for it."""
 
     job_id: int
@@ -54,10 +54,10 @@ class Enqueue:
 
 def enqueue_one(tables: Tables, new: NewJob, now: int) -> Enqueued:
     """Insert one job inside a transaction, unless it is there, or a live twin stands for it."""
-    known = tables.job_with_uid(new.uid)
-    if known is not None:
-        return Enqueued(known, created=True)
     if new.unique_key is not None:
+        known = tables.job_with_uid(new.uid)  # or it would be its own twin
+        if known is not None:
+            return Enqueued(known, created=True)
         twin = tables.live_twin(new.task, new.unique_key)
         if twin is not None:
             return Enqueued(twin, created=False)
@@ -82,5 +82,9 @@ def enqueue_one(tables: Tables, new: NewJob, now: int) -> Enqueued:
         headers=new.headers,
     )
     job_id = tables.insert_job(row)
+    if job_id is None:
+        known = tables.job_with_uid(new.uid)
+        assert known is not None, new
+        return Enqueued(known, created=True)
     tables.append_event(Event(job_id, now, "enqueued", 0))
     return Enqueued(job_id, created=True)

@@ -83,21 +83,34 @@ async def grouped(database: Database, *, clock: Clock, random: Random) -> AsyncG
 
 
 @dataclass(eq=False, slots=True)
-class _Caller:
-    """Whoever waits for operations in the list. unanswered: how many of them have no answer yet."""
+class _Call:
+    """Operations in the list that came together. done: None if nobody waits for the answers.
 
+    answers: one for each operation, None where there is none yet; `unanswered` counts those.
+    """
+
+    operations: Sequence[Operation[Any]]
+    answers: list[Reply | None]
     unanswered: int
-    done: anyio.Event
+    done: anyio.Event | None
+
+    def answer(self, place: int, reply: Reply) -> None:
+        """Answer one operation, unless it is answered, and wake whoever waits if it was the last one."""
+        if self.answers[place] is not None:
+            return
+        self.answers[place] = reply
+        self.unanswered -= 1
+        if not self.unanswered and self.done is not None:
+            self.done.set()
+
+    def give_up(self, error: Exception) -> None:
+        """Answer what is not answered yet."""
+        for place in range(len(self.operations)):
+            self.answer(place, (None, error))
 
 
-@dataclass(eq=False, slots=True)
-class _Waiting:
-    """One operation in the list. caller: None if nobody waits for it, or it has its answer."""
-
-    operation: Operation[object]
-    caller: _Caller | None
-    reply: object = None
-    error: Exception | None = None
+_Waiting: TypeAlias = "tuple[_Call, int]"
+"""One operation of a call, by its place."""
 
 
 class GroupSession:
@@ -109,7 +122,7 @@ class GroupSession:
         self._clock = clock
         self._random = random
         self._limiter = anyio.CapacityLimiter(1)
-        self._list: deque[_Waiting] = deque()
+        self._list: deque[_Call] = deque()
         self._more = anyio.Event()
         self._is_closing = False
         self._has_tried = anyio.Event()
@@ -139,26 +152,27 @@ class GroupSession:
         """Run several in the next transaction (the contract is that of store.base.Session)."""
         if not operations:
             return []
-        caller = _Caller(len(operations), anyio.Event())
-        waiting = [_Waiting(operation, caller) for operation in operations]
-        self._put(*waiting)
-        await caller.done.wait()  # cancelled here: the operations are in the list and are carried out
-        return [(each.reply, each.error) for each in waiting]
+        call = self._put(operations, anyio.Event())
+        assert call.done is not None
+        await call.done.wait()  # cancelled here: the operations are in the list and are carried out
+        return [answer for answer in call.answers if answer is not None]
 
     def post(self, operation: Operation[object]) -> None:
         """Have the operation carried out after all earlier ones; dropped if the store is closed."""
         with suppress(QueueClosed):
-            self._put(_Waiting(operation, None))
+            self._put((operation,), None)
 
-    def _put(self, *waiting: _Waiting) -> None:
+    def _put(self, operations: Sequence[Operation[Any]], done: anyio.Event | None) -> _Call:
         if self._is_closing:
             raise QueueClosed(
                 "the store was used after its queue closed",
                 expected="an open queue",
                 advice="keep the work inside `async with queue:`",
             )
-        self._list.extend(waiting)
+        call = _Call(operations, [None] * len(operations), len(operations), done)
+        self._list.append(call)
         self._more.set()
+        return call
 
     async def flush_until_closed(self) -> None:
         """Connect, carry out what is in the list until close() is called, disconnect."""
@@ -197,47 +211,53 @@ class GroupSession:
                 self._more = anyio.Event()
                 await self._more.wait()
                 continue
-            batch = [self._list.popleft() for _ in range(min(len(self._list), GROUP_MAX))]
+            batch = self._take_batch()
             try:
-                await self._flush(batch)
+                await self._flush([(call, place) for call in batch for place in range(len(call.operations))])
             finally:
                 # Also when this task is killed in between: whether the batch was committed is not known then.
-                for waiting in batch:
-                    if waiting.caller is not None:
-                        _wake(waiting, unanswered("the store was stopped"))
+                for call in batch:
+                    if call.unanswered:
+                        call.give_up(unanswered("the store was stopped"))
 
-    async def _flush(self, batch: list[_Waiting]) -> None:
-        """Answer everybody in the batch, asking again for those whose answer is Again."""
+    def _take_batch(self) -> list[_Call]:
+        """The calls whose turn it is; at least one, and none is divided."""
+        batch, count = [self._list.popleft()], 0
+        while self._list and (count := count + len(batch[-1].operations)) < GROUP_MAX:
+            batch.append(self._list.popleft())
+        return batch
+
+    async def _flush(self, waiting: list[_Waiting]) -> None:
+        """Answer everybody, asking again for those whose answer is Again."""
         why = ""
         for tried in range(self._database.tries):
             try:
-                again = await self._commit(batch, is_retry=tried > 0)
+                again = await self._commit(waiting, is_retry=tried > 0)
             except Again as error:
-                again = [(waiting, error) for waiting in batch]
+                again = [(each, error) for each in waiting]
             except Exception as error:  # of any kind: this task serves everybody, so it outlives every answer
                 failure = error if isinstance(error, StoreUnavailable) else unanswered(repr(error))
-                logger().warning("store.commit_failed", operations=len(batch), error=failure.happened)
-                for waiting in batch:
-                    _wake(waiting, failure)
+                logger().warning("store.commit_failed", operations=len(waiting), error=failure.happened)
+                for call, place in waiting:
+                    call.answer(place, (None, failure))
                 return
             if not again:
                 return
-            batch, why = [waiting for waiting, _ in again], str(again[0][1])
+            waiting, why = [each for each, _ in again], str(again[0][1])
             await self._pause()
-        logger().warning("store.gave_up", operations=len(batch), error=why)
-        for waiting in batch:
-            _wake(waiting, unanswered(why))
+        logger().warning("store.gave_up", operations=len(waiting), error=why)
+        for call, place in waiting:
+            call.answer(place, (None, unanswered(why)))
 
-    async def _commit(self, batch: list[_Waiting], *, is_retry: bool) -> list[tuple[_Waiting, Again]]:
-        operations = [waiting.operation for waiting in batch]
+    async def _commit(self, waiting: list[_Waiting], *, is_retry: bool) -> list[tuple[_Waiting, Again]]:
+        operations = [call.operations[place] for call, place in waiting]
         commit = partial(self._database.commit, operations, self._clock.now_ms(), is_retry=is_retry)
         again: list[tuple[_Waiting, Again]] = []
-        for waiting, (reply, failure) in zip(batch, await self._in_thread(commit), strict=True):
-            if isinstance(failure, Again):
-                again.append((waiting, failure))
+        for each, reply in zip(waiting, await self._in_thread(commit), strict=True):
+            if isinstance(reply[1], Again):
+                again.append((each, reply[1]))
             else:
-                waiting.reply = reply
-                _wake(waiting, failure)
+                each[0].answer(each[1], reply)
         return again
 
     async def _pause(self) -> None:
@@ -249,18 +269,7 @@ class GroupSession:
     def _abandon(self) -> None:
         self._is_closing = True
         while self._list:
-            _wake(self._list.popleft(), unanswered("the store was stopped"))
-
-
-def _wake(waiting: _Waiting, error: Exception | None) -> None:
-    """Give the caller its answer, unless it has one."""
-    caller = waiting.caller
-    if caller is None:
-        return
-    waiting.error, waiting.caller = error, None
-    caller.unanswered -= 1
-    if not caller.unanswered:
-        caller.done.set()
+            self._list.popleft().give_up(unanswered("the store was stopped"))
 
 
 def unanswered(happened: str) -> StoreUnavailable:

@@ -8,7 +8,7 @@ Rule 3: a limit delays a claim and never changes a job. What waits for it stays 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -134,8 +134,20 @@ class Gate:
         """Charge every limit for this job, or refuse it; what is refused is not found under the next narrowing."""
         if job.task in self._closed or (job.life.failures and not self._retries_fit):
             return False
-        self._charge(job)
+        self._charge(job.task, failures=job.life.failures, is_first=job.life.attempt == 0)
         return True
+
+    def admits_any(self, room: int) -> bool:
+        """Whether any `room` jobs that the narrowing lets through fit in, whichever they are."""
+        if self._bounded or not self._retries_fit:
+            return False
+        budget = self._rows.get(RETRIES)
+        return self._budget is None or budget is None or level_of(budget, self._now) >= room * budget.cost
+
+    def charge_taken(self, jobs: Sequence[JobRow]) -> None:
+        """Charge every limit for jobs that were taken because `admits_any` said so."""
+        for job in jobs:
+            self._charge(job.task, failures=job.life.failures, is_first=job.life.attempt == 1)
 
     def write(self) -> None:
         """Store what has changed."""
@@ -159,11 +171,11 @@ class Gate:
         if self._budget is not None or known_budget is not None:
             self._rows[RETRIES] = _with_bucket(known_budget or LimitRow(RETRIES), self._budget, self._now)
 
-    def _charge(self, job: JobRow) -> None:
-        if job.task in self._bounded:
-            self._charge_task(job.task)
-        if self._budget is not None and (job.life.failures or not self._is_budget_full):
-            self._charge_budget(job, self._budget)
+    def _charge(self, task: str, *, failures: int, is_first: bool) -> None:
+        if task in self._bounded:
+            self._charge_task(task)
+        if self._budget is not None and (failures or not self._is_budget_full):
+            self._charge_budget(self._budget, is_retry=failures > 0, is_first=is_first)
 
     def _charge_task(self, task: str) -> None:
         scope = task_scope(task)
@@ -175,13 +187,13 @@ class Gate:
         for name in self._sharing(task):
             self._close_if_full(name)
 
-    def _charge_budget(self, job: JobRow, bucket: Bucket) -> None:
+    def _charge_budget(self, bucket: Bucket, *, is_retry: bool, is_first: bool) -> None:
         budget = self._rows[RETRIES]
         full = budget.burst * budget.cost
         level = level_of(budget, self._now)
-        if job.life.failures:
+        if is_retry:
             level -= budget.cost
-        elif job.life.attempt == 0:
+        elif is_first:
             level = min(full, level + bucket.fresh_gain)
         # A bucket that is full and stays so is not written: a queue without retries pays nothing for its budget.
         if level != level_of(budget, self._now):

@@ -14,7 +14,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from aqueue.errors import WriteRefused
-from aqueue.lifecycle import TERMINAL, EventKind, State
+from aqueue.lifecycle import TERMINAL, Claim, EventKind, State
 from aqueue.store.rows import (
     BreakerRow,
     EffectRow,
@@ -24,12 +24,14 @@ from aqueue.store.rows import (
     LimitRow,
     Narrowing,
     ScheduleRow,
+    Success,
     TaskCount,
     Violation,
     Written,
 )
 from aqueue.store.sqlite_schema import create_schema
 from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.stepping import succeed_each, take_each
 
 __all__ = ["MemoryTables"]
 
@@ -68,8 +70,10 @@ class MemoryTables:
         finally:
             self._undo.clear()
 
-    def insert_job(self, job: JobRow) -> int:
-        """Insert, ignoring job.id, and return the id given."""
+    def insert_job(self, job: JobRow) -> int | None:
+        """Insert, ignoring job.id, and return the id given; None if a job of this uid is there."""
+        if job.uid in self._uids:
+            return None
         job_id = self._last_id = self._last_id + 1
         self._jobs[job_id] = replace(job, id=job_id)
         self._live[job_id] = None
@@ -138,6 +142,14 @@ class MemoryTables:
         ]
         due.sort(key=_urgency)
         return due[:limit]
+
+    def take_ready(self, now: int, limit: int, narrowing: Narrowing, claim: Claim) -> list[JobRow]:
+        """Claim what `ready` finds."""
+        return take_each(self, self.ready(now, limit, narrowing), claim, now)
+
+    def succeed(self, successes: Sequence[Success], now: int) -> None:
+        """Settle running jobs as succeeded."""
+        succeed_each(self, successes, now)
 
     def next_run_at(self, now: int) -> int | None:
         """When the next job that is not due yet will be."""

@@ -17,11 +17,12 @@ from msgspec.structs import replace
 
 from aqueue import lifecycle
 from aqueue.errors import LeaseLost, WriteRefused
-from aqueue.lifecycle import EventKind, Refused, State, Step
+from aqueue.lifecycle import EventKind, Refused, State
 from aqueue.store.breakers import BreakerRule, judge
 from aqueue.store.enqueueing import Enqueue, Enqueued, enqueue_one
 from aqueue.store.limits import Bucket, Gate, TaskRule
-from aqueue.store.rows import Event, JobRow, Narrowing, NewJob, Tables
+from aqueue.store.rows import JobRow, Narrowing, NewJob, Tables
+from aqueue.store.stepping import step_job, take_each
 
 __all__ = [
     "Cancel",
@@ -58,7 +59,10 @@ class Operation(Protocol[R_co]):
 
 @dataclass(frozen=True, slots=True)
 class ClaimReply:
-    """jobs: now owned by the claimer.   wait_ms: until more may be had; None if jobs is full, or never by itself."""
+    """jobs: now owned by the claimer.   wait_ms: until more may be had; None if jobs is full, or never by itself.
+
+    0: nobody has looked for more yet.
+    """
 
     jobs: tuple[JobRow, ...]
     wait_ms: int | None
@@ -87,17 +91,20 @@ class Claim:
 
     def apply(self, tables: Tables, now: int) -> ClaimReply:
         """Take jobs, or return those that this very claim has taken before."""
-        taken = tables.claimed_with(self.nonce)
-        wait_ms = None
-        if not taken:
-            gate = Gate(tables, now, rules=self.rules, budget=self.budget, isolate_after=self.isolate_after)
-            taken = [] if gate.is_paused else self._take_all(tables, gate, now)
-            wait_ms = gate.wait_ms
-            gate.write()
+        known = tables.claimed_with(self.nonce)
+        if known:
+            return ClaimReply(tuple(known), 0)
+        gate = Gate(tables, now, rules=self.rules, budget=self.budget, isolate_after=self.isolate_after)
+        taken = [] if gate.is_paused else self._take_all(tables, gate, now)
+        gate.write()
         if len(taken) >= self.room:
             return ClaimReply(tuple(taken), None)
+        if taken and taken[0].deadline is not None and taken[0].deadline <= now:
+            return ClaimReply(tuple(taken), 0)  # those past their deadline were looked for, and no others
         next_run_at = tables.next_run_at(now)
-        waits = [wait for wait in (wait_ms, None if next_run_at is None else next_run_at - now) if wait is not None]
+        waits = [
+            wait for wait in (gate.wait_ms, None if next_run_at is None else next_run_at - now) if wait is not None
+        ]
         return ClaimReply(tuple(taken), min(waits, default=None))
 
     def _take_all(self, tables: Tables, gate: Gate, now: int) -> list[JobRow]:
@@ -110,6 +117,8 @@ class Claim:
                     return [self._take(tables, suspect, now)]
                 if now - suspect.life.run_at > self.lease_ms:
                     return []
+        if not self.leases_ms and gate.admits_any(self.room):
+            return self._take_together(tables, gate, now)
         taken: list[JobRow] = []
         while len(taken) < self.room:
             narrowing = gate.narrowing(isolated=False)
@@ -119,12 +128,19 @@ class Claim:
                 break  # nothing was refused, so there is nothing to look for in its place
         return taken
 
-    def _take(self, tables: Tables, row: JobRow, now: int) -> JobRow:
-        lease_until = now + self.leases_ms.get(row.task, self.lease_ms)
-        step = lifecycle.Claim(worker=self.worker, nonce=self.nonce, lease_until=lease_until)
-        taken = _step(tables, row, step, now, worker=self.worker)
-        assert isinstance(taken, JobRow), (row, taken)
+    def _take_together(self, tables: Tables, gate: Gate, now: int) -> list[JobRow]:
+        step = self._step(now + self.lease_ms)
+        taken = tables.take_ready(now, self.room, gate.narrowing(isolated=False), step)
+        gate.charge_taken(taken)
         return taken
+
+    def _take(self, tables: Tables, row: JobRow, now: int) -> JobRow:
+        lease_ms = self.leases_ms.get(row.task, self.lease_ms)
+        (taken,) = take_each(tables, (row,), self._step(now + lease_ms), now)
+        return taken
+
+    def _step(self, lease_until: int) -> lifecycle.Claim:
+        return lifecycle.Claim(worker=self.worker, nonce=self.nonce, lease_until=lease_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +154,7 @@ class ReleaseClaim:
         rows = tables.claimed_with(self.nonce)
         for row in rows:
             step = lifecycle.Release(row.life.attempt, run_at=now)
-            _step(tables, row, step, now, worker=row.life.worker, detail="claim abandoned")
+            step_job(tables, row, step, now, worker=row.life.worker, detail="claim abandoned")
         return len(rows)
 
 
@@ -173,7 +189,7 @@ class Renew:
         row = tables.job(lease.job_id)
         if row is None:
             return Renewal(held=False)
-        renewed = _step(tables, row, lifecycle.Renew(lease.attempt, now + lease.lease_ms), now)
+        renewed = step_job(tables, row, lifecycle.Renew(lease.attempt, now + lease.lease_ms), now)
         if isinstance(renewed, Refused):
             return Renewal(held=False)
         return Renewal(held=True, cancel_requested=renewed.life.cancel_at is not None)
@@ -228,7 +244,7 @@ class Settle(Struct, frozen=True):
         settled: JobRow | Refused = Refused("there is no such job")
         if row is not None:
             changed = replace(row, error=self.error or row.error, result=self.result)
-            settled = _step(tables, row, step, now, worker=self.worker, detail=detail, changed=changed)
+            settled = step_job(tables, row, step, now, worker=self.worker, detail=detail, changed=changed)
         if isinstance(settled, JobRow):
             self._write_along(tables, now)
             return settled.life.state
@@ -268,7 +284,7 @@ class Sweep:
         rows = tables.expired(now, self.limit)
         for row in rows:
             # No worker in the event: a settlement recognises its own event by it, and this is not one.
-            _step(tables, row, lifecycle.Rescue(), now, detail=f"lease of {row.life.worker} ran out")
+            step_job(tables, row, lifecycle.Rescue(), now, detail=f"lease of {row.life.worker} ran out")
         return tuple(row.id for row in rows)
 
 
@@ -283,7 +299,7 @@ class Cancel:
         row = tables.job(self.job_id)
         if row is None:
             return None
-        stepped = _step(tables, row, lifecycle.RequestCancel(), now)
+        stepped = step_job(tables, row, lifecycle.RequestCancel(), now)
         return row.life.state if isinstance(stepped, Refused) else stepped.life.state
 
 
@@ -307,29 +323,8 @@ class Redrive:
             twin = tables.live_twin(row.task, row.unique_key)
             if twin is not None:
                 return f"job {twin} is live and has the same unique key"
-        stepped = _step(tables, row, lifecycle.Redrive(attempt), now)
+        stepped = step_job(tables, row, lifecycle.Redrive(attempt), now)
         return stepped.why if isinstance(stepped, Refused) else None
-
-
-def _step(
-    tables: Tables,
-    row: JobRow,
-    step: Step,
-    now: int,
-    *,
-    worker: str | None = None,
-    detail: str | None = None,
-    changed: JobRow | None = None,
-) -> JobRow | Refused:
-    """Advance one job and log it. changed: the row with whatever else is to be written with it."""
-    advanced = lifecycle.advance(row.life, step, now)
-    if isinstance(advanced, Refused):
-        return advanced
-    after = replace(changed or row, life=advanced.life)
-    tables.replace_job(row, after)
-    if advanced.event is not None:
-        tables.append_event(Event(row.id, now, advanced.event, advanced.life.attempt, worker, detail))
-    return after
 
 
 def _state_after(kind: EventKind) -> State:

@@ -47,7 +47,7 @@ def foresee(statements: Statements, footprint: Footprint, *, fixed_now: int | No
     """Lock in the order of footprint's rule 2, read, and take the time. fixed_now: where it is not the server's."""
     run, seen = statements.run, Foreseen()
     jobs, effects = sorted(footprint.jobs), sorted(footprint.effects)
-    counted, nonces = sorted(footprint.succeeding), sorted(footprint.nonces)
+    counted = sorted(footprint.succeeding)
     if footprint.keys:
         run(sql.LOCK_KEYS, (sorted(footprint.keys),))
     job_rows = run(sql.BY_ID, (jobs,)) if jobs else None
@@ -55,12 +55,10 @@ def foresee(statements: Statements, footprint: Footprint, *, fixed_now: int | No
     if footprint.limits_locked:
         run(sql.LOCK_LIMITS)
     applied = run(sql.COUNT_EFFECTS, (counted,)) if counted else None
-    claimed = run(sql.CLAIMED, (nonces,)) if nonces else None
-    limits = run(sql.LIMITS) if footprint.claims else None
     uids = run(sql.UIDS, ([new.uid for new in footprint.news],)) if footprint.news else None
     twins = [(new.task, new.unique_key) for new in footprint.news if new.unique_key is not None]
     twin_rows = run(sql.TWINS, ([task for task, _ in twins], [key for _, key in twins])) if twins else None
-    now = run(sql.NOW, (fixed_now,))
+    now = run(sql.OUTLOOK, (fixed_now, sorted(footprint.nonces))) if footprint.claims else run(sql.NOW, (fixed_now,))
     # From here on answers are looked at; the first look sends all of the above.
     if job_rows is not None:
         seen.rows.update(dict.fromkeys(jobs))
@@ -69,18 +67,16 @@ def foresee(statements: Statements, footprint: Footprint, *, fixed_now: int | No
         seen.effects = dict.fromkeys(effects) | {row[0]: EffectRow(*row) for row in effect_rows.fetchall()}
     if applied is not None:
         seen.applied = dict.fromkeys(counted, 0) | dict(applied.fetchall())
-    if claimed is not None:
-        seen.claimed = {nonce: [] for nonce in nonces}
-        for row in seen.keep(claimed.fetchall()):
-            seen.claimed[row.life.claim_nonce or ""].append(row)
-    if limits is not None:
-        seen.limits = limit_rows(limits.fetchall())
     if uids is not None:
         seen.uids = dict.fromkeys([new.uid for new in footprint.news]) | dict(uids.fetchall())
     seen.twins = dict.fromkeys(twins)
     if twin_rows is not None:
         seen.twins.update(((task, key), job_id) for task, key, job_id in twin_rows.fetchall())
-    ((seen.now, seen.has_overdue, seen.has_crashed),) = now.fetchall()
+    ((seen.now, *outlook),) = now.fetchall()
+    if outlook:
+        seen.has_overdue, seen.has_crashed, is_repeated, limits = outlook
+        seen.claimed = {} if is_repeated else {nonce: [] for nonce in footprint.nonces}
+        seen.limits = limit_rows(limits)
     seen.ids = _taken_ids(statements, footprint, seen)
     return seen
 

@@ -38,6 +38,7 @@ __all__ = [
     "MISSED",
     "NEXT_RUN_AT",
     "NOW",
+    "OUTLOOK",
     "OVERDUE",
     "READY",
     "SCHEDULES",
@@ -61,10 +62,15 @@ READY: Final = f"{SELECT} WHERE j.state='pending' AND j.run_at<=%s AND {KEY_IS_F
 URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT %s FOR UPDATE OF j SKIP LOCKED"
 ISOLATED: Final = {None: "", True: " AND j.crashes>=%s AND j.crashes>0", False: " AND j.crashes<%s"}
 LIMITS: Final = "SELECT scope,paused,max_running,max_pending,breaker,gain,cost,burst,level,level_at FROM aq_limit"
-NOW: Final = (
-    "WITH n AS (SELECT coalesce(%s::bigint,(extract(epoch FROM clock_timestamp())*1000)::bigint) AS now) SELECT now, "
-    "EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND deadline<=n.now), "
-    "EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND crashes>0) FROM n"
+_TIME: Final = "WITH n AS (SELECT coalesce(%s::bigint,(extract(epoch FROM clock_timestamp())*1000)::bigint) AS now) "
+NOW: Final = f"{_TIME}SELECT now FROM n"
+# The time, and all that a claim looks at before it looks for jobs, in one answer.
+OUTLOOK: Final = (
+    f"{_TIME}SELECT now, EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND deadline<=n.now), "
+    "EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND crashes>0), "
+    "EXISTS(SELECT 1 FROM aq_job WHERE state='running' AND claim_nonce=ANY(%s)), "
+    "(SELECT coalesce(json_agg(json_build_array(scope,paused,max_running,max_pending,breaker,gain,cost,burst,level,"
+    "level_at)),'[]') FROM aq_limit) FROM n"
 )
 UIDS: Final = "SELECT uid,id FROM aq_job WHERE uid=ANY(%s)"
 TWINS: Final = (

@@ -26,6 +26,7 @@ class Statements:
         """Use the connection, in this pipeline if there is one."""
         self._connection = connection
         self._pipeline = pipeline
+        self._writer = Cursor(connection, row_factory=tuple_row)
         self._done = Writes()
         self._has_savepoint = False
         self._has_written_for_user = False
@@ -54,10 +55,14 @@ class Statements:
 
     def send(self) -> None:
         """Send every write; those of the operation that runs so that they can be undone."""
-        self._done.send(self.run)
+        self._done.send(self._write)
         if self.own:
             self._keep_undoable()
-            self.own.send(self.run)
+            self.own.send(self._write)
+
+    def _write(self, sql: str, values: Sequence[object]) -> None:
+        """Have a statement run whose answer nobody looks at, other than for its error: so one cursor does for all."""
+        self._writer.execute(sql.encode(), [storable(value) for value in values])
 
     def done(self) -> None:
         """Keep what the operation wrote. Raises WriteRefused if a constraint of the user that waits does not hold."""

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from psycopg import Connection, Pipeline
 
 from aqueue.errors import LeaseLost
-from aqueue.lifecycle import TERMINAL, EventKind, State
+from aqueue.lifecycle import TERMINAL, Claim, EventKind, State, claimed
 from aqueue.store import postgres_sql as sql
 from aqueue.store.columns import job_row
 from aqueue.store.group import Again
@@ -33,6 +33,7 @@ from aqueue.store.rows import (
     LimitRow,
     Narrowing,
     ScheduleRow,
+    Success,
     TaskCount,
     Violation,
     Written,
@@ -81,8 +82,10 @@ class PostgresTables:
 
     # Jobs.
 
-    def insert_job(self, job: JobRow) -> int:
-        """Insert, ignoring job.id, and return the id given."""
+    def insert_job(self, job: JobRow) -> int | None:
+        """Insert, ignoring job.id, and return the id given; None if a job of this uid is there."""
+        if self.job_with_uid(job.uid) is not None:
+            return None
         seen, key = self._seen, job.order_key
         if key is not None and key not in self._keys:
             self._try_keys("new", [key], must=True)
@@ -140,11 +143,15 @@ class PostgresTables:
 
     def replace_job(self, before: JobRow, after: JobRow) -> None:
         """Write `after` over `before`, which is locked."""
-        seen = self._seen
-        assert seen.rows.get(before.id) is not None, before
+        assert self._seen.rows.get(before.id) is not None, before
         if before.life.state == "dead" and before.order_key is not None:
             self._try_keys("run", [before.order_key], must=True)
         self._statements.own.change(before, after)
+        self._keep(before, after)
+
+    def _keep(self, before: JobRow, after: JobRow) -> None:
+        """Know of a row that is written over."""
+        seen = self._seen
         self._undo.setdefault(before.id, before)
         seen.rows[before.id] = after
         seen.claimed.pop(after.life.claim_nonce or before.life.claim_nonce or "", None)
@@ -178,6 +185,28 @@ class PostgresTables:
             values.append(sorted(narrowing.without))
         found = self._seen.keep(self._ask(query + sql.URGENCY, *values, limit))
         return self._still_free(found) if any(row.order_key is not None for row in found) else found
+
+    def take_ready(self, now: int, limit: int, narrowing: Narrowing, claim: Claim) -> list[JobRow]:
+        """Claim what `ready` finds, by one statement that waits to be sent."""
+        rows = self.ready(now, limit, narrowing)
+        if not rows:
+            return []
+        taken = [replace(row, life=claimed(row.life, claim)) for row in rows]
+        self._statements.own.take(rows, claim, now)
+        for before, after in zip(rows, taken, strict=True):
+            self._keep(before, after)
+        return taken
+
+    def succeed(self, successes: Sequence[Success], now: int) -> None:
+        """Settle running jobs as succeeded, by one statement that waits to be sent, and fails there if one is not."""
+        self._statements.own.succeed(successes, now)
+        ids = {job.job_id for job in successes}
+        for job_id in ids:
+            self._seen.rows.pop(job_id, None)
+        for nonce, rows in self._seen.claimed.items():
+            self._seen.claimed[nonce] = [row for row in rows if row.id not in ids]
+        self._seen.twins.clear()  # whose unique key is free now is not known here
+        self.noticed.settled += sorted(ids)
 
     def _still_free(self, rows: list[JobRow]) -> list[JobRow]:
         """Those whose key is free, also now that nobody can redrive a job of it: the query saw an earlier moment."""

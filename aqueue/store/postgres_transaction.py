@@ -6,6 +6,7 @@ Rule 2: Again is raised only when the server has said that nothing happened.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -20,11 +21,13 @@ from aqueue.store.postgres_footprint import footprint_of
 from aqueue.store.postgres_hints import CHANNEL
 from aqueue.store.postgres_tables import PostgresTables
 from aqueue.store.postgres_writes import GUARD_FAILED
+from aqueue.store.together import pieces, replies_of
 
 __all__ = ["IN_THE_WAY", "commit_together"]
 
 # unique_violation, serialization_failure, deadlock_detected, lock_not_available, and a row that was not as it was read
 IN_THE_WAY: Final = frozenset({"23505", "40001", "40P01", "55P03", GUARD_FAILED})
+_rollbacks: Final = itertools.count()
 _NOT_STORABLE: Final = ("22", "23", "54")
 
 
@@ -65,25 +68,29 @@ def _run(
     *,
     is_retry: bool,
 ) -> list[Reply]:
-    replies: list[Reply] = []
-    tables = PostgresTables(connection, pipeline, footprint_of(operations, is_retry=is_retry), fixed_now=fixed_now)
-    for operation in operations:
+    answers: list[Reply] = []
+    work = list(operations) if is_retry else pieces(operations)
+    tables = PostgresTables(connection, pipeline, footprint_of(work, is_retry=is_retry), fixed_now=fixed_now)
+    for operation in work:
         try:
             reply = operation.apply(tables, tables.now)
             tables.operation_done()
-            replies.append((reply, None))
+            answers.append((reply, None))
         except (AQueueError, Again, AssertionError) as error:
             tables.operation_failed()
-            replies.append((None, error))
+            answers.append((None, error))
     tables.finish(CHANNEL)
-    return replies
+    return replies_of(work, answers)
 
 
 def _roll_back(connection: Connection[Any]) -> None:
     """Leave no transaction behind; if that cannot be, the connection is closed, which ends it as well."""
     with suppress(psycopg.Error):
         if not connection.closed and connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            connection.execute("ROLLBACK")
+            # A text that psycopg has not seen: only then does it look at the answer, and forget what it takes for
+            # prepared. It believes that of a statement that an error before it in the pipeline kept from being so
+            # (psycopg 3.3; test_a_statement_that_an_error_kept_from_being_prepared_is_prepared_later).
+            connection.execute(f"ROLLBACK -- {next(_rollbacks)}".encode())
         return
     connection.close()
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from typing import Any, Final, TypeAlias
 
+from aqueue.lifecycle import Claim
 from aqueue.store.columns import CHANGING, JOB, LIFE, changing_values, event_values, job_values, life_values
-from aqueue.store.rows import BreakerRow, EffectRow, Event, JobRow, LimitRow, ScheduleRow
+from aqueue.store.rows import BreakerRow, EffectRow, Event, JobRow, LimitRow, ScheduleRow, Success
 
-__all__ = ["GUARD_FAILED", "Execute", "Writes", "storable"]
+__all__ = ["GUARD_FAILED", "Execute", "Writes", "array", "storable"]
 
 Execute: TypeAlias = "Callable[[str, Sequence[object]], Any]"
 GUARD_FAILED: Final = "22012"
@@ -44,6 +45,24 @@ _UPDATE_JOBS: Final = (
     f"AS u({','.join(CHANGING)},guarded,attempt_before,state_before) "
     "WHERE j.id=u.guarded AND j.attempt=u.attempt_before AND j.state=u.state_before RETURNING 1) "
     "SELECT 1/(count(*)=%s)::int FROM written"
+)
+# The two steps that every job takes, each for many jobs, with their lines of the log, guarded like _UPDATE_JOBS. What
+# they do to a row is the transition of lifecycle.advance (tests/aqueue/test_together.py).
+_TAKE_JOBS: Final = (
+    "WITH taken AS (UPDATE aq_job SET state='running',attempt=attempt+1,worker=%s,claim_nonce=%s,lease_until=%s "
+    "WHERE id=ANY(%s::bigint[]) AND state='pending' RETURNING id,attempt), "
+    "logged AS (INSERT INTO aq_event(job_id,at,kind,attempt,worker) SELECT t.id,%s,'claimed',t.attempt,%s "
+    "FROM unnest(%s::bigint[]) WITH ORDINALITY AS u(id,place) JOIN taken t ON t.id=u.id ORDER BY u.place) "
+    "SELECT 1/(count(*)=%s)::int FROM taken"
+)
+_SUCCEED_JOBS: Final = (
+    "WITH u AS MATERIALIZED (SELECT * FROM unnest(%s::bigint[],%s::int[],%s::text[],%s::bytea[]) "
+    "WITH ORDINALITY AS u(id,attempt,worker,result,place)), "
+    "written AS (UPDATE aq_job j SET state='succeeded',worker=NULL,claim_nonce=NULL,lease_until=NULL,finished_at=%s,"
+    "result=u.result FROM u WHERE j.id=u.id AND j.attempt=u.attempt AND j.state='running' RETURNING 1), "
+    "logged AS (INSERT INTO aq_event(job_id,at,kind,attempt,worker,detail) SELECT u.id,%s,'succeeded',u.attempt,"
+    "u.worker,'effects='||(SELECT count(*) FROM aq_effect e WHERE e.job_id=u.id AND e.state='applied') "
+    "FROM u ORDER BY u.place) SELECT 1/(count(*)=%s)::int FROM written"
 )
 _EFFECT_COLUMNS: Final = "key,job_id,attempt,nonce,state,result,at"
 _KEYS: Final = {LimitRow: "scope", BreakerRow: "name", ScheduleRow: "name"}
@@ -108,6 +127,17 @@ class Writes:
         else:
             self.others.append((f"INSERT INTO aq_effect({_EFFECT_COLUMNS}) VALUES(%s,%s,%s,%s,%s,%s,%s)", values))
 
+    def take(self, rows: Sequence[JobRow], claim: Claim, now: int) -> None:
+        """Claim pending rows that are locked."""
+        ids = array(row.id for row in rows)
+        lease = (claim.worker, claim.nonce, claim.lease_until)
+        self.others.append((_TAKE_JOBS, (*lease, ids, now, claim.worker, ids, len(rows))))
+
+    def succeed(self, jobs: Sequence[Success], now: int) -> None:
+        """Settle jobs that run, each at its attempt."""
+        columns = _columns((job.job_id, job.attempt, job.worker, job.result) for job in jobs)
+        self.others.append((_SUCCEED_JOBS, (*columns, now, now, len(jobs))))
+
     def send(self, execute: Execute) -> None:
         """Send everything, and forget it."""
         if self.new:
@@ -132,8 +162,28 @@ class Writes:
         self.others.clear()
 
 
-def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
-    return [[storable(value) for value in column] for column in zip(*rows, strict=True)]
+def _columns(rows: Iterable[Sequence[object]]) -> list[str]:
+    return [array(column) for column in zip(*rows, strict=True)]
+
+
+def array(values: Iterable[object]) -> str:
+    """The text of an array of numbers, texts or bytes: psycopg writes them value by value in Python.
+
+    Source: PostgreSQL's documentation, «Array Input and Output Syntax».
+    """
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        text = str(storable(value)).replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{text}"'
+    if isinstance(value, bytes):
+        return f'"\\\\x{value.hex()}"'
+    assert isinstance(value, int), value
+    return str(int(value))
 
 
 def storable(value: object) -> object:

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from aqueue.lifecycle import EventKind, Life, State
+from aqueue.lifecycle import Claim, EventKind, Life, State
 
 __all__ = [
     "BreakerRow",
@@ -26,6 +26,7 @@ __all__ = [
     "Narrowing",
     "NewJob",
     "ScheduleRow",
+    "Success",
     "Tables",
     "TaskCount",
     "Violation",
@@ -35,7 +36,7 @@ __all__ = [
 Catchup: TypeAlias = Literal["last", "all", "none"]
 
 
-class NewJob(Struct, frozen=True):
+class NewJob(Struct, frozen=True, gc=False):
     """A job as its enqueuer describes it.
 
     uid: names this one request to enqueue, so that it may be repeated.   headers: a JSON object of strings.
@@ -56,7 +57,7 @@ class NewJob(Struct, frozen=True):
     headers: str = "{}"
 
 
-class JobRow(Struct, frozen=True):
+class JobRow(Struct, frozen=True, gc=False):
     """One job. deadline: the time after which running it is pointless."""
 
     id: int
@@ -75,7 +76,7 @@ class JobRow(Struct, frozen=True):
     headers: str = "{}"
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """One line of the log that every change of state writes. worker: None if no owner did it (sweep, user)."""
 
     job_id: int
@@ -84,6 +85,15 @@ class Event(Struct, frozen=True):
     attempt: int
     worker: str | None = None
     detail: str | None = None
+
+
+class Success(Struct, frozen=True, gc=False):
+    """One job whose attempt has ended well, as its owner says."""
+
+    job_id: int
+    attempt: int
+    worker: str
+    result: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +206,8 @@ class Violation:
 class Tables(Protocol):
     """Rows inside one transaction. Every list comes in an order that depends on stored values only."""
 
-    def insert_job(self, job: JobRow) -> int:
-        """Insert, ignoring job.id, and return the id given."""
+    def insert_job(self, job: JobRow) -> int | None:
+        """Insert, ignoring job.id, and return the id given; None if a job of this uid is there."""
         ...
 
     def job(self, job_id: int) -> JobRow | None:
@@ -224,6 +234,17 @@ class Tables(Protocol):
         """Due pending jobs whose key is free, highest priority first, then oldest due first.
 
         A key is free if no job of it runs and no older one is pending, whatever the narrowing leaves out.
+        """
+        ...
+
+    def take_ready(self, now: int, limit: int, narrowing: Narrowing, claim: Claim) -> list[JobRow]:
+        """Claim what `ready` finds, log it, and return the rows as they are then, in its order."""
+        ...
+
+    def succeed(self, successes: Sequence[Success], now: int) -> None:
+        """Settle running jobs as succeeded, and log it: what operations.Settle does for each, if nothing is amiss.
+
+        Raises LeaseLost if one of them is not running at its attempt; then all that this call did is to be undone.
         """
         ...
 

@@ -26,8 +26,7 @@ CREATE TABLE aq_job(
 ) STRICT;
 CREATE INDEX aq_ready ON aq_job(priority DESC, run_at, id) WHERE state='pending';
 CREATE INDEX aq_due ON aq_job(run_at) WHERE state='pending';
-CREATE INDEX aq_leased ON aq_job(lease_until) WHERE state='running';
-CREATE INDEX aq_nonce ON aq_job(claim_nonce) WHERE state='running';
+CREATE INDEX aq_nonce ON aq_job(claim_nonce) WHERE state='running';  -- and the few rows that a sweep looks through
 CREATE INDEX aq_dead ON aq_job(finished_at, id) WHERE state='dead';
 CREATE INDEX aq_order ON aq_job(order_key, id) WHERE order_key IS NOT NULL AND state IN('pending','running');
 CREATE UNIQUE INDEX aq_order_one ON aq_job(order_key) WHERE order_key IS NOT NULL AND state='running';
@@ -38,10 +37,9 @@ CREATE TABLE aq_event(                               -- append only, same transa
   kind TEXT NOT NULL CHECK(kind IN(
     'enqueued','claimed','succeeded','failed','released','rescued','buried','cancelled','redriven')),
   attempt INTEGER NOT NULL, worker TEXT, detail TEXT) STRICT;
-CREATE INDEX aq_event_job ON aq_event(job_id, seq);
-CREATE UNIQUE INDEX aq_event_claim ON aq_event(job_id, attempt) WHERE kind='claimed';      -- one claim per token
-CREATE UNIQUE INDEX aq_event_settle ON aq_event(job_id, attempt)                           -- one settlement per token
-  WHERE kind IN('succeeded','failed','released','rescued','buried') AND attempt>0;
+-- The lines of a job; one claim and one settlement per token, and of all else (NULL is like no other NULL) any number.
+CREATE UNIQUE INDEX aq_event_once ON aq_event(job_id, attempt, (CASE WHEN kind='claimed' THEN 1
+  WHEN attempt>0 AND kind IN('succeeded','failed','released','rescued','buried') THEN 2 END));
 CREATE TABLE aq_effect(                              -- the idempotency ledger
   key TEXT PRIMARY KEY, job_id INTEGER NOT NULL, attempt INTEGER NOT NULL, nonce TEXT NOT NULL,
   state TEXT NOT NULL CHECK(state IN('intent','applied')), result BLOB, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -64,4 +62,4 @@ CREATE TABLE aq_fire(                                -- job_id: NULL if the nomi
   name TEXT NOT NULL, fire_at INTEGER NOT NULL, job_id INTEGER, PRIMARY KEY(name, fire_at)) STRICT, WITHOUT ROWID;
 CREATE INDEX aq_missed ON aq_fire(fire_at) WHERE job_id IS NULL;
 CREATE TABLE aq_meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-INSERT INTO aq_meta(key, value) VALUES('schema', 2);
+INSERT INTO aq_meta(key, value) VALUES('schema', 3);

@@ -18,8 +18,9 @@ from aqueue.store.operations import Operation, Settle
 from aqueue.store.sqlite_join import joined
 from aqueue.store.sqlite_schema import create_schema
 from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.together import is_plain_success, pieces, replies_of
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteStore", "commit_batch", "connect_file"]
 
 R = TypeVar("R")
 LOCKED_TRIES: Final = 60
@@ -65,12 +66,12 @@ class _SqliteDatabase:
 
     def connect(self) -> None:
         with self._named():
-            self._connection = _connect(self._path, self._synchronous)
+            self._connection = connect_file(self._path, self._synchronous)
 
     def commit(self, operations: Sequence[Operation[object]], now: int, *, is_retry: bool) -> list[Reply]:  # noqa: ARG002
         assert self._connection is not None
         with self._named():
-            return _commit(self._connection, operations, now)
+            return commit_batch(self._connection, operations, now)
 
     def close(self) -> None:
         assert self._connection is not None
@@ -95,7 +96,8 @@ def _is_locked(error: sqlite3.OperationalError) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def _connect(path: str, synchronous: str) -> sqlite3.Connection:
+def connect_file(path: str, synchronous: str) -> sqlite3.Connection:
+    """A connection in autocommit mode to a file with the schema. synchronous: FULL or NORMAL. Raises sqlite3.Error."""
     # timeout=0: SQLite would sleep in its thread, in real time; the session waits on the event loop instead.
     connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
     try:
@@ -108,7 +110,7 @@ def _connect(path: str, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
-def _commit(connection: sqlite3.Connection, operations: Sequence[Operation[object]], now: int) -> list[Reply]:
+def commit_batch(connection: sqlite3.Connection, operations: Sequence[Operation[object]], now: int) -> list[Reply]:
     """Run the operations in one transaction; one that raises is undone alone. Runs in a thread."""
     try:
         return _commit_all(connection, operations, now)
@@ -123,11 +125,12 @@ def _commit(connection: sqlite3.Connection, operations: Sequence[Operation[objec
 def _commit_all(connection: sqlite3.Connection, operations: Sequence[Operation[object]], now: int) -> list[Reply]:
     """Run the operations in one transaction, or none of them if one raises."""
     with _transaction(connection):
-        tables = SqliteTables(connection)
-        tables.foresee([operation.job_id for operation in operations if isinstance(operation, Settle)])
-        replies: list[Reply] = [(operation.apply(tables, now), None) for operation in operations]
+        tables = SqliteTables(connection, asks_first=False)
+        tables.foresee([op.job_id for op in operations if isinstance(op, Settle) and not is_plain_success(op)])
+        work = pieces(operations)
+        answers = [(piece.apply(tables, now), None) for piece in work]
         tables.write_events()
-    return replies
+    return replies_of(work, answers)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dataclasses import astuple
 from typing import Final
 
 from aqueue.errors import LeaseLost, WriteRefused
-from aqueue.lifecycle import EventKind, State
+from aqueue.lifecycle import Claim, EventKind, State
 from aqueue.store.columns import (
     CHANGING,
     INVARIANTS,
@@ -36,11 +36,14 @@ from aqueue.store.rows import (
     LimitRow,
     Narrowing,
     ScheduleRow,
+    Success,
     TaskCount,
     Violation,
     Written,
 )
 from aqueue.store.sqlite_guard import is_fault_of_statement, only_writing_user_tables
+from aqueue.store.sqlite_log import INSERT_EVENT, EventLog
+from aqueue.store.sqlite_moving import Outlook, claim_rows, outlook, ready_rows, succeed_rows
 
 __all__ = ["SqliteTables"]
 
@@ -48,25 +51,6 @@ _COLUMNS: Final = ",".join((*JOB, *LIFE))
 _SELECT: Final = f"SELECT {_COLUMNS} FROM aq_job"
 _INSERT_ROW: Final = f"INSERT INTO aq_job({_COLUMNS}) VALUES({','.join('?' * len((*JOB, *LIFE)))})"
 _UPDATE: Final = f"UPDATE aq_job SET {','.join(f'{name}=?' for name in CHANGING)} WHERE id=? AND attempt=? AND state=?"
-# The index is named where the order of urgency would tempt SQLite to look through all that is pending.
-_READY: Final = {
-    index: f"SELECT {','.join(f'j.{name}' for name in (*JOB, *LIFE))} FROM aq_job j {index} "
-    "WHERE j.state='pending' AND j.run_at<=? AND (j.order_key IS NULL OR NOT EXISTS("
-    "SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
-    "AND (o.state='running' OR o.id<j.id)))"
-    for index in ("", "INDEXED BY aq_deadline", "INDEXED BY aq_crashed")
-}
-_URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT ?"
-# What a narrowing adds to _READY: constant texts, so that each of the few combinations is one prepared statement.
-_ISOLATED: Final = {None: "", True: " AND j.crashes>=? AND j.crashes>0", False: " AND j.crashes<?"}
-_FRESH_ONLY: Final = " AND j.failures=0"
-_OVERDUE: Final = " AND j.deadline<=?"
-_WITHOUT: Final = " AND j.task NOT IN (SELECT value FROM json_each(?))"
-# By number of rows: one statement for many costs half of what one for each does.
-_EVENTS: Final = {
-    count: f"INSERT INTO aq_event(job_id,at,kind,attempt,worker,detail) VALUES{','.join(['(?,?,?,?,?,?)'] * count)}"
-    for count in (64, 16, 4, 2, 1)
-}
 _EFFECT: Final = "INSERT OR REPLACE INTO aq_effect(key,job_id,attempt,nonce,state,result,at) VALUES(?,?,?,?,?,?,?)"
 
 _LIMIT: Final = (
@@ -81,12 +65,18 @@ _FIRE: Final = "INSERT OR IGNORE INTO aq_fire(name,fire_at,job_id) VALUES(?,?,?)
 class SqliteTables:
     """Tables of the seam in rows.py, on one connection in autocommit mode."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """Use the connection, which has the schema."""
+    def __init__(self, connection: sqlite3.Connection, *, asks_first: bool = True) -> None:
+        """Use the connection, which has the schema.
+
+        asks_first: whether a job's uid is looked for before the job is inserted; else one that is there raises
+        sqlite3.IntegrityError, and everything is to be done again with asking first.
+        """
         self._connection = connection
-        self._unwritten: list[Event] = []
+        self._asks_first = asks_first
+        self._log = EventLog(connection)
         self._foreseen: dict[int, JobRow] = {}
         self._foreseen_effects: dict[int, int] = {}
+        self._outlook: Outlook | None = None
 
     def foresee(self, job_ids: Sequence[int]) -> None:
         """Read these jobs, and count their effects, in one go: the next question after each is answered by that."""
@@ -104,26 +94,21 @@ class SqliteTables:
 
     def write_events(self) -> None:
         """Write the lines of the log that wait to be written together. Due before the transaction ends."""
-        events, self._unwritten = self._unwritten, []
-        done = 0
-        for count, sql in _EVENTS.items():
-            while len(events) - done >= count:
-                values = [value for event in events[done : done + count] for value in event_values(event)]
-                self._connection.execute(sql, values)
-                done += count
+        self._log.write()
 
     def drop_events(self) -> None:
         """Forget the lines that wait: what they tell of is undone."""
-        self._unwritten.clear()
+        self._log.drop()
 
     def _rows(self, sql: str, *values: object) -> list[JobRow]:
         return [job_row(columns) for columns in self._connection.execute(sql, values)]
 
-    def insert_job(self, job: JobRow) -> int:
-        """Insert, ignoring job.id, and return the id given."""
-        cursor = self._connection.execute(_INSERT_ROW, (None, *job_values(job)[1:], *life_values(job.life)))
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
+    def insert_job(self, job: JobRow) -> int | None:
+        """Insert, ignoring job.id, and return the id given; None if a job of this uid is there."""
+        if self._asks_first and self.job_with_uid(job.uid) is not None:
+            return None
+        self._outlook = None
+        return self._connection.execute(_INSERT_ROW, (None, *job_values(job)[1:], *life_values(job.life))).lastrowid
 
     def job(self, job_id: int) -> JobRow | None:
         """The job of this id."""
@@ -151,6 +136,7 @@ class SqliteTables:
     def replace_job(self, before: JobRow, after: JobRow) -> None:
         """Write `after` over `before`; 0 rows updated is LeaseLost."""
         self._foreseen.pop(before.id, None)
+        self._outlook = None
         guard = (before.id, before.life.attempt, before.life.state)
         changed = self._connection.execute(_UPDATE, (*changing_values(after), *guard)).rowcount
         if changed != 1:
@@ -162,21 +148,23 @@ class SqliteTables:
 
     def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
         """Due pending jobs whose key is free, highest priority first, then oldest due first."""
-        index = "INDEXED BY aq_crashed" if narrowing.isolated else ""
-        sql = _READY["INDEXED BY aq_deadline" if narrowing.overdue else index]
-        values: list[object] = [now]
-        if narrowing.isolated is not None:
-            sql += _ISOLATED[narrowing.isolated]
-            values.append(narrowing.isolate_after)
-        if narrowing.fresh_only:
-            sql += _FRESH_ONLY
-        if narrowing.overdue:
-            sql += _OVERDUE
-            values.append(now)
-        if narrowing.without:
-            sql += _WITHOUT
-            values.append(json.dumps(sorted(narrowing.without)))
-        return self._rows(sql + _URGENCY, *values, limit)
+        if narrowing.overdue or narrowing.isolated:
+            self._outlook = self._outlook or outlook(self._connection, now)
+            if not self._outlook.has_overdue if narrowing.overdue else not self._outlook.has_crashed:
+                return []
+        return ready_rows(self._connection, now, limit, narrowing)
+
+    def take_ready(self, now: int, limit: int, narrowing: Narrowing, claim: Claim) -> list[JobRow]:
+        """Claim what `ready` finds, in one statement."""
+        rows, lines = claim_rows(self._connection, now, limit, narrowing, claim)
+        self._foreseen.clear()
+        self._log.waiting += lines
+        return rows
+
+    def succeed(self, successes: Sequence[Success], now: int) -> None:
+        """Settle running jobs as succeeded, in one statement each, prepared once."""
+        self._log.waiting += succeed_rows(self._connection, successes, now)
+        self._foreseen.clear()
 
     def count_running(self, task: str) -> int:
         """How many jobs of the task are running."""
@@ -252,9 +240,8 @@ class SqliteTables:
 
     def next_run_at(self, now: int) -> int | None:
         """When the next job that is not due yet will be."""
-        sql = "SELECT min(run_at) FROM aq_job WHERE state='pending' AND run_at>?"
-        (run_at,) = self._connection.execute(sql, (now,)).fetchone()
-        return None if run_at is None else int(run_at)
+        self._outlook = self._outlook or outlook(self._connection, now)
+        return self._outlook.next_run_at
 
     def claimed_with(self, nonce: str) -> list[JobRow]:
         """Running jobs taken by this one request to claim, in the order of `ready`."""
@@ -276,7 +263,7 @@ class SqliteTables:
 
     def append_event(self, event: Event) -> None:
         """Write one line of the log."""
-        self._unwritten.append(event)
+        self._log.waiting.append(event_values(event))
 
     def events(self, job_id: int) -> list[Event]:
         """The log of one job, oldest first."""
@@ -326,6 +313,7 @@ class SqliteTables:
         """Remove the row; 0 rows removed is LeaseLost."""
         sql = "DELETE FROM aq_job WHERE id=? AND attempt=? AND state=?"
         self._foreseen.pop(job.id, None)
+        self._outlook = None
         if self._connection.execute(sql, (job.id, job.life.attempt, job.life.state)).rowcount != 1:
             raise LeaseLost(
                 f"job {job.id} changed while it was being removed",
@@ -367,7 +355,7 @@ class SqliteTables:
         self._connection.execute("BEGIN")
         jobs_values = ((*job_values(job), *life_values(job.life)) for job in jobs)
         self._connection.executemany(_INSERT_ROW, jobs_values)
-        self._connection.executemany(_EVENTS[1], map(event_values, events))
+        self._connection.executemany(INSERT_EVENT, map(event_values, events))
         self._connection.executemany(_EFFECT, map(effect_values, effects))
         self._connection.executemany(_LIMIT, map(astuple, limits))
         self._connection.executemany(_BREAKER, map(astuple, breakers))

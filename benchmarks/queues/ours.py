@@ -17,7 +17,7 @@ from aqueue import Queue
 from aqueue.store.sqlite_schema import create_schema
 from benchmarks.queues.contender import ACCOUNT, CONCURRENCY, Item, Servers
 
-__all__ = ["Aqueue", "StrawMan"]
+__all__ = ["Aqueue", "SqlOnly", "StrawMan"]
 
 Durability = Literal["power", "process"]
 
@@ -25,20 +25,20 @@ Durability = Literal["power", "process"]
 class Aqueue:
     """The real thing, with the defaults of Queue."""
 
-    needs: tuple[str, ...] = ()
-
-    def __init__(self, store: Literal["memory", "sqlite"], durability: Durability, title: str) -> None:
+    def __init__(self, store: Literal["memory", "sqlite", "postgres"], durability: Durability, title: str) -> None:
         """Choose the store."""
         self.title = title
-        self.durability: str = "none" if store == "memory" else durability
-        self.server = ""
+        self.durability: str = {"memory": "none", "postgres": "synchronous_commit=on"}.get(store, durability)
+        self.needs: tuple[str, ...] = ("psycopg",) if store == "postgres" else ()
+        self.server = "postgres" if store == "postgres" else ""
         self._store = store
         self._durability: Durability = durability
         self._stack = AsyncExitStack()
 
     async def open(self, servers: Servers) -> None:
         """Open the queue."""
-        url = {"memory": "memory:", "sqlite": f"sqlite:///{servers.folder}/jobs.db"}[self._store]
+        urls = {"memory": "memory:", "sqlite": f"sqlite:///{servers.folder}/jobs.db", "postgres": str(servers.postgres)}
+        url = urls[self._store]
         self._queue = Queue(url, durability=self._durability)
 
         @self._queue.task()
@@ -60,6 +60,48 @@ class Aqueue:
     async def start(self) -> None:
         """Run a worker."""
         await self._stack.enter_async_context(self._queue.worker(concurrency=CONCURRENCY))
+
+
+class SqlOnly:
+    """What SQLite is asked by the straw-man, in transactions that somebody else begins and ends."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Use the connection, which has the schema."""
+        self._connection = connection
+
+    def insert(self, uid: str, payload: bytes, now: int) -> None:
+        """Enqueue one job."""
+        job_id = self._connection.execute(
+            "INSERT INTO aq_job(uid,task,payload,payload_crc,run_at,created_at,max_attempts,max_claims,max_redrives) "
+            "VALUES(?,'noop',?,?,?,?,5,20,3)",
+            (uid, payload, zlib.crc32(payload), now, now),
+        ).lastrowid
+        self._log([(job_id, now, "enqueued", 0)])
+
+    def _log(self, events: list[tuple[Any, ...]]) -> None:
+        self._connection.executemany("INSERT INTO aq_event(job_id,at,kind,attempt) VALUES(?,?,?,?)", events)
+
+    def settle_and_claim(self, acks: list[tuple[int, int]], room: int, now: int) -> list[tuple[int, int, bytes]]:
+        """Settle those jobs, each at its attempt, and claim as many as there is room for."""
+        settled = [
+            (job_id, now, "succeeded", attempt)
+            for job_id, attempt in acks
+            if self._connection.execute(
+                "UPDATE aq_job SET state='succeeded',worker=NULL,claim_nonce=NULL,lease_until=NULL,finished_at=?,"
+                "result=x'6e756c6c' WHERE id=? AND attempt=? AND state='running'",
+                (now, job_id, attempt),
+            ).rowcount
+        ]
+        rows = self._connection.execute(
+            "UPDATE aq_job SET state='running',attempt=attempt+1,worker='w',claim_nonce='n',lease_until=? WHERE id IN("
+            "SELECT id FROM aq_job j WHERE state='pending' AND run_at<=? AND attempt<max_claims AND (order_key IS NULL "
+            "OR NOT EXISTS(SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
+            "AND (o.state='running' OR o.id<j.id))) ORDER BY priority DESC,run_at,id LIMIT ?) "
+            "RETURNING id,attempt,payload",
+            (now + 30_000, now, room),
+        ).fetchall()
+        self._log([*settled, *((job_id, now, "claimed", attempt) for job_id, attempt, _ in rows)])
+        return rows
 
 
 class StrawMan:
@@ -88,6 +130,7 @@ class StrawMan:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute(f"PRAGMA synchronous={self._synchronous}")
         create_schema(self._connection)
+        self._sql = SqlOnly(self._connection)
         self._loop = asyncio.get_running_loop()
         self._work = asyncio.Event()
         threading.Thread(target=self._serve, daemon=True).start()
@@ -111,38 +154,6 @@ class StrawMan:
         self._calls.put((call, args, future))
         return await future
 
-    def _insert(self, uid: str, payload: bytes, now: int) -> None:
-        job_id = self._connection.execute(
-            "INSERT INTO aq_job(uid,task,payload,payload_crc,run_at,created_at,max_attempts,max_claims,max_redrives) "
-            "VALUES(?,'noop',?,?,?,?,5,20,3)",
-            (uid, payload, zlib.crc32(payload), now, now),
-        ).lastrowid
-        self._log([(job_id, now, "enqueued", 0)])
-
-    def _log(self, events: list[tuple[Any, ...]]) -> None:
-        self._connection.executemany("INSERT INTO aq_event(job_id,at,kind,attempt) VALUES(?,?,?,?)", events)
-
-    def _settle_and_claim(self, acks: list[tuple[int, int]], room: int, now: int) -> list[tuple[int, int, bytes]]:
-        settled = [
-            (job_id, now, "succeeded", attempt)
-            for job_id, attempt in acks
-            if self._connection.execute(
-                "UPDATE aq_job SET state='succeeded',worker=NULL,claim_nonce=NULL,lease_until=NULL,finished_at=?,"
-                "result=x'6e756c6c' WHERE id=? AND attempt=? AND state='running'",
-                (now, job_id, attempt),
-            ).rowcount
-        ]
-        rows = self._connection.execute(
-            "UPDATE aq_job SET state='running',attempt=attempt+1,worker='w',claim_nonce='n',lease_until=? WHERE id IN("
-            "SELECT id FROM aq_job j WHERE state='pending' AND run_at<=? AND attempt<max_claims AND (order_key IS NULL "
-            "OR NOT EXISTS(SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
-            "AND (o.state='running' OR o.id<j.id))) ORDER BY priority DESC,run_at,id LIMIT ?) "
-            "RETURNING id,attempt,payload",
-            (now + 30_000, now, room),
-        ).fetchall()
-        self._log([*settled, *((job_id, now, "claimed", attempt) for job_id, attempt, _ in rows)])
-        return rows
-
     async def enqueue(self, number: int, sent_at: float) -> None:
         """Send one job."""
         await self.enqueue_many([(number, sent_at)])
@@ -150,7 +161,7 @@ class StrawMan:
     async def enqueue_many(self, items: Sequence[Item]) -> bool:
         """Send several; they share a transaction if nothing comes between."""
         now = time.time_ns() // 1_000_000
-        calls = [self._call(self._insert, f"uid-{item[0]:028}", json.dumps(item).encode(), now) for item in items]
+        calls = [self._call(self._sql.insert, f"uid-{item[0]:028}", json.dumps(item).encode(), now) for item in items]
         await asyncio.gather(*calls)
         self._work.set()
         return True
@@ -173,7 +184,7 @@ class StrawMan:
         while True:
             self._work.clear()
             acks, self._acks = self._acks, []
-            rows = await self._call(self._settle_and_claim, acks, free, time.time_ns() // 1_000_000)
+            rows = await self._call(self._sql.settle_and_claim, acks, free, time.time_ns() // 1_000_000)
             free -= len(rows)
             for row in rows:
                 task = asyncio.create_task(run(*row))

@@ -114,10 +114,14 @@ class Procrastinate(_Peer):
 
 
 class PgQueuer(_Peer):
-    """pgqueuer over asyncpg."""
+    """pgqueuer over asyncpg. It wants twice as many tasks as it takes at once."""
 
-    title = "pgqueuer (batch_size=10)"
     needs: tuple[str, ...] = ("pgqueuer", "asyncpg")
+
+    def __init__(self, batch_size: int) -> None:
+        """Say how many jobs it takes at once."""
+        self.title = f"pgqueuer (batch_size={batch_size}, {2 * batch_size} jobs at once)"
+        self._batch_size = batch_size
 
     async def open(self, servers: Servers) -> None:
         """Connect, and make the tables."""
@@ -146,7 +150,7 @@ class PgQueuer(_Peer):
 
     async def start(self) -> None:
         """Run a worker."""
-        running = self._queuer.qm.run(batch_size=10, max_concurrent_tasks=2 * CONCURRENCY)
+        running = self._queuer.qm.run(batch_size=self._batch_size, max_concurrent_tasks=2 * self._batch_size)
         self._task = asyncio.ensure_future(running)
 
 
@@ -263,7 +267,8 @@ class Streaq(_Peer):
 PEERS: Mapping[str, Callable[[], Contender]] = {
     "saq-pg": SaqPostgres,
     "procrastinate": Procrastinate,
-    "pgqueuer": PgQueuer,
+    "pgqueuer": lambda: PgQueuer(CONCURRENCY),
+    "pgqueuer-ten": lambda: PgQueuer(CONCURRENCY // 2),
     "chancy": Chancy,
     "saq-redis": SaqRedis,
     "arq": Arq,

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from faultloop import world
+
 JOBS = 3
 LEASE_SECONDS = 5.0
 POLL_SECONDS = 3.0
@@ -82,7 +84,7 @@ async def damaged() -> Store:
 
 
 async def work(sweep: Sweep) -> Store:
-    """Two workers for a shift. One that is stopped does nothing any more, like a process that was killed."""
+    """Two workers for a shift, each on a machine of its own, and what is left when they must be through."""
     store = Store()
     closing = anyio.current_time() + SHIFT_SECONDS
 
@@ -96,9 +98,9 @@ async def work(sweep: Sweep) -> Store:
             await anyio.sleep(1)
             row.state = "done"
 
-    async with anyio.create_task_group() as group:
-        for worker in ("worker-1", "worker-2"):
-            group.start_soon(serve, worker, name=worker)
+    for worker in ("worker-1", "worker-2"):
+        world.node(worker).start(serve, worker)
+    await anyio.sleep(SHIFT_SECONDS + POLL_SECONDS)
     store.seen_at = anyio.current_time()
     return store
 

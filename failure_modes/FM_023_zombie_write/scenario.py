@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from faultloop import world
+
 LEASE_SECONDS = 9.0
 ASK_SECONDS = 5.0
 PAUSE_SECONDS = 20.0
@@ -90,7 +92,7 @@ async def damaged() -> Store:
 
 
 async def work(write: Publish) -> Store:
-    """Two workers look for the job until it is done. Whoever has it reads the figures, asks, and publishes."""
+    """Two machines look for the job until it is done. Whoever has it reads the figures, asks, and publishes."""
     store = Store()
 
     async def serve() -> None:
@@ -103,9 +105,11 @@ async def work(write: Publish) -> Store:
             await ask()
             await write(store, price)
 
-    async with anyio.create_task_group() as group:
-        for worker in ("worker-1", "worker-2"):
-            group.start_soon(serve, name=worker)
+    machines = [world.node(worker) for worker in ("worker-1", "worker-2")]
+    for machine in machines:
+        machine.start(serve)
+    for machine in machines:
+        await machine.finished()
     return store
 
 

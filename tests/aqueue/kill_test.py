@@ -15,9 +15,11 @@ import argparse
 import contextlib
 import logging
 import multiprocessing
+import os
 import sqlite3
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,15 +108,17 @@ async def work(url: str, seed: int) -> None:
 
 
 def work_until_killed(url: str, seed: int) -> None:
-    """What a worker process does."""
-
-    async def work() -> None:
-        q, _, _ = make(url, seed)
-        async with q, q.worker(concurrency=10, lease=LEASE_SECONDS, sweep=0.5):
-            await anyio.sleep_forever()
-
+    """What a worker process does. It does not outlive the process that started it, were that killed as well."""
     logging.disable()
-    anyio.run(work)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    anyio.run(work, url, seed)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def start_worker(url: str, seed: int) -> BaseProcess:

@@ -71,6 +71,20 @@ async def test_an_operation_that_fails_in_a_batch_fails_alone(schema_url: str):
         assert await session.perform(SAFETY_ONLY) == ()
 
 
+@pytest.mark.parametrize("times", range(8))
+async def test_a_statement_that_an_error_kept_from_being_prepared_is_prepared_later(schema_url: str, times: int):
+    """A success that comes too late stops the pipeline; what is sent behind it was never heard of by the server."""
+    late = Settle(99, "w", Succeed(1))
+    async with open_store(schema_url) as session:
+        for first, enqueued in (("a", 0), ("b", times)):
+            for number in range(enqueued):
+                await session.perform(Enqueue((new_job(f"n{number}"),)))
+            answers = await session.perform_all([late, Enqueue((new_job(first),))])
+            assert [type(error) for _, error in answers] == [LeaseLost, type(None)]
+        await session.perform(Enqueue((new_job("c"),)))
+        assert (await session.perform(Census()))["pending"] == times + 3
+
+
 async def test_a_text_that_the_server_has_no_way_to_keep_settles_its_job_all_the_same(schema_url: str):
     async with open_store(schema_url) as session:
         await session.perform(Enqueue((new_job("a"),)))

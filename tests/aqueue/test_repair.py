@@ -229,7 +229,7 @@ async def test_random_damage_to_logs_and_rows_is_never_made_worse(walked: tuple[
     async with opened(path, clock) as session:
         assert (await mend(session)).is_whole
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript("DROP INDEX aq_event_claim; DROP INDEX aq_event_settle")
+        connection.executescript("DROP INDEX aq_event_once")
         for sequence in random.sample(range(1, 300), 12):
             kind = random.choice(["failed", "rescued", "released", "buried", "cancelled", "redriven", "claimed"])
             connection.execute("UPDATE aq_event SET kind=? WHERE seq=?", (kind, sequence))

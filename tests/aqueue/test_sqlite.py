@@ -42,13 +42,13 @@ def open_store(path: str, **options: Any) -> Any:
 def commits(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The operations of each transaction, by name."""
     seen: list[list[str]] = []
-    commit = sqlite._commit
+    commit = sqlite.commit_batch
 
     def counted(connection: sqlite3.Connection, operations: list[Any], now: int) -> list[Any]:
         seen.append([type(operation).__name__ for operation in operations])
         return commit(connection, operations, now)
 
-    monkeypatch.setattr(sqlite, "_commit", counted)
+    monkeypatch.setattr(sqlite, "commit_batch", counted)
     return seen
 
 
@@ -150,7 +150,7 @@ async def test_what_is_posted_before_the_end_is_written(path: str):
 async def test_a_commit_that_fails_is_heard_by_every_caller_and_may_be_repeated(
     path: str, monkeypatch: pytest.MonkeyPatch
 ):
-    commit, broken = sqlite._commit, [True]
+    commit, broken = sqlite.commit_batch, [True]
 
     def failing(connection: sqlite3.Connection, operations: list[Any], now: int) -> list[Any]:
         replies = commit(connection, operations, now)
@@ -158,7 +158,7 @@ async def test_a_commit_that_fails_is_heard_by_every_caller_and_may_be_repeated(
             raise sqlite3.OperationalError("disk I/O error")  # after the commit: it has happened
         return replies
 
-    monkeypatch.setattr(sqlite, "_commit", failing)
+    monkeypatch.setattr(sqlite, "commit_batch", failing)
     async with open_store(path) as session:
         with pytest.raises(StoreUnavailable, match=r"AQ011.*disk I/O error"):
             await session.perform(Enqueue((new_job("a"),)))
@@ -201,7 +201,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
 
 @pytest.mark.parametrize(("durability", "synchronous"), [("power", 2), ("process", 1)])
 async def test_durability_is_what_sqlite_is_told(path: str, durability: Any, synchronous: int):
-    connection = sqlite._connect(path, SqliteStore(path, durability=durability)._synchronous)
+    connection = sqlite.connect_file(path, SqliteStore(path, durability=durability)._synchronous)
     try:
         assert connection.execute("PRAGMA synchronous").fetchone() == (synchronous,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -307,14 +307,14 @@ async def test_an_acknowledged_job_survives_the_death_of_its_process(path: str):
 
 def spoil(monkeypatch: pytest.MonkeyPatch, pragma: str) -> None:
     """Have every connection made from now on be told this: SQLite then fails as it does on such a disk."""
-    connect = sqlite._connect
+    connect = sqlite.connect_file
 
     def spoiled(path: str, synchronous: str) -> sqlite3.Connection:
         connection = connect(path, synchronous)
         connection.execute(pragma)
         return connection
 
-    monkeypatch.setattr(sqlite, "_connect", spoiled)
+    monkeypatch.setattr(sqlite, "connect_file", spoiled)
 
 
 @pytest.mark.parametrize(

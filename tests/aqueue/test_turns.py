@@ -128,7 +128,7 @@ async def test_what_ends_while_the_host_is_cancelled_is_settled_not_released():
 
 
 async def test_a_job_that_was_given_back_before_its_first_step_is_not_run():
-    """The claim was answered so late that its leases were over: the jobs go back, and their tasks find that out."""
+    """The claim was answered so late that its leases were over: the jobs go back at once."""
     ran: list[int] = []
     store = MemoryStore()
 

@@ -74,7 +74,8 @@ async def test_postgres_gives_the_same_replies(schema_url: str):
 JOB = "(SELECT {} FROM aq_job WHERE {} LIMIT 1)"
 DAMAGE = {  # done by hand, with the indexes and CHECKs dropped where the schema itself would refuse
     "S1_claims_match_attempt": "UPDATE aq_job SET attempt=attempt+1 WHERE id=(SELECT max(id) FROM aq_job)",
-    "S2_one_settlement_per_token": "DROP INDEX aq_event_settle; INSERT INTO aq_event(job_id,at,kind,attempt) "
+    "S2_one_settlement_per_token": "DROP INDEX IF EXISTS aq_event_settle; DROP INDEX IF EXISTS aq_event_once; "
+    "INSERT INTO aq_event(job_id,at,kind,attempt) "
     "SELECT job_id,at,kind,attempt FROM aq_event WHERE kind='failed' LIMIT 1",
     "S3_settle_needs_claim": "DELETE FROM aq_event WHERE seq=(SELECT min(seq) FROM aq_event WHERE kind='claimed' AND "
     "EXISTS(SELECT 1 FROM aq_event s WHERE s.job_id=aq_event.job_id AND s.attempt=aq_event.attempt "

@@ -13,10 +13,11 @@ def test_the_guarded_variant_holds_wherever_the_fault_lands(driver: Driver):
     assert prevent(find("FM_014"), driver).objections == ()
 
 
+@pytest.mark.parametrize("death", ["crash", "cancel"])
 @pytest.mark.parametrize("worker", ["worker-1", "worker-2"])
-def test_whichever_dies_the_other_does_its_job(worker: str):
+def test_whichever_dies_the_other_does_its_job(worker: str, death: str):
     async def guarded_work() -> list[str]:
         return [row.state for row in (await work(sweep)).rows]
 
-    run = faultloop.run(guarded_work, faults=[f"cancel {worker} @ serve>sleep #1 parked"])
+    run = faultloop.run(guarded_work, faults=[f"{death} {worker} @ serve>sleep #1 parked"])
     assert run.value == ["done"] * JOBS

@@ -56,6 +56,41 @@ def test_a_guarded_variant_that_is_none_is_objected_to():
     assert not proof.prevent(bundle, system=replace(system, guarded=system.broken)).holds
 
 
+def test_a_small_system_is_run_500_times_and_on_trio_until_it_is_through():
+    assert proof.prevent(find("FM_004")).said == "500 runs"
+    runs = int(proof.prevent(find("FM_004"), "trio").said.removesuffix(" runs"))
+    assert 50 < runs < proof.RUNS_MORE
+
+
+def test_too_few_runs_for_all_single_faults_on_trio_are_objected_to(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(proof, "RUNS_MORE", 20)
+    assert proof.prevent(find("FM_004"), "trio").objections == ("20 runs were too few for every single fault on trio",)
+
+
+def test_a_guarded_variant_that_is_none_on_trio_is_objected_to():
+    bundle = find("FM_004")
+    system = proof.variants(bundle)
+    assert not proof.prevent(bundle, "trio", system=replace(system, guarded=system.broken)).holds
+
+
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_a_repair_is_crashed_on_either_loop(driver: proof.Driver):
+    async def call_back_in_a_finally(warehouse: Warehouse) -> None:
+        """Right when it is cancelled, wrong when it crashes: the mark of who was at it stays."""
+        if "repairing" in warehouse.state.values():
+            return
+        warehouse.state[0] = "repairing"
+        try:
+            await anyio.sleep(0.1)
+        finally:
+            del warehouse.state[0]
+        await repair(warehouse)
+
+    bundle = find("FM_004")
+    told = proof.recover(bundle, driver, system=replace(proof.variants(bundle), repair=call_back_in_a_finally))
+    assert any("crashes" in each for each in told.objections), told.objections
+
+
 def test_a_trigger_that_cannot_be_read_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch):
     spec = find("FM_004").spec()
     unreadable = replace(

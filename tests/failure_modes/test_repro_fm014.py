@@ -13,9 +13,15 @@ def test_the_broken_variant_fails_as_specified(driver: Driver):
     assert repro(find("FM_014"), driver).objections == ()
 
 
-def test_the_other_worker_does_the_rest_and_never_looks_at_what_is_held():
-    run = faultloop.run(damaged, faults=["cancel worker-1 @ serve>sleep #1 parked"])
+@pytest.mark.parametrize("death", ["crash", "cancel"])
+def test_the_other_worker_does_the_rest_and_never_looks_at_what_is_held(death: str):
+    run = faultloop.run(damaged, faults=[f"{death} worker-1 @ serve>sleep #1 parked"])
     assert sorted(row.state for row in run.value.rows) == ["done", "done", "running"]
+
+
+def test_a_leader_that_is_up_again_before_the_lease_is_over_looks():
+    run = faultloop.run(broken, faults=["crash:1s worker-1 @ serve>sleep #1 parked"])
+    assert (run.status, run.not_reached) == ("passed", ())
 
 
 def test_the_death_of_a_worker_that_is_not_the_leader_is_harmless():

@@ -13,12 +13,13 @@ def test_the_broken_variant_fails_as_specified(driver: Driver):
     assert repro(find("FM_023"), driver).objections == ()
 
 
-def test_the_older_figures_are_seen_although_the_newer_ones_were_there():
-    store = faultloop.run(damaged, faults=["expire worker-1 @ ask>sleep #1 woken"]).value
+@pytest.mark.parametrize("fault", ["pause:20s worker-1 @ ask>sleep #1 parked", "expire worker-1 @ ask>sleep #1 woken"])
+def test_the_older_figures_are_seen_although_the_newer_ones_were_there(fault: str):
+    store = faultloop.run(damaged, faults=[fault]).value
     assert [price.attempt for price in store.prices] == [2, 1]
     assert store.prices[0].as_of > store.prices[1].as_of
 
 
 def test_a_pause_within_the_lease_is_harmless():
-    run = faultloop.run(broken, faults=["delay:3s worker-1 @ ask>sleep #1 parked"])
+    run = faultloop.run(broken, faults=["pause:3s worker-1 @ ask>sleep #1 parked"])
     assert (run.status, run.not_reached) == ("passed", ())

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -41,20 +41,20 @@ def database_url(postgres_url: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def server_url() -> Generator[str]:
-    """The URL of the server that is named, or of one that is there as long as this lasts."""
+def server_url(settings: Sequence[str] = postgres_keeper.FAST) -> Generator[str]:
+    """The URL of the server that is named, or of one with these settings that is there as long as this lasts."""
     if named := os.environ.get(VARIABLE):
         yield named
         return
-    with kept_server() as (port, _):
+    with kept_server(settings) as (port, _):
         yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
 @contextlib.contextmanager
-def kept_server() -> Generator[tuple[int, Path]]:
+def kept_server(settings: Sequence[str] = postgres_keeper.FAST) -> Generator[tuple[int, Path]]:
     """A server's port and folder, for as long as this lasts."""
     with subprocess.Popen(
-        [sys.executable, postgres_keeper.__file__, _installed()],
+        [sys.executable, postgres_keeper.__file__, _installed(), *settings],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,6 +1,6 @@
 """Runs a PostgreSQL server for as long as whoever started this process is there, and leaves nothing behind.
 
-    python postgres_keeper.py FOLDER_WITH_BIN
+    python postgres_keeper.py FOLDER_WITH_BIN [SETTING=VALUE …]
 
 Prints the server's port and its folder once it answers, then waits for the end of its standard input: that comes
 however the other side ends, killed as well. Needs no right but to run programs: where it is root, the server is
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,11 @@ def answers(port: int) -> bool:
         return False
 
 
-def started(installed: Path, data: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
+def started(installed: Path, data: Path, log: Path, chosen: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
     """A server that answers, and its port: another process may take a free port before the server does."""
     for _ in range(PORTS_TRIED):
         port = free_port()
-        settings = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *FAST]
+        settings = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *chosen]
         command: list[str | Path] = [installed / "bin" / "postgres", "-D", data]
         for setting in settings:
             command += ["-c", setting]
@@ -90,7 +91,7 @@ def started(installed: Path, data: Path, log: Path) -> tuple[subprocess.Popen[by
     raise SystemExit(f"PostgreSQL does not start:\n{log.read_text()}")
 
 
-def keep(installed: Path) -> None:
+def keep(installed: Path, chosen: Sequence[str]) -> None:
     """Run a server until standard input ends."""
     scratch = Path(tempfile.mkdtemp(prefix="faultloop-postgres-"))
     try:
@@ -104,7 +105,7 @@ def keep(installed: Path) -> None:
         made = subprocess.run(initdb, capture_output=True, text=True, cwd="/", **as_user)
         if made.returncode:
             raise SystemExit(f"initdb failed:\n{made.stdout}{made.stderr}")
-        server, port = started(installed, data, log)
+        server, port = started(installed, data, log, chosen)
         try:
             print(port, scratch, flush=True)
             sys.stdin.read()
@@ -122,4 +123,4 @@ def keep(installed: Path) -> None:
 if __name__ == "__main__":
     for interruption in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(interruption, signal.SIG_IGN)
-    keep(Path(sys.argv[1]))
+    keep(Path(sys.argv[1]), sys.argv[2:])

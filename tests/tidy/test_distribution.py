@@ -14,7 +14,11 @@ from packaging.requirements import Requirement
 
 from tests.tidy.project import PACKAGES, ROOT, files, text
 
-TOP_FILES = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "constraints.txt", "pyproject.toml"]
+CONSTRAINTS, RELEASED_CONSTRAINTS = "constraints.txt", "constraints-released.txt"
+TOP_FILES = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "pyproject.toml"]
+TOP_FILES += [CONSTRAINTS, RELEASED_CONSTRAINTS]
+RELEASED = "released"
+"""The extra with an environment of its own."""
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +45,14 @@ def test_the_sdist_can_build_and_test_itself(built: Path):
     assert wanted - held == set()
 
 
-def pins() -> dict[str, str]:
+def pins(path: str = CONSTRAINTS) -> dict[str, str]:
     """The constraints: canonical name → exact version."""
-    lines = [line for line in text("constraints.txt").splitlines() if line and not line.startswith("#")]
-    return {canonical(name): version for name, _, version in (line.partition("==") for line in lines)}
+    return {canonical(name): version for name, _, version in (line.partition("==") for line in lines_of(path))}
+
+
+def lines_of(path: str) -> list[str]:
+    """What a file of constraints says, without its comments."""
+    return [line for line in text(path).splitlines() if line and not line.startswith("#")]
 
 
 def canonical(name: str) -> str:
@@ -52,17 +60,29 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_constraints_are_exact():
-    lines = [line for line in text("constraints.txt").splitlines() if line and not line.startswith("#")]
+def required(*extras: str) -> set[str]:
+    """What the project and some of its extras depend on themselves."""
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    groups = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras)]
+    return {canonical(Requirement(each).name) for group in groups for each in group} - {"faultloop"}
+
+
+@pytest.mark.parametrize("path", [CONSTRAINTS, RELEASED_CONSTRAINTS])
+def test_constraints_are_exact(path: str):
+    lines = lines_of(path)
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_-]+==[0-9][0-9a-z.]*", line)] == []
-    assert len(pins()) == len(lines)
+    assert len(pins(path)) == len(lines)
 
 
 def test_every_dependency_is_constrained():
-    project = tomllib.loads(text("pyproject.toml"))["project"]
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
-    names = {canonical(Requirement(each).name) for group in groups for each in group}
-    assert names - {"faultloop"} - pins().keys() == set()
+    extras = tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"].keys() - {RELEASED}
+    assert required(*extras) - pins().keys() == set()
+    assert required(RELEASED) - pins(RELEASED_CONSTRAINTS).keys() == set()
+
+
+def test_the_two_environments_differ_only_in_the_client_that_arq_needs():
+    main, released = pins(), pins(RELEASED_CONSTRAINTS)
+    assert {name for name in main.keys() & released.keys() if main[name] != released[name]} == {"redis"}
 
 
 def test_what_the_dependencies_bring_is_constrained():

@@ -21,6 +21,18 @@ class GoOn:
     'T1: it goes on.'
 TABLE = {('here', GoOn): {'there': 'gone'}}
 """
+FINDINGS = """
+class Finding:
+    name, path, library, version, mode = 'lost', 'failure_modes/released/lost.py', 'q', '1.0', 'FM_001'
+    violated, control, documented, fault = 'It is lost.', 'It is kept.', 'Nothing.', 'cancel a @ b #1 parked'
+    class found:
+        kinds, tasks, runs = ('cancel',), 'a|b', 5
+FINDINGS = (Finding(),)
+"""
+FINDING_ROW = (
+    "| [q 1.0](../failure_modes/released/lost.py) | [FM_001](../failure_modes/FM_001_lost/spec.md) | It is lost. "
+    r"| `--faults cancel --tasks 'a\|b'`, 5 runs | `cancel a @ b #1 parked` | It is kept. | Nothing. |"
+)
 MARKED = "\n".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in ("transitions", "points", "errors"))
 ROW = (
     r"| [FM_001 lost \| found](../failure_modes/FM_001_lost/spec.md) | One effect per key. | A ledger. | 20 "
@@ -72,6 +84,9 @@ def project(tmp_path: Path) -> Path:
         "failure_modes/__init__.py": "",
         "failure_modes/catalogue.py": (ROOT / "failure_modes" / "catalogue.py").read_text(encoding="utf-8"),
         "failure_modes/FM_001_lost/spec.md": SPEC,
+        "failure_modes/released/__init__.py": "",
+        "failure_modes/released/findings.py": FINDINGS,
+        "failure_modes/released/lost.py": "",
         "faultloop/__init__.py": "",
         "faultloop/__main__.py": "print('{}')",
         "faultloop/model/__init__.py": "",
@@ -81,6 +96,7 @@ def project(tmp_path: Path) -> Path:
         "aqueue/errors.py": "class Lost:\n    'It is lost.'\n    code = 'AQ1'\n__all__ = ['Lost']\n",
         "docs/04_happy_path.md": "# Path\n\n<!-- states -->\n<!-- /states -->\n",
         "docs/05_aqueue.md": MARKED,
+        "docs/released_queues.md": "<!-- findings -->\n<!-- /findings -->\n",
         **{f"tests/failure_modes/test_{proof}_fm001.py": "" for proof in ("repro", "prevent", "recover")},
     }
     for path, content in contents.items():
@@ -117,9 +133,16 @@ def test_the_diagram_and_the_tables_of_the_queue_are_what_its_code_says(project:
     assert (done.returncode, "04_happy_path.md is out of date" in done.stderr) == (1, True)
 
 
+def test_the_findings_in_released_queues_are_a_table(project: Path):
+    assert generate(project).returncode == 0
+    assert FINDING_ROW in (project / "docs" / "released_queues.md").read_text(encoding="utf-8").splitlines()
+
+
 @pytest.mark.parametrize(
     ("path", "content", "complaint"),
     [
+        ("failure_modes/released/lost.py", None, "lost has no such module"),
+        ("failure_modes/released/findings.py", FINDINGS.replace("FM_001", "FM_002"), "lost: there is no failure mode"),
         ("failure_modes/FM_001_lost/spec.md", None, "No such file"),
         ("failure_modes/FM_001_lost/spec.md", SPEC.replace("# FM", "FM"), "has no title"),
         ("failure_modes/FM_001_lost/spec.md", SPEC.replace("A ledger.", ""), "no section «guardrail», or an empty one"),

@@ -238,14 +238,14 @@ def write_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Have commands that write open the file with a pragma."""
 
     def arrange(pragma: str) -> None:
-        real = writing._connect
+        real = writing.connect_file
 
         def connect(*arguments: Any) -> sqlite3.Connection:
             connection = real(*arguments)
             connection.execute(pragma)
             return connection
 
-        monkeypatch.setattr(writing, "_connect", connect)
+        monkeypatch.setattr(writing, "connect_file", connect)
 
     return arrange
 

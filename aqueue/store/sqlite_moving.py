@@ -1,0 +1,119 @@
+"""Which jobs are ready in SQLite, and many jobs moved by one statement: the two steps that every job takes.
+
+Rule 1: the statement is the transition of lifecycle.advance, guard and all; tests/aqueue/test_together.py holds them
+        against each other.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from aqueue.errors import LeaseLost
+from aqueue.lifecycle import Claim
+from aqueue.store.columns import JOB, LIFE, job_row
+from aqueue.store.rows import JobRow, Narrowing, Success
+from aqueue.store.sqlite_log import Line
+
+__all__ = ["Outlook", "claim_rows", "outlook", "ready_rows", "succeed_rows"]
+
+_ROW: Final = ",".join((*JOB, *LIFE))
+# The index is named where the order of urgency would tempt SQLite to look through all that is pending.
+_DUE: Final = {
+    index: f" FROM aq_job j {index} WHERE j.state='pending' AND j.run_at<=? AND (j.order_key IS NULL OR NOT EXISTS("
+    "SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
+    "AND (o.state='running' OR o.id<j.id)))"
+    for index in ("", "INDEXED BY aq_deadline", "INDEXED BY aq_crashed")
+}
+_URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT ?"
+# What a narrowing adds to _DUE: constant texts, so that each of the few combinations is one prepared statement.
+_ISOLATED: Final = {None: "", True: " AND j.crashes>=? AND j.crashes>0", False: " AND j.crashes<?"}
+_FRESH_ONLY: Final = " AND j.failures=0"
+_OVERDUE: Final = " AND j.deadline<=?"
+_WITHOUT: Final = " AND j.task NOT IN (SELECT value FROM json_each(?))"
+_SUCCEED: Final = (
+    "UPDATE aq_job SET state='succeeded',worker=NULL,claim_nonce=NULL,lease_until=NULL,finished_at=?,result=? "
+    "WHERE id=? AND attempt=? AND state='running'"
+)
+_CLAIM: Final = (
+    "UPDATE aq_job SET state='running',attempt=attempt+1,worker=?,claim_nonce=?,lease_until=? WHERE id IN(SELECT j.id"
+)
+_CLAIMED: Final = f") RETURNING {_ROW}"
+_OUTLOOK: Final = (
+    "SELECT EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND deadline<=?),"
+    "EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND crashes>0),"
+    "(SELECT min(run_at) FROM aq_job WHERE state='pending' AND run_at>?)"
+)
+_EFFECTS: Final = (
+    "SELECT job_id,count(*) FROM aq_effect WHERE EXISTS(SELECT 1 FROM aq_effect) AND state='applied' "
+    "AND job_id IN (SELECT value FROM json_each(?)) GROUP BY job_id"
+)
+
+
+class Outlook(NamedTuple):
+    """Whether there are pending jobs past their deadline, and such as lost a lease; when the next one will be due.
+
+    A claim does not change it but for the better: what it takes is due.
+    """
+
+    has_overdue: bool
+    has_crashed: bool
+    next_run_at: int | None
+
+
+def outlook(connection: sqlite3.Connection, now: int) -> Outlook:
+    """Look for the rare jobs that a claim asks for first, without reading any, and beyond those that are due."""
+    has_overdue, has_crashed, next_run_at = connection.execute(_OUTLOOK, (now, now)).fetchone()
+    return Outlook(bool(has_overdue), bool(has_crashed), next_run_at)
+
+
+def ready_rows(connection: sqlite3.Connection, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
+    """Due pending jobs whose key is free, highest priority first, then oldest due first."""
+    sql, values = _due(now, limit, narrowing)
+    return [job_row(columns) for columns in connection.execute(f"SELECT {_ROW}{sql}", values)]
+
+
+def claim_rows(
+    connection: sqlite3.Connection, now: int, limit: int, narrowing: Narrowing, claim: Claim
+) -> tuple[list[JobRow], list[Line]]:
+    """Claim what `ready_rows` would find, and return it as it is then, in that order, with the lines to log."""
+    sql, values = _due(now, limit, narrowing)
+    cursor = connection.execute(f"{_CLAIM}{sql}{_CLAIMED}", (claim.worker, claim.nonce, claim.lease_until, *values))
+    rows = [job_row(columns) for columns in cursor.fetchall()]
+    rows.sort(key=lambda row: (-row.priority, row.life.run_at, row.id))
+    return rows, [(row.id, now, "claimed", row.life.attempt, claim.worker, None) for row in rows]
+
+
+def _due(now: int, limit: int, narrowing: Narrowing) -> tuple[str, list[object]]:
+    """What follows the columns of a query of ready jobs, and its values."""
+    index = "INDEXED BY aq_crashed" if narrowing.isolated else ""
+    sql = _DUE["INDEXED BY aq_deadline" if narrowing.overdue else index]
+    values: list[object] = [now]
+    if narrowing.isolated is not None:
+        sql += _ISOLATED[narrowing.isolated]
+        values.append(narrowing.isolate_after)
+    if narrowing.fresh_only:
+        sql += _FRESH_ONLY
+    if narrowing.overdue:
+        sql += _OVERDUE
+        values.append(now)
+    if narrowing.without:
+        sql += _WITHOUT
+        values.append(json.dumps(sorted(narrowing.without)))
+    values.append(limit)
+    return sql + _URGENCY, values
+
+
+def succeed_rows(connection: sqlite3.Connection, successes: Sequence[Success], now: int) -> list[Line]:
+    """Settle running jobs, each at its attempt, and return the lines to log. Raises LeaseLost if one is not."""
+    changed = connection.executemany(_SUCCEED, [(now, s.result, s.job_id, s.attempt) for s in successes]).rowcount
+    if changed != len(successes):
+        raise LeaseLost(
+            f"{len(successes) - changed} of {len(successes)} jobs changed before they were settled",
+            expected="each to be running at the attempt that ended",
+            advice="nothing; they are settled one by one, and those that somebody else owns are refused",
+        )
+    effects = dict(connection.execute(_EFFECTS, (json.dumps([s.job_id for s in successes]),)).fetchall())
+    return [(s.job_id, now, "succeeded", s.attempt, s.worker, f"effects={effects.get(s.job_id, 0)}") for s in successes]
