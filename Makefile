@@ -36,7 +36,7 @@ STAMP := $(VENV)/.synced-$(EXTRAS)-$(subst /,_,$(PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sync demo test test-portable test-libraries test-browser sync-released test-released check docs bench clean
+.PHONY: help sync demo test test-portable test-libraries test-browser sync-released test-released check docs bench bench-quick clean
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub("%", "N", $$1); printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -92,10 +92,11 @@ test-fm%: $(STAMP)  ## reproduce a failure mode, FM_001 with test-fm1
 docs: $(STAMP)  ## write the generated docs again
 	$(PY) docs/generate.py
 
-bench: $(STAMP)  ## compare the loop with stock asyncio, step by step and run by run
-	$(PY) benchmarks/loop.py
-	$(PY) benchmarks/exploring.py
-	$(PY) benchmarks/network.py
+bench: $(STAMP)  ## print every table of docs/benchmarks.md, which takes hours: make bench ARGS='--only loop,bugs'
+	$(PY) benchmarks/tables.py $(ARGS)
+
+bench-quick: $(STAMP)  ## less of each table, in about five minutes
+	$(PY) benchmarks/tables.py --quick $(ARGS)
 
 clean:  ## remove all that the other targets made
 	rm -rf $(VENV) $(RELEASED_VENV) .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

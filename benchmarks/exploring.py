@@ -1,6 +1,6 @@
 """What a run costs an exploration: the small scenario, over and over, against asyncio's own fresh runs of it.
 
-    python benchmarks/exploring.py [--rounds N] [--only NAME]
+    python benchmarks/exploring.py [--rounds N] [--only NAME] [--peers]
 
 Every figure is runs per CPU second in a fresh process that does nothing else; contenders take turns, and the best of
 the rounds counts. Each of ours is what an exploration does for one run: the decider is made, the run made, its loop
@@ -14,6 +14,11 @@ torn down, and its outcome judged.
     traced    with everything recorded
     walk      guided by a random walk, which looks at what is ready
     portfolio guided by the portfolio, told what each step touches
+
+and with --peers (benchmarks/peers), all of them on the Python that these need:
+
+    simloop, simloom   a run of their own explorer, with the order drawn from a seed
+    cancellens         a run of its sweep over a body with its sleeps shortened to nothing: virtual time it has not
 """
 
 from __future__ import annotations
@@ -30,11 +35,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
-import loop as steps  # type: ignore[import-not-found]  # beside this script, which is where Python looks
-import workloads  # type: ignore[import-not-found]
+if __name__ == "__main__":  # in place of this file's folder, where queue.py would hide the standard library's `queue`
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks import loop as steps
+from benchmarks import workloads
+from benchmarks.peers.loops import EXPLORERS, swept_by_cancellens
+from benchmarks.peers.place import Place, place_of
 
 ROUNDS = 5
 SECONDS = 0.5
@@ -145,12 +156,18 @@ CONTENDERS: dict[str, Callable[[], Once]] = {
     "walk": functools.partial(_guided, "random"),
     "portfolio": functools.partial(_guided, "portfolio"),
 }
+OF_PEERS: dict[str, Callable[[], Once]] = {
+    **{name: functools.partial(explorer, workloads.small) for name, explorer in EXPLORERS.items()},
+    "cancellens": lambda: swept_by_cancellens(functools.partial(workloads.small, 0)),
+}
 
 
 def measure(contender: str) -> float:
     """Runs per CPU second, in this process."""
     from faultloop.drivers.alarm import many_runs
 
+    if contender in OF_PEERS:
+        return _measure_peer(OF_PEERS[contender]())
     once = CONTENDERS[contender]()
     for _ in range(50):
         once()
@@ -168,25 +185,48 @@ def measure(contender: str) -> float:
     return best
 
 
+def _measure_peer(once: Once) -> float:
+    """As it ships: with its own way of collecting garbage. A sweep is as many runs as it says."""
+    for _ in range(5):
+        once()
+    best = 0.0
+    for _ in range(3):
+        runs, began = 0, time.process_time()
+        while (seconds := time.process_time() - began) < SECONDS:
+            made = once()
+            runs += made if isinstance(made, int) else 1
+        best = max(best, runs / seconds)
+    return best
+
+
+def compare(names: list[str], rounds: int, place: Place) -> dict[str, float]:
+    """The best rate of each."""
+    best = dict.fromkeys(names, 0.0)
+    for turn in range(rounds):
+        for name in names if turn % 2 == 0 else reversed(names):
+            command = [place.python, os.path.abspath(__file__), "--one", name]
+            done = subprocess.run(command, env=place.variables, capture_output=True, text=True, check=True)
+            best[name] = max(best[name], float(json.loads(done.stdout.splitlines()[-1])))
+    return best
+
+
 def main() -> int:
     """Measure everything, or one figure for a fresh process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--only", choices=tuple(CONTENDERS))
-    parser.add_argument("--one", choices=tuple(CONTENDERS), help=argparse.SUPPRESS)
+    parser.add_argument("--peers", action="store_true", help="simloop, simloom and cancellens as well")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(measure(arguments.one)))
         return 0
-    print(f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    place = place_of(with_peers=arguments.peers)
+    print(f"CPython {place.version}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     print(f"best of {arguments.rounds} rounds, CPU time, the small scenario")
     names = [name for name in CONTENDERS if arguments.only in (None, name) or name == "asyncio"]
-    best = dict.fromkeys(names, 0.0)
-    for turn in range(arguments.rounds):
-        for name in names if turn % 2 == 0 else reversed(names):
-            command = [sys.executable, os.path.abspath(__file__), "--one", name]
-            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-            best[name] = max(best[name], float(json.loads(output.splitlines()[-1])))
+    names += [*OF_PEERS] if place.has_peers else []
+    best = compare(names, arguments.rounds, place)
     for name, rate in best.items():
         target = TARGETS.get(name)
         verdict = "" if target is None else f"   target {target:,}: {'reached' if rate >= target else 'MISSED'}"

@@ -1,10 +1,12 @@
 """What a step costs: the deterministic loop against asyncio's own, as ratios in one run.
 
-    python benchmarks/loop.py [--rounds N] [--only NAME]
+    python benchmarks/loop.py [--rounds N] [--only NAME] [--peers]
 
 Every figure is CPU time of a fresh process that does nothing else; contenders take turns, and the best of the rounds
 counts. Ours run as every run of ours does, without automatic garbage collection; asyncio runs with it. «armed» means
-that a fault is waiting for a step that never comes. Ratios above 1 are faster than asyncio.
+that a fault is waiting for a step that never comes. Ratios above 1 are faster than asyncio. With --peers simloop and
+simloom take part (benchmarks/peers), and all of them run on the Python that these need; a peer has two rounds, and
+one that needs more than SECONDS_MAX of CPU time in one of them has no figure.
 """
 
 from __future__ import annotations
@@ -17,16 +19,26 @@ import heapq
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
 from asyncio import events
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import workloads  # type: ignore[import-not-found]  # beside this script, which is where Python looks
+if __name__ == "__main__":  # in place of this file's folder, where queue.py would hide the standard library's `queue`
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks import workloads
+from benchmarks.peers.loops import RUNNERS
+from benchmarks.peers.place import Place, place_of
 
 ROUNDS = 5
+ROUNDS_OF_PEERS = 2
+SECONDS_MAX = 60
+"""Of CPU time, for one figure of a peer."""
 TARGETS = {
     ("sleeping", "fifo"): 1.0,
     ("sleeping", "batch"): 0.85,
@@ -113,10 +125,14 @@ ROWS = {
     "crowd": ("asyncio", "fifo", "batch"),
     "small": ("virtual fifo", "fifo", "batch", "sweep"),
 }
+PROGRAMS_OF_PEERS = ("sleeping", "queues", "timers", "crowd")
+"""What a fresh small run costs them is in exploring.py."""
 
 
 def measure(contender: str, program: str) -> dict[str, float]:
     """One figure, in this process: CPU seconds and what the program returned."""
+    if contender in RUNNERS:
+        return _measure_peer(contender, program)
     if contender not in ("asyncio", "virtual fifo"):
         gc.disable()  # as every run of ours does: automatic collection would run finalizers at any step
     if program == "small":
@@ -129,6 +145,14 @@ def measure(contender: str, program: str) -> dict[str, float]:
     events._set_running_loop(None)
     loop.close()
     return {"rate": units / seconds, "memory": float(returned or 0)}
+
+
+def _measure_peer(contender: str, program: str) -> dict[str, float]:
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_MAX, SECONDS_MAX))
+    main, units = PROGRAMS[program]()
+    began = time.process_time()
+    returned = RUNNERS[contender](main)
+    return {"rate": units / (time.process_time() - began), "memory": float(returned or 0)}
 
 
 def _measure_small(contender: str, runs: int = 400) -> dict[str, float]:
@@ -166,25 +190,33 @@ def _one_sweep_run() -> Callable[[], None]:
     return once
 
 
-def _in_fresh_process(contender: str, program: str) -> dict[str, float]:
-    command = [sys.executable, os.path.abspath(__file__), "--one", contender, program]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return dict(json.loads(output.splitlines()[-1]))
+def _in_fresh_process(contender: str, program: str, place: Place) -> dict[str, float] | None:
+    command = [place.python, os.path.abspath(__file__), "--one", contender, program]
+    done = subprocess.run(command, env=place.variables, capture_output=True, text=True, check=contender not in RUNNERS)
+    return None if done.returncode else dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def compare(program: str, rounds: int) -> bool:
+def compare(program: str, rounds: int, place: Place) -> bool:
     """Print a program's row for every contender. Returns whether every target was reached."""
-    names = ROWS[program]
+    names = (*ROWS[program], *(RUNNERS if place.has_peers and program in PROGRAMS_OF_PEERS else ()))
     best: dict[str, dict[str, float]] = {}
+    gave_up: set[str] = set()
     for turn in range(rounds):
         for name in names if turn % 2 == 0 else reversed(names):
-            figure = _in_fresh_process(name, program)
-            if name not in best or figure["rate"] > best[name]["rate"]:
+            if name in gave_up or (name in RUNNERS and turn >= ROUNDS_OF_PEERS):
+                continue
+            figure = _in_fresh_process(name, program, place)
+            if figure is None:
+                gave_up.add(name)
+            elif name not in best or figure["rate"] > best[name]["rate"]:
                 best[name] = figure
     base = best[names[0]]
     print(f"\n{program} (1.00 = {names[0]}: {base['rate']:,.0f} /s)")
     reached = True
     for name in names[1:]:
+        if name not in best:
+            print(f"  {name:14s}  not done after {SECONDS_MAX} s of CPU time")
+            continue
         ratio = best[name]["rate"] / base["rate"]
         target = TARGETS.get((program, name))
         verdict = ""
@@ -201,14 +233,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--only", choices=tuple(ROWS))
+    parser.add_argument("--peers", action="store_true", help="simloop and simloom as well")
     parser.add_argument("--one", nargs=2, metavar=("CONTENDER", "PROGRAM"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(measure(*arguments.one)))
         return 0
-    print(f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    place = place_of(with_peers=arguments.peers)
+    print(f"CPython {place.version}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     print(f"best of {arguments.rounds} rounds, CPU time")
-    results = [compare(program, arguments.rounds) for program in ROWS if arguments.only in (None, program)]
+    results = [compare(program, arguments.rounds, place) for program in ROWS if arguments.only in (None, program)]
     return 0 if all(results) else 1
 
 

@@ -17,7 +17,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":  # in place of this file's folder, where queue.py would hide the standard library's `queue`
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from faultloop import Limits
 from faultloop.drivers.asyncio.run import execute

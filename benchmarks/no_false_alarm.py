@@ -20,16 +20,18 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
 from random import Random
 from typing import cast
 
-import structlog
+if __name__ == "__main__":  # in place of this file's folder, where queue.py would hide the standard library's `queue`
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+from concurrent.futures import ProcessPoolExecutor
+
+import structlog
 
 from benchmarks.correct.catalogue import PROGRAMS
 from faultloop import explore

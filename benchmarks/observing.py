@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+if __name__ == "__main__":  # in place of this file's folder, where queue.py would hide the standard library's `queue`
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from faultloop.drivers.asyncio.guided import execute_guided
 from faultloop.drivers.frames import ChainTable

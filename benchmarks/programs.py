@@ -21,13 +21,15 @@ import math
 import statistics
 import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from random import Random
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+if __name__ == "__main__":  # in place of this file's folder, where queue.py would hide the standard library's `queue`
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from concurrent.futures import ProcessPoolExecutor
 
 import faultloop
 from benchmarks.ports.catalogue import BASELINE, BASELINE_STRATEGIES, HARD, HELD_OUT, PORTS

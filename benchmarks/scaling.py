@@ -17,9 +17,12 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-import workloads  # type: ignore[import-not-found]  # beside this script, which is where Python looks
+if __name__ == "__main__":  # in place of this file's folder, where queue.py would hide the standard library's `queue`
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks import workloads
 from faultloop import explore
 from faultloop.search.crew import Duty
 from faultloop.search.processes import Processes

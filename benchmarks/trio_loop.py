@@ -16,7 +16,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":  # in place of this file's folder, where queue.py would hide the standard library's `queue`
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 ROUNDS = 5
 GOAL = 0.8

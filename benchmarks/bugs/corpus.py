@@ -42,7 +42,8 @@ class Release:
 class Case:
     """One bug.
 
-    backend: `asyncio`, `trio`, or `anyio`, which is run on asyncio.   fixed: None where no release has it mended.
+    backend: `asyncio`, `trio`, or `anyio`, which is run on asyncio.   status: where it stands upstream.
+    fixed: None where no release has it mended.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Case:
     backend: str
     trigger: str
     invariant: str
+    status: str
     broken: Release
     fixed: Release | None
 
@@ -88,6 +90,7 @@ def read_case(folder: Path) -> Case:
         backend=said.get("backend", "asyncio"),
         trigger=said["trigger"],
         invariant=said["invariant"],
+        status=said.get("status", "unfixed" if mended is None else "fixed upstream"),
         broken=broken,
         fixed=mended,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -30,7 +32,7 @@ from faultloop.search.tracefile import save_trace
 if TYPE_CHECKING:
     from faultloop.model.trace import Order
     from faultloop.model.world import Io
-    from faultloop.search.findings import Exploration
+    from faultloop.search.findings import Exploration, Failure
 
 JOURNAL, LEARNED = ".journal.jsonl", ".learned.json"
 STORIES_SHOWN_MAX = 5
@@ -76,7 +78,7 @@ def _explore_on(driver: str, options: Options, console: Console) -> tuple[int, d
         if options.html:
             _write_pages(found, paths, root)
         stories = _stories(found, paths, scenario, options)
-    console.say(summary(_tried(found, ref, kinds), stories))
+    console.say(summary(_tried(found, ref, kinds, hits_of(found.failures) if options.tasks == "*" else ()), stories))
     code = _CODES.get(found.status, CANNOT_TELL)
     if found.reason == INTERRUPTED:
         console.warn("interrupted; the same command with --resume goes on from here")
@@ -139,7 +141,21 @@ def _write_pages(found: Exploration, paths: list[Path], root: Path) -> None:
         write_page(page_of(path), path, failure.trace, passing=passing, root=root, passes=passes)
 
 
-def _tried(found: Exploration, ref: str, kinds: tuple[str, ...] | None) -> Tried:
+def hits_of(failures: Sequence[Failure]) -> tuple[tuple[str, int], ...]:
+    """The tasks that faults hit, by what to name them with `--tasks`, and in how many failures: the most first."""
+    counts: Counter[str] = Counter()
+    for failure in failures:
+        counts.update({_last_name(planned.at.task) for planned in failure.trace.faults})
+    return tuple(sorted(counts.items(), key=lambda row: (-row[1], row[0])))
+
+
+def _last_name(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[2]
+
+
+def _tried(
+    found: Exploration, ref: str, kinds: tuple[str, ...] | None, hits: tuple[tuple[str, int], ...] = ()
+) -> Tried:
     if kinds is None:
         from faultloop.search.explore import DEFAULT_FAULTS
 
@@ -161,6 +177,7 @@ def _tried(found: Exploration, ref: str, kinds: tuple[str, ...] | None) -> Tried
         schedules=found.schedules,
         classes=found.classes,
         attempts=found.attempts,
+        hits=hits,
     )
 
 

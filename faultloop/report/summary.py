@@ -12,6 +12,7 @@ from faultloop.report.words import WIDTH, clean, wrap
 
 LABEL_WIDTH = 13
 NOT_TRIED_SHOWN_MAX = 3
+HITS_SHOWN_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Tried:
     classes: happens-before classes among those watched.   attempts: runs that shrinking took.
     best_effort: why it may be otherwise next time, or nothing.
     exhausted: what was tried completely, and not_tried: what was left out; each in words.
+    hits: tasks that a fault hit, each with the number of groups in which one did; nothing where a task was named.
     """
 
     scenario: str
@@ -40,6 +42,7 @@ class Tried:
     classes: int = 0
     attempts: int = 0
     best_effort: str = ""
+    hits: tuple[tuple[str, int], ...] = ()
 
 
 def summary(tried: Tried, stories: Sequence[str] = (), *, width: int = WIDTH) -> str:
@@ -47,6 +50,8 @@ def summary(tried: Tried, stories: Sequence[str] = (), *, width: int = WIDTH) ->
     lines = [_verdict(tried), f"  tried      {_tried(tried)}"]
     if tried.reason:
         lines.append(f"  because    {clean(tried.reason, 400)}")
+    if len(tried.hits) > 1:
+        lines.append(f"  hit        {_hits(tried.hits)}")
     if tried.best_effort:
         lines.append(f"  holds      {tried.best_effort}")
     for number, complete in enumerate(tried.exhausted):
@@ -71,6 +76,13 @@ def _verdict(tried: Tried) -> str:
             return f"{tried.scenario}: nothing found in what was tried."
         case _:
             return f"{tried.scenario}: cannot tell."
+
+
+def _hits(hits: Sequence[tuple[str, int]]) -> str:
+    """Whom to keep to: cancelling a helper of its own may break what a scenario expects of that helper, and no more."""
+    shown = [f"{clean(name, 60)} in {count}" for name, count in hits[:HITS_SHOWN_MAX]]
+    more = [f"{len(hits) - len(shown)} other tasks"] if len(hits) > len(shown) else []
+    return f"{', '.join(shown + more)}; --tasks NAME hits that one alone"
 
 
 def _tried(tried: Tried) -> str:

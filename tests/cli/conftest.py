@@ -58,6 +58,15 @@ async def pool_is_whole():
     await asyncio.wait(workers)
     assert pool.in_use == 0, f"in_use is {pool.in_use}"
 
+async def nap():
+    await asyncio.sleep(1)
+
+async def two_are_needed():
+    tasks = [asyncio.create_task(nap(), name=name) for name in ("reader", "writer")]
+    await asyncio.wait(tasks)
+    assert not tasks[0].cancelled(), "nobody read"
+    assert not tasks[1].cancelled(), "nobody wrote"
+
 CALLS = []
 async def differs():
     CALLS.append(0)

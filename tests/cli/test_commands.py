@@ -252,6 +252,15 @@ def test_explore_finds_the_lost_slot_and_its_traces_replay(shell: Shell):
     assert "different failure" in said.err or "1 failure" in said.err
 
 
+def test_explore_says_whom_the_faults_hit_where_nobody_was_named(shell: Shell):
+    said = shell("explore", "scenes.py:two_are_needed", "--out", "found")
+    assert said.code == 1
+    assert "  hit        reader in 1, writer in 1; --tasks NAME hits that one alone" in said.out.splitlines()
+    named = shell("explore", "scenes.py:two_are_needed", "--tasks", "*er", "--out", "named")
+    assert "2 different failures" in named.out
+    assert "  hit  " not in named.out
+
+
 def test_explore_of_what_withstands_is_0(shell: Shell):
     said = shell("explore", "scenes.py:fine", "--faults", "delay:2s")
     assert (said.code, "nothing found in what was tried" in said.out) == (0, True)

@@ -146,6 +146,16 @@ def test_failures_are_counted_and_their_stories_follow():
     assert told.endswith("second story")
 
 
+def test_whom_the_faults_hit_is_told_where_it_was_more_than_one():
+    hits = (("serve", 9), ("victim", 2), ("main", 1), ("a", 1), ("b", 1), ("c", 1))
+    told = summary(tried(status="violated", failures=12, hits=hits)).splitlines()
+    assert told[2:] == [
+        "  hit        serve in 9, victim in 2, main in 1, a in 1, 2 other tasks; --tasks NAME hits that one",
+        "             alone",
+    ]
+    assert "hit " not in summary(tried(status="violated", failures=2, hits=hits[:1]))
+
+
 def test_what_cannot_be_told_says_why():
     told = summary(tried(status="inconclusive", reason="the scenario fails without any fault"))
     assert told.startswith("s.py:main: cannot tell.")
