@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from random import Random
 from types import TracebackType
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
 
 import anyio
 
 from aqueue.clock import Clock, SystemClock
+from aqueue.context import Context
 from aqueue.decorators import CronDecorator, TaskDecorator
 from aqueue.errors import BadOption, QueueClosed, StillBusy, WorkerStopped
 from aqueue.flow import Breaker, Rate, RetryBudget
@@ -26,7 +27,7 @@ from aqueue.store.questions import Census, Dead, Depth, Flow, FlowReport, Verify
 from aqueue.store.rows import Catchup, FireRow, ScheduleRow, Violation
 from aqueue.store.schedules import Missed, Schedules, Unschedule
 from aqueue.store.urls import store_at
-from aqueue.task import Draft, TaskPolicy, enqueue_drafts
+from aqueue.task import Draft, Task, TaskPolicy, enqueue_drafts
 from aqueue.testing import Rehearsal, rehearse
 from aqueue.worker import Worker
 
@@ -34,6 +35,7 @@ __all__ = ["Queue"]
 
 DEFAULT_RETRY_BUDGET: Final = RetryBudget()
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -112,6 +114,11 @@ class Queue:
         """Where the jobs are kept."""
         return self._hub.store
 
+    @overload
+    def task(self, handler: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def task(self, handler: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
     def task(
         self,
         *,
@@ -124,8 +131,22 @@ class Queue:
         rate: Rate | str | None = None,
         breaker: Breaker | None = None,
         max_pending: int | None = None,
-    ) -> TaskDecorator:
-        """Make an async function a task of this queue.
+    ) -> TaskDecorator: ...
+    def task(
+        self,
+        handler: Callable[..., Coroutine[Any, Any, Any]] | None = None,
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        lease: float | None = None,
+        priority: int = 0,
+        concurrency: int | None = None,
+        rate: Rate | str | None = None,
+        breaker: Breaker | None = None,
+        max_pending: int | None = None,
+    ) -> TaskDecorator | Task[..., Any]:
+        """Make an async function a task of this queue: `@q.task`, or with options `@q.task(timeout=30)`.
 
         name: what jobs call it, the function's own name by default; it must outlive a deploy.
         timeout: seconds one try may take.   lease: seconds of silence after which a job is taken from its worker.
@@ -136,7 +157,8 @@ class Queue:
         enqueue does not take it.
         """
         policy = TaskPolicy(retry or Retry(), timeout, lease, priority, concurrency, rate, breaker, max_pending)
-        return TaskDecorator(self._hub, name, policy)
+        decorator = TaskDecorator(self._hub, name, policy)
+        return decorator if handler is None else decorator(handler)
 
     def cron(self, cron: str, *, tz: str = "UTC", catchup: Catchup = "last", name: str | None = None) -> CronDecorator:
         """Enqueue a task at each time a cron expression names: `q.cron("0 3 * * *", tz="Europe/Berlin")(nightly)`.

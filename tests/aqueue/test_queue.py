@@ -14,6 +14,7 @@ from aqueue import (
     BadOption,
     BadUrl,
     Context,
+    Job,
     JobCancelled,
     JobDead,
     LeaseLost,
@@ -55,6 +56,17 @@ async def test_a_job_runs_and_its_result_comes_back_typed(q: Queue):
         assert await job.result(timeout=30) == Order(2, ["a", "True"])
         assert [event.kind for event in (await job.info()).history] == ["enqueued", "claimed", "succeeded"]
         assert await q.check(grace=60) == ()
+
+
+async def test_a_task_without_options_needs_no_parentheses(q: Queue):
+    @q.task
+    async def double(ctx: Context, number: int) -> int:
+        return 2 * number * ctx.attempt
+
+    assert double.name == "double"
+    async with q, q.worker():
+        job: Job[int] = await double.enqueue(number=21)
+        assert await job.result(timeout=5) == 42
 
 
 async def test_a_context_is_given_wherever_it_is_declared(q: Queue):
