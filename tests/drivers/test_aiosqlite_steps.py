@@ -1,5 +1,6 @@
 """aiosqlite inline: no thread, one digest, its waiting in virtual time."""
 
+import _thread
 import asyncio
 import sqlite3
 import subprocess
@@ -122,22 +123,68 @@ def test_real_threads_are_as_aiosqlite_made_them(tmp_path: Path):
     async def scenario() -> bool:
         async with aiosqlite.connect(tmp_path / "db") as db:
             await db.execute("select 1")
-            return threading.active_count() > before
+            return _thread._count() > before
 
-    before = threading.active_count()
+    before = _thread._count()
     assert value(scenario, threads="real")
     assert not value(scenario)
 
 
+def others() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread is not threading.main_thread() and thread.is_alive()]
+
+
+@pytest.mark.parametrize("threads", ["inline", "real"])
+def test_a_connection_has_a_worker_in_threading_for_as_long_as_it_is_open(threads: Any):
+    async def scenario() -> list[int]:
+        before = len(others())
+        async with aiosqlite.connect(":memory:") as db:
+            await db.execute("select 1")
+            during = len(others())
+            assert threading.active_count() == during + 1
+        for _ in range(50):  # a thread takes its time to end
+            await asyncio.sleep(1 if others()[before:] else 0)
+        return [during - before, len(others()) - before]
+
+    assert value(scenario, threads=threads) == [1, 0]
+
+
+def test_a_worker_that_nobody_tells_to_end_is_seen_within_the_run_and_only_there():
+    kept: list[Any] = []
+
+    async def scenario() -> int:
+        kept.append(await aiosqlite.connect(":memory:"))
+        return len(others())
+
+    before = len(others())
+    assert passed(scenario).value == before + 1
+    assert len(others()) == before
+    kept.pop()._connection = None  # nor does whoever collects it
+
+
+def test_a_bare_sign_ends_a_worker_as_in_0_20():
+    async def scenario() -> tuple[int, int]:
+        connection: Any = await aiosqlite.connect(":memory:")
+        first = len(others())
+        sign: Any = getattr(aiosqlite.core, "_STOP_RUNNING_SENTINEL")  # noqa: B009
+        await connection._execute(connection._conn.close)
+        connection._connection = None
+        connection._tx.put_nowait(sign)
+        return first, len(others())
+
+    before = len(others())
+    assert value(scenario) == (before + 1, before)
+
+
 LATE = """
-import asyncio, threading, faultloop
+import _thread, asyncio, faultloop
 
 async def scenario():
     import aiosqlite
     async with aiosqlite.connect(":memory:") as db:
         async with db.execute("select 7") as cursor:
             row = await cursor.fetchone()
-    return row[0], threading.active_count()
+    return row[0], _thread._count()
 
 run = faultloop.run(scenario)
 print(run.status, run.value)
@@ -147,4 +194,4 @@ print(run.status, run.value)
 def test_aiosqlite_imported_in_the_middle_of_a_run_needs_no_thread_either():
     command = [sys.executable, "-W", "error", "-c", LATE]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "passed (7, 1)\n"
+    assert done.stdout == "passed (7, 0)\n"

@@ -124,6 +124,7 @@ class Loop(NetworkLoop):
         self.threads_known: Set[threading.Thread] = frozenset()
         """Those that lived when the run began, besides its own."""
         self.threads_at_start = -1
+        self.stepped_threads: list[threading.Thread] = []  # that were started, and are steps instead
         self.watcher: turns.Watcher | None = None
         self.nodes: Nodes | None = None
         self.next_stop = 0
@@ -388,9 +389,8 @@ class Loop(NetworkLoop):
             super().close()
         else:
             asyncio.BaseEventLoop.close(self)
-        self.queue.entries.clear()
-        self.agenda.clear()
-        self.due.clear()
+        for kept in (self.queue.entries, self.agenda, self.due, self.stepped_threads):
+            kept.clear()
         self._push = _refuse_push
         # Nothing that refers to the loop is left in it: it goes as soon as it is let go, and not to the collector.
         del self._for_library, cast(Any, self).create_future

@@ -26,6 +26,9 @@ from faultloop.model.faults import NANOSECONDS
 if TYPE_CHECKING:
     from faultloop.drivers.asyncio.loop import Loop
 
+_real_threads = threading.enumerate
+"""As it was before programs were shown threads there that are none (`aiosqlite_steps`)."""
+
 for _api in ("loop.run_in_executor", "asyncio.to_thread", "anyio.to_thread.run_sync"):
     declare(
         _api,
@@ -146,7 +149,7 @@ def has_posters() -> bool:
 
 def _foreign(loop: Loop) -> list[threading.Thread]:
     me = threading.current_thread()
-    return [t for t in threading.enumerate() if t is not me and (t not in loop.threads_known or t in _posters)]
+    return [t for t in _real_threads() if t is not me and (t not in loop.threads_known or t in _posters)]
 
 
 def settle(loop: Loop) -> bool:
@@ -210,7 +213,7 @@ def drain(loop: Loop) -> bool:
     posted = list(loop.inbox)
     del loop.inbox[: len(posted)]
     if len({id(thread) for thread, _ in posted}) > 1:
-        began = {thread: i for i, thread in enumerate(threading.enumerate())}
+        began = {thread: i for i, thread in enumerate(_real_threads())}
         posted.sort(key=lambda row: began.get(row[0], -1))
     for _, handle in posted:
         loop.push_handle(handle)
