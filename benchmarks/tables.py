@@ -71,6 +71,7 @@ TABLES = (
     ),
     Table("size", "the size of a trace", "size.py", "size.py"),
     Table("queue", "aqueue beside others", "queue.py", None),
+    Table("memory", "aqueue's size over a million jobs", "memory.py", "memory.py --jobs 20000"),
     Table("page", "a page of 50,000 events in a browser", "page.py", "page.py --rounds 1"),
     Table("bugs", "real bugs, the victim named", "bugs/run.py", "bugs/run.py --table"),
     Table("bugs-all", "real bugs, nobody named", "bugs/run.py --tasks *", "bugs/run.py --tasks * --table"),
