@@ -159,7 +159,8 @@ def test_a_worker_that_nobody_tells_to_end_is_seen_within_the_run_and_only_there
     before = len(others())
     assert passed(scenario).value == before + 1
     assert len(others()) == before
-    kept.pop()._connection = None  # nor does whoever collects it
+    kept[0]._connection.close()
+    kept.pop()._connection = None  # it was left open only for as long as it was looked at
 
 
 def test_a_bare_sign_ends_a_worker_as_in_0_20():
