@@ -31,13 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
-        return command(options)
+        code = command(options)
+        sys.stdout.flush()
+        return code
     except CatalogueError as error:
         print(f"failure_modes: {error}", file=sys.stderr)
         return BAD_USAGE
     except KeyboardInterrupt:
         print("failure_modes: interrupted.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # nobody reads any more: nor is that to be complained of when it is flushed at exit
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, sys.stdout.fileno())
+        os.close(sink)
+        return 141
 
 
 def _parser() -> argparse.ArgumentParser:

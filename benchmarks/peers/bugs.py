@@ -111,7 +111,10 @@ def hunt(case: Case, side: Side, tool: str) -> Hunt:
     except Unavailable as error:
         if tool != "faultloop":
             return Hunt(case.id, side, tool, "", "not applicable", message=str(error))
-        release, python = own, environment(own)
+        try:
+            release, python = own, environment(own)
+        except Unavailable as missing:
+            return Hunt(case.id, side, tool, "", "not applicable", message=str(missing))
     began = time.perf_counter()
     if tool == "faultloop":
         found = _with_faultloop(case, python)

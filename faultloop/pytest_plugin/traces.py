@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
+from faultloop.errors import TraceError
 from faultloop.model.coverage import Coverage
 from faultloop.model.trace import Trace
 from faultloop.pytest_plugin.options import complain
 from faultloop.search.coverage import add_coverage
-from faultloop.search.tracefile import save_trace
+from faultloop.search.tracefile import load_trace, save_trace
 
 FOLDER = ".faultloop"
 
@@ -90,12 +89,9 @@ def seed_of(item: pytest.Item, seed: int | None) -> int:
 def recorded_test(path: Path) -> str:
     """The node id of the test that a trace was recorded from. Raises UsageError."""
     try:
-        found = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
-        ref = str(found.get("target", {}).get("ref", ""))
-    except OSError as error:
-        raise complain(f"{path}: cannot be read: {error.strerror}", "FL110") from None
-    except (ValueError, AttributeError):
-        raise complain(f"{path}: not a faultloop trace", "FL101") from None
+        ref = load_trace(path).target.ref
+    except TraceError as error:
+        raise pytest.UsageError(f"faultloop: {error}") from None
     if "::" not in ref:
         raise complain(
             f"{path}: recorded from {ref or 'a callable without a name'}, not from a test. "

@@ -1,5 +1,6 @@
 """The catalogue's command line: what it shows, what it runs, and how a new bundle begins."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,15 @@ def test_a_bundle_that_was_not_recorded_yet_is_answered_with_what_to_type(
     shutil.copytree(find("12").folder, folder, ignore=shutil.ignore_patterns("trace.json"))
     with pytest.raises(CatalogueError, match=r"python -m failure_modes record FM_012 \[FMC208\]"):
         proof(Bundle(folder))
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = [sys.executable, "-m", "failure_modes", "list"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_a_guardrail_is_taken_away_where_it_stands():

@@ -94,7 +94,7 @@ def test_files_say_what_the_command_line_leaves_open(suite: Suite, place: str):
         pytest.param(["--faultloop=run", "--faultloop-time=soon"], "FL804", "--faultloop-time: expected", id="time"),
         pytest.param(["--faultloop=run", "--faultloop-order=odd"], "FL804", "fifo, batch or any", id="order"),
         pytest.param(["--faultloop=run", "--faultloop-jobs=4"], "FL807", "pytest-xdist", id="jobs"),
-        pytest.param(["--faultloop-trace=none.json"], "FL110", "cannot be read", id="trace"),
+        pytest.param(["--faultloop-trace=none.json"], "FL107", "there is no such file", id="trace"),
         pytest.param(["--faultloop=run", "-k", "two"], "FL805", "no async test was selected", id="nothing"),
     ],
 )
@@ -103,6 +103,19 @@ def test_a_wrong_command_line_is_a_sentence(suite: Suite, arguments: list[str], 
     printed = suite.run(*arguments)
     assert f"[{code}]" in printed
     assert words in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [("[]", "FL1"), ("not json", "FL101"), ('{"format":"faultloop-trace","version":1,"target":{"inputs":7}}', "FL109")],
+    ids=["list", "text", "type"],
+)
+def test_a_damaged_trace_is_a_sentence(suite: Suite, content: str, code: str):
+    suite.write(TWO.format(marks=""))
+    suite.write(content, "damaged.json")
+    printed = suite.run("--faultloop-trace=damaged.json")
+    assert f"[{code}" in printed
     assert "Traceback" not in printed
 
 
