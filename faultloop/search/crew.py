@@ -138,6 +138,8 @@ class Said(Enum):
     """The duty is prepared. Nothing else is said."""
     CANNOT = "cannot"
     """The duty cannot be prepared: the error, or its text."""
+    BEGUN = "begun"
+    """A unit is begun: what ends the process from here on may be the unit itself."""
     RESULT = "result"
     FAILED = "failed"
     """Doing the unit raised: the traceback."""

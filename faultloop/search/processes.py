@@ -61,12 +61,20 @@ class _Job(Generic[U]):
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """One process. in_hands: what it was given and has not answered, in order: the first is what it does."""
+    """One process. in_hands: what it was given and has not answered, in order: the first is what it does, once it has
+    said that it has begun."""
 
     process: BaseProcess
     pipe: Connection
     in_hands: deque[_Job[Any]] = field(default_factory=deque[_Job[Any]])
     is_ready: bool = False
+    has_begun: bool = False
+
+    def take(self, answer: Answer) -> None:
+        """What it says about the unit that it does."""
+        self.has_begun = answer[0] is Said.BEGUN
+        if not self.has_begun:
+            self.in_hands.popleft().answer = answer
 
     def can_take(self, job: _Job[Any], *, only_idle: bool) -> bool:
         if not self.in_hands:
@@ -153,7 +161,9 @@ class Processes(Generic[U, R]):
             try:
                 taker.pipe.send_bytes(job.data)
             except OSError:
-                self._bury(taker, to_do)
+                # What it said before it died is in its pipe still, and the end of the pipe after that.
+                while taker in self._workers:
+                    self._hear(taker, to_do)
         starting = sum(not worker.is_ready for worker in self._workers)
         while starting < len(to_do) and len(self._workers) < self._jobs:
             self._start()
@@ -183,7 +193,7 @@ class Processes(Generic[U, R]):
         elif answer[0] is Said.CANNOT:
             result_of(answer)
         else:
-            worker.in_hands.popleft().answer = answer
+            worker.take(answer)
 
     # Coming and going
 
@@ -211,7 +221,10 @@ class Processes(Generic[U, R]):
         return multiprocessing.get_context("spawn")
 
     def _bury(self, worker: _Worker, to_do: deque[_Job[U]]) -> None:
-        """Take a dead worker off the list; what it had in its hands is done again, unless it is what kills."""
+        """Take a dead worker off the list; what it had in its hands is done again, unless it is what kills.
+
+        A unit that the worker had not begun is no suspect, whoever killed the worker.
+        """
         self._workers.remove(worker)
         _end(worker)
         how = _cause_of_death(worker.process.exitcode)
@@ -221,21 +234,22 @@ class Processes(Generic[U, R]):
             self._stillborn += 1
             if self._stillborn >= STILLBORN_MAX:
                 raise CrewError(f"workers end before they have loaded the program: {how}", code=NO_WORKER)
-        if worker.in_hands:
-            culprit = worker.in_hands[0]
-            culprit.deaths += 1
-            if culprit.deaths >= TRIES:
-                culprit.answer = Lost(f"its process ended {TRIES} times: {how}")
+        if worker.has_begun:
+            suspect = worker.in_hands[0]
+            suspect.deaths += 1
+            if suspect.deaths >= TRIES:
+                suspect.answer = Lost(f"its process ended {TRIES} times: {how}")
                 worker.in_hands.popleft()
-            to_do.extendleft(reversed(worker.in_hands))
+        to_do.extendleft(reversed(worker.in_hands))
 
     def _end_round(self) -> None:
         """Take what has come back; whoever is still at work is killed, for nobody waits for that any more."""
         busy = [worker for worker in self._workers if worker.in_hands]
         for worker in busy:
             try:
-                while worker.in_hands and worker.pipe.poll():
-                    worker.in_hands.popleft().answer = pickle.loads(worker.pipe.recv_bytes())
+                # At the end of the interpreter nothing can be unpickled any more.
+                while worker.in_hands and worker.pipe.poll() and not sys.is_finalizing():
+                    worker.take(pickle.loads(worker.pipe.recv_bytes()))
             except (EOFError, OSError):
                 pass
             if worker.in_hands:

@@ -51,7 +51,7 @@ def _answer_all(orders: Connection, do: Callable[[Any], Any]) -> None:
             unit = orders.recv_bytes()
         except (EOFError, OSError):
             return
-        if not _say(orders, attempt(lambda data: do(pickle.loads(data)), unit)):
+        if not (_say(orders, (Said.BEGUN, None)) and _say(orders, attempt(lambda data: do(pickle.loads(data)), unit))):
             return
 
 

@@ -156,9 +156,22 @@ def test_workers_that_are_killed_from_outside_lose_no_result():
         got = []
         for done in crew.carry_out(range(100), ahead=8):
             got.append(done.result)
-            if done.number in (10, 40):
+            if done.number % 10 == 0:
                 for pid in crew.pids:
                     os.kill(pid, signal.SIGKILL)
+        assert got == [unit * unit for unit in range(100)]
+
+
+def test_a_unit_given_to_a_worker_that_is_dead_already_has_not_killed_it():
+    with Processes(Duty(duties.squares, None), jobs=2) as crew:
+        got = []
+        for done in crew.carry_out(range(100), ahead=8):
+            got.append(done.result)
+            if done.number % 10 == 0:
+                for pid in crew.pids:
+                    os.kill(pid, signal.SIGKILL)
+                for pid in crew.pids:
+                    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         assert got == [unit * unit for unit in range(100)]
 
 
