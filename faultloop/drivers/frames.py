@@ -6,6 +6,7 @@ frame of the user's own code and what it awaits; standard library and site-packa
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
@@ -27,6 +28,8 @@ _AWAITED_TYPES = {"BareFuture": "Future", "NoneType": "yield", "_GatheringFuture
 _AWAITED_NAMES = {"_LockImpl.acquire": "Lock.acquire", "Nursery._nested_child_finished": "Nursery.__aexit__"}
 """Functions inside trio, by what the program has written there."""
 _WRAPPERS = ("coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable")
+_FRAMES = ("cr_frame", "gi_frame", "ag_frame")
+_AWAITED = ("cr_await", "gi_yieldfrom", "ag_await")
 _DRIVEN: tuple[type[object], ...] = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 _OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
 
@@ -150,7 +153,7 @@ class ChainTable:
     def __init__(self) -> None:
         self._is_user: dict[int, bool] = {}
         self._codes: list[types.CodeType] = []
-        self._numbers: dict[tuple[tuple[int, int], ...], int] = {}
+        self._numbers: dict[tuple[int, ...], int] = {}
         self._named: dict[str, int] = {"start": 0}
         self._met: set[int] = set()
         self.names: list[str] = ["start"]
@@ -158,15 +161,27 @@ class ChainTable:
     def number(self, task: Any) -> int:
         """The number of where a suspended task waits."""
         is_user = self._is_user
-        chain: list[tuple[int, int]] = []
-        for frame in frames_of(task.get_coro()):
-            code = frame.f_code
+        chain: list[int] = []
+        current: Any = task.get_coro()
+        for _ in range(MAX_DEPTH):
+            kind: Any = type(current)  # pyright: ignore[reportUnknownVariableType]
+            if kind is types.CoroutineType:
+                code, awaiting = current.cr_code, current.cr_await
+            elif current is None or _goes_no_further(kind):
+                break
+            elif (frame := _frame_of(current)) is not None:
+                code, awaiting = frame.f_code, _awaited_by(current)
+            else:
+                current = _awaited_by(current)
+                continue
             mine = is_user.get(id(code))
             if mine is None:
                 self._codes.append(code)
                 mine = is_user[id(code)] = is_user_file(code.co_filename)
-            if mine:
-                chain.append((id(code), frame.f_lasti))
+            # A frame is an object of its own as soon as somebody looks at it: only at those that count.
+            if mine and (frame := _frame_of(current)) is not None:
+                chain += (id(code), frame.f_lasti)
+            current = awaiting
         key = tuple(chain)
         number = self._numbers.get(key)
         if number is None:
@@ -232,7 +247,7 @@ def innermost_awaitable(coroutine: Any) -> Any:
 
 
 def _frame_of(awaitable: Any) -> types.FrameType | None:
-    for name in ("cr_frame", "gi_frame", "ag_frame"):
+    for name in _FRAMES:
         frame = getattr(awaitable, name, None)
         if frame is not None:
             return frame  # type: ignore[no-any-return]
@@ -241,7 +256,7 @@ def _frame_of(awaitable: Any) -> types.FrameType | None:
 
 
 def _awaited_by(awaitable: Any) -> Any:
-    for name in ("cr_await", "gi_yieldfrom", "ag_await"):
+    for name in _AWAITED:
         below = getattr(awaitable, name, None)
         if below is not None:
             return below
@@ -267,6 +282,13 @@ def _hidden_behind(awaitable: Any) -> Any:
         return None
     referents: list[Any] = gc.get_referents(awaitable)
     return next((r for r in referents if type(r) in _DRIVEN or type(r).__name__ in _WRAPPERS), None)
+
+
+@functools.cache
+def _goes_no_further(kind: type) -> bool:
+    """Whether nothing of this type has a frame or awaits anything, whatever is asked of it: a future's iterator."""
+    has_none = not any(hasattr(kind, name) for name in (*_FRAMES, *_AWAITED, "__getattr__"))
+    return has_none and kind.__dictoffset__ == 0 and kind.__name__ not in _WRAPPERS
 
 
 def locals_of(frame: types.FrameType) -> dict[str, Any]:

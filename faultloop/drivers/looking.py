@@ -98,7 +98,7 @@ class LookingAny(AnyOrder):
         self._target: Entry | None = None
 
     def _answer(self, options: int, total: int) -> int:
-        front = [self._front[place][0] for place in range(options)]
+        front = [entry for entry, _ in islice(self._front, options)]
         if _place_of(self._target, chain(front, self._rest)) < 0:
             steps = list(islice(chain(front, (entry for entry in self._rest if not is_callback(entry))), WINDOW))
             self._target = steps[self._look(steps) if len(steps) > 1 else 0]
@@ -119,7 +119,7 @@ class LookingOrder(AnyOrder):
 
     def _answer(self, options: int, total: int) -> int:
         is_plumbing = total > options
-        answer = options if is_plumbing else self._look([self._front[place][0] for place in range(options)])
+        answer = options if is_plumbing else self._look([entry for entry, _ in islice(self._front, options)])
         self._keep(answer, total)
         return answer
 

@@ -187,6 +187,8 @@ class AnyOrder:
         self._turn = 0
         self._front: deque[tuple[Entry, int]] = deque()
         self._rest: deque[Entry] = deque()
+        self._is_alone = False
+        """Whether this turn has a single entry: most turns of most programs, and nothing to ask or to keep."""
 
     def pending(self) -> int:
         """How many entries a turn that begins now would run."""
@@ -195,39 +197,54 @@ class AnyOrder:
     def turn(self) -> Iterator[Entry]:
         """As many entries as were ready when the turn began, whichever they are; each is drawn when it is its turn."""
         self._turn += 1
-        for _ in repeat(None, self.pending()):
-            self._absorb()
+        count = self.pending()
+        self._is_alone = count == 1
+        if count == 1:
+            if entries := self._queue.entries:
+                self._queue.barrier = -1
+                return iter((entries.popleft(),))
+            return iter((self._front.popleft()[0] if self._front else self._rest.popleft(),))
+        return self._picked(count)
+
+    def _picked(self, count: int) -> Iterator[Entry]:
+        entries = self._queue.entries
+        for _ in repeat(None, count):
+            if entries:
+                self._absorb()
             yield self._pick()
 
     def put_back(self, turn: Iterator[Entry]) -> None:
-        """Nothing was taken that has not been given out."""
+        """Return what was taken and not given out: nothing but an entry that was alone."""
+        if self._is_alone:
+            self._queue.put_back(list(turn))
 
     def queued(self) -> Iterator[Entry]:
         """Everything that is ready and has not been given out."""
         return chain((entry for entry, _ in self._front), self._rest, self._queue.entries)
 
     def _absorb(self) -> None:
-        entries = self._queue.entries
+        entries, front, rest, turn = self._queue.entries, self._front, self._rest, self._turn
         self._queue.barrier = -1
         while entries:
             entry = entries.popleft()
-            if self._rest or is_callback(entry):
-                self._rest.append(entry)
+            if rest or type(entry[0]) is not Context:
+                rest.append(entry)
             else:
-                self._front.append((entry, self._turn))
+                front.append((entry, turn))
 
     def _pick(self) -> Entry:
         front, rest = self._front, self._rest
-        options = min(len(front), WINDOW)
-        is_overdue = options > 0 and self._hold is not None and self._turn - front[0][1] > self._hold
-        total = options + bool(rest)
-        answer = 0 if total == 1 or is_overdue else self._answer(options, total)
-        if answer < options:
-            entry, _ = front[answer]
-            del front[answer]
-            return entry
+        if front:
+            options = len(front) if len(front) < WINDOW else WINDOW
+            total = options + 1 if rest else options
+            is_overdue = self._hold is not None and self._turn - front[0][1] > self._hold
+            answer = 0 if total == 1 or is_overdue else self._answer(options, total)
+            if answer < options:
+                entry, _ = front[answer]
+                del front[answer]
+                return entry
         entry = rest.popleft()
-        while rest and not is_callback(rest[0]):
+        while rest and type(rest[0][0]) is Context:
             front.append((rest.popleft(), self._turn))
         return entry
 

@@ -47,14 +47,15 @@ class _Watcher:
         self.next_stop = 0
         self.steps: list[tuple[int, int]] = []
         self._ran = guide.ran
-        self._sites = sites
+        self._site_of = sites.number
         self._at: dict[int, int] = {}
         self._touched = touched
         loop.watcher = self
 
     def look(self, guide: Guide, entries: list[Entry]) -> int:
         tasks = [ordinal_of(entry) for entry in entries]
-        return guide.pick(tasks, [self._at.get(task, 0) for task in tasks])
+        at = self._at
+        return guide.pick(tasks, [at.get(task, 0) for task in tasks])
 
     def before_step(self, task: Any, argument: Any, entry: Entry) -> Any:
         """Nothing is delivered here."""
@@ -65,11 +66,12 @@ class _Watcher:
     def after_step(self, task: Any) -> None:
         """Tell the guide, and note where the task waits now."""
         ordinal = getattr(task, "ordinal", 0)
-        site = self._at.get(ordinal, 0)
+        at = self._at
+        site = at.get(ordinal, 0)
         self.steps.append((ordinal, site))
         self._ran(ordinal, site, self._touched)
         if not task.done():
-            self._at[ordinal] = self._sites.number(task)
+            at[ordinal] = self._site_of(task)
 
     def after_callback(self, runner: Any) -> None:
         """Callbacks are plumbing."""

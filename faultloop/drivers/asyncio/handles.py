@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from faultloop.drivers.asyncio import nodes
+from faultloop.drivers.timers import FOREVER_SECONDS
 from faultloop.model.faults import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -105,11 +106,30 @@ class Future(asyncio.Future[Any]):
 class ForLibrary:
     """What asyncio's locks and queues, and its sleep, see of the loop: their futures never reach the program."""
 
-    __slots__ = ("call_later", "create_future")
+    __slots__ = ("_loop", "create_future")
 
     def __init__(self, loop: Loop) -> None:
-        self.call_later = loop.call_later
+        self._loop = loop
         self.create_future: Callable[[], CFuture[Any]] = functools.partial(CFuture, loop=loop)
+
+    def call_later(self, delay: float, callback: Any, future: Any, result: Any) -> Timer:
+        """As `asyncio.sleep` asks for it. Its timer is made at once: a sleep is three yields' worth of work as it is."""
+        loop = self._loop
+        if callback is not _WAKE_SLEEPER or not delay < FOREVER_SECONDS or loop._debug or loop._closed:
+            return cast(Timer, loop.call_later(delay, callback, future, result))
+        instant = loop.now + (round(delay * NANOSECONDS) or 1)
+        timer = _new(SleepTimer)
+        timer._context = None
+        timer._loop = loop
+        timer._callback = callback
+        timer._args = (future, result)
+        timer._cancelled = False
+        timer._repr = None
+        timer._source_traceback = None
+        timer._when = instant / NANOSECONDS
+        timer._scheduled = True
+        loop.agenda.add(instant, timer)
+        return cast(Timer, timer)
 
 
 class Callback(events.Handle):
@@ -202,6 +222,13 @@ class SleepTimer(Timer):
         except BaseException as error:
             _complain(self, error)
 
+    def cancel(self) -> None:
+        """The sleeper is gone: most often because this has woken it, and nothing is left to undo."""
+        if self._scheduled and not self._cancelled:
+            self._loop.agenda.note_cancelled()
+            self._args = None
+        self._cancelled = True
+
 
 _WAKE_SLEEPER: Any = getattr(futures, "_set_result_unless_cancelled", None)
 _new: Any = object.__new__
@@ -216,12 +243,8 @@ def set_timer(
     if loop._debug:
         timer = _debugged_timer(loop, instant, callback, args, context)
     else:
-        if callback is _WAKE_SLEEPER:
-            timer = _new(SleepTimer)
-            timer._context = context
-        else:
-            timer = _new(Timer)
-            timer._context = contextvars.copy_context() if context is None else context
+        timer = _new(Timer)
+        timer._context = contextvars.copy_context() if context is None else context
         timer._loop = loop
         timer._callback = callback
         timer._args = args

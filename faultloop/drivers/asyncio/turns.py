@@ -189,7 +189,8 @@ def _watched_turn(loop: Loop, turn: Iterator[Entry]) -> None:
         else:
             runner.run(callback)
             watcher.after_callback(runner)
-    _set_next_stop(loop)
+    if loop.next_stop or watcher.next_stop:  # else it wants to see every turn, before this one and after it
+        _set_next_stop(loop)
 
 
 def _set_next_stop(loop: Loop) -> None:
@@ -218,7 +219,7 @@ def _queue_due(loop: Loop) -> None:
         due.sort(key=lambda timer: timer._when)  # as asyncio's heap: call_at(past) before call_later(0)
     for timer in due:
         timer._scheduled = False
-        loop.push_handle(timer)
+        loop.queue.push_callback((timer, timer._callback, ABSENT))
 
 
 def idle(loop: Loop) -> None:
@@ -317,7 +318,7 @@ def _in_any_order(loop: Loop, due: list[Entry], choose: Choose) -> list[Entry]:
     where steps may well run in between. The last option is that the rest comes one turn later.
     """
     due.reverse()
-    drawn = [due.pop(~choose(min(len(due), WINDOW)))]
+    drawn = [due.pop(~choose(len(due) if len(due) < WINDOW else WINDOW))]
     while due:
         options = len(due) if len(due) < WINDOW else WINDOW
         answer = choose(options + 1)
