@@ -128,7 +128,7 @@ def recording() -> Iterator[None]:
     """Touches go to a list, as in a guided run, and each step is one call of the workload."""
     touched: list[tuple[int, bool]] = []
     SEEN.clear()
-    record_touches(lambda number, is_write: touched.append((number, is_write)))
+    record_touches(touched.append)
     try:
         yield
     finally:

@@ -23,7 +23,11 @@ from faultloop.deciders.looking import Offers, Touch
 _MASK = (1 << 64) - 1
 START = 0
 """The state before the first step."""
-NOBODY: tuple[int, tuple[Touch, ...], int] = (0, (), 0)
+Footprint = tuple[int, tuple[Touch, ...]]
+"""What a step touched, in short: the hash of all its touches in order, and each object once, with whether any of them
+wrote to it. A step asks a queue the same again and again; what it finds there follows from the first time."""
+UNTOUCHED: Footprint = (1, ())
+NOBODY: tuple[int, Footprint, int] = (0, UNTOUCHED, 0)
 SCHEDULE = ((-1, True),)
 """What a step touches if its place among all others is to matter."""
 Past = tuple[int, int]
@@ -41,7 +45,7 @@ MEMORY = 32
 class Classes:
     """What is known of all runs so far."""
 
-    __slots__ = ("_meeting", "_runs", "_touches", "closed", "ends", "habits", "is_full", "known", "offers")
+    __slots__ = ("_footprints", "_meeting", "_runs", "closed", "ends", "habits", "is_full", "known", "offers")
 
     def __init__(self, offers: Offers = "all") -> None:
         """offers: which of the ready tasks picks are offered."""
@@ -50,14 +54,14 @@ class Classes:
         """States from which every way on was seen."""
         self.ends: set[int] = set()
         """The last state of each run: one per class."""
-        self.habits: dict[int, tuple[tuple[Touch, ...], ...]] = {}
+        self.habits: dict[int, tuple[Footprint, ...]] = {}
         """Per step: what the next step of its task was seen to touch. That depends on what others did meanwhile."""
         self.known: set[int] = set()
         """Steps that were seen."""
         self.is_full = False
         """Whether there were too many to keep."""
-        self._touches: dict[tuple[Touch, ...], tuple[Touch, ...]] = {}
-        """One of each, to be shared."""
+        self._footprints: dict[tuple[Touch, ...], Footprint] = {(): UNTOUCHED}
+        """By what was touched in order; one of each."""
         self._meeting = 1.0
         """About how many of the watched runs met what was closed, as a share."""
         self._runs = 0
@@ -67,12 +71,21 @@ class Classes:
         self._runs += 1
         return not self.is_full and (self._meeting * RARELY >= 1 or self._runs % RARELY == 0)
 
-    def add_step(self, step: int, past: int, touched: tuple[Touch, ...]) -> None:
+    def footprint(self, touched: tuple[Touch, ...]) -> Footprint:
+        """What was touched, in short."""
+        known = self._footprints.get(touched)
+        if known is None:
+            written = dict.fromkeys((number for number, _ in touched), False)
+            written.update((number, True) for number, is_write in touched if is_write)
+            known = self._footprints[touched] = (hash(touched), tuple(written.items()))
+        return known
+
+    def add_step(self, step: int, past: int, footprint: Footprint) -> None:
         """A step was seen for the first time."""
         self.known.add(step)
         habits = self.habits.get(past, ())
-        if touched not in habits:
-            self.habits[past] = (*habits, self._touches.setdefault(touched, touched))
+        if footprint not in habits:
+            self.habits[past] = (*habits, footprint)
 
     def add_end(self, state: int, *, has_met: bool) -> None:
         """A watched run is over. has_met: whether it met what was closed."""
@@ -81,7 +94,7 @@ class Classes:
         self.closed.add(state)
         if len(self.known) + len(self.closed) + len(self.ends) > ENTRIES_MAX:
             self.is_full = True
-            for table in (self.known, self.closed, self.ends, self.habits, self._touches):
+            for table in (self.known, self.closed, self.ends, self.habits, self._footprints):
                 table.clear()
 
 
@@ -92,6 +105,7 @@ class Position:
         "_asked",
         "_classes",
         "_closed",
+        "_footprint",
         "_foreseen",
         "_habits",
         "_has_met",
@@ -107,6 +121,7 @@ class Position:
     def __init__(self, classes: Classes) -> None:
         self._classes = classes
         self._closed, self._habits, self._known = classes.closed, classes.habits, classes.known
+        self._footprint = classes.footprint
         self._is_by_schedule = classes.offers == "some"
         self._of_task: list[int] = [0]
         """Per task: its last step. Place 0 is nobody's."""
@@ -117,7 +132,7 @@ class Position:
         self._taken: list[tuple[int, Sequence[int], int, int, list[tuple[int, Past]]]] = []
         """Per step: its task, the tasks it was chosen from (empty if there was no choice), and what stood before: the
         state, the task's last step, what it touched."""
-        self._foreseen: tuple[int, tuple[Touch, ...], int] = NOBODY
+        self._foreseen: tuple[int, Footprint, int] = NOBODY
         """What was last asked about: a task, what it would touch, and the step that this would be."""
         self._has_met = False
         self.state = START
@@ -134,10 +149,10 @@ class Position:
     def after(self, task: int) -> int | None:
         """The state after this task's next step, or None if that step was never seen."""
         past = self._of_task[task]
-        for touched in self._habits.get(past, ()):
-            step = self._step(past, touched)
+        for footprint in self._habits.get(past, ()):
+            step = self._step(past, footprint)
             if step in self._known:
-                self._foreseen = (task, touched, step)
+                self._foreseen = (task, footprint, step)
                 return self.state + step & _MASK
         return None
 
@@ -148,37 +163,34 @@ class Position:
             return True
         return False
 
-    def _step(self, past: int, touched: Sequence[Touch]) -> int:
-        if not touched:
-            return hash((past, 1))
+    def _step(self, past: int, footprint: Footprint) -> int:
         of_object = self._of_object
-        if len(touched) == 1:
-            ((number, is_write),) = touched
+        seen = [past, footprint[0]]
+        for number, is_written in footprint[1]:
             write, reads = of_object.get(number, NOTHING)
-            return hash((past, number, is_write, write, reads if is_write else 0))
-        seen = [past]
-        for number, is_write in touched:
-            write, reads = of_object.get(number, NOTHING)
-            seen += (number, is_write, write, reads if is_write else 0)
+            seen.append(write)
+            if is_written:
+                seen.append(reads)
         return hash(tuple(seen))
 
     def move(self, task: int, touched: tuple[Touch, ...]) -> None:
         """This task's step is over."""
         if self._is_by_schedule:
             touched = SCHEDULE
+        footprint = self._footprint(touched)
         past, state = self._of_task[task], self.state
         foreseen_task, foreseen, step = self._foreseen
-        if foreseen_task != task or foreseen != touched:
-            step = self._step(past, touched)
+        if foreseen_task != task or foreseen is not footprint:
+            step = self._step(past, footprint)
             if step not in self._known:
-                self._classes.add_step(step, past, touched)
+                self._classes.add_step(step, past, footprint)
         self._foreseen = NOBODY
         before: list[tuple[int, Past]] = []
         of_object = self._of_object
-        for number, is_write in touched:
+        for number, is_written in footprint[1]:
             old = of_object.get(number, NOTHING)
             before.append((number, old))
-            of_object[number] = (step, 0) if is_write else (old[0], old[1] + step & _MASK)
+            of_object[number] = (step, 0) if is_written else (old[0], old[1] + step & _MASK)
         self._taken.append((task, self._asked, state, past, before))
         self._asked = ()
         self._of_task[task] = step
@@ -196,7 +208,7 @@ class Position:
         while self._taken and not self._classes.is_full:
             task, asked, self.state, past, before = self._taken.pop()
             self._of_task[task] = past
-            for number, old in reversed(before):
+            for number, old in before:
                 self._of_object[number] = old
             if len(asked) >= OPTIONS_MAX:
                 return

@@ -127,7 +127,7 @@ def _wrap_init(kind: Any) -> None:
 def touch_object(primitive: Any, is_write: bool) -> None:
     """The running step reads or writes a primitive, or what it is one end of."""
     if _recorder is not None:
-        _recorder(_number_of(primitive), is_write)
+        _recorder((_number_of(primitive), is_write))
 
 
 def _number_of(primitive: Any) -> int:

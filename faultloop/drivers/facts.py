@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from faultloop.engine.paths import TaskNode
 from faultloop.errors import Deadlock, Livelock, OverLimit
@@ -50,6 +50,24 @@ class Facts:
     has_landed: bool = False
     untidy: str = ""
     heard_from: tuple[str, ...] = ()
+
+    def let_frames_go(self) -> None:
+        """Forget where errors came from, which nobody asks of a fast run.
+
+        From CPython 3.12 on a frame that an error passed keeps those of all its callers, and so these facts: a circle
+        that only the collector opens.
+        """
+        known: set[int] = set()
+        left: list[BaseException | None] = [self.error, *self.injected, *(each.error for each in self.complaints)]
+        while left:
+            error = left.pop()
+            if error is None or id(error) in known:
+                continue
+            known.add(id(error))
+            error.__traceback__ = None
+            left += (error.__cause__, error.__context__)
+            if isinstance(error, BaseExceptionGroup):
+                left += cast("BaseExceptionGroup[BaseException]", error).exceptions
 
 
 @dataclass(frozen=True, slots=True)

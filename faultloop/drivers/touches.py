@@ -8,11 +8,13 @@ efficiency, never correctness.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Hashable
 from typing import Any
 
-Recorder = Callable[[int, bool], None]
-"""Told of each touch: the number of an object, and whether it is written to."""
+Recorder = Callable[[tuple[int, bool]], object]
+"""Told of each touch: the number of an object, and whether it is written to. As one value, so that to append it to a
+list is all that is done of Python's in the hundreds of touches of a run."""
 
 _recorder: Recorder | None = None
 _numbers: dict[Hashable, int] = {}
@@ -27,7 +29,7 @@ SEEN: dict[int, bool] = {}
 def touch(key: Hashable, is_write: bool) -> None:
     """Report that the running step reads or writes the shared object of this name. Does nothing outside a search."""
     if _recorder is not None:
-        _recorder(number_of(key), is_write)
+        _recorder((number_of(key), is_write))
 
 
 def number_of(key: Hashable) -> int:
@@ -82,7 +84,21 @@ def wrap_called(kind: Any, name: str, is_write: bool, touch_object: Callable[[An
             touch_object(self, is_write)
         return original(self, *args, **kwargs)
 
-    setattr(kind, name, method)
+    @functools.wraps(original)
+    def method_of_self(self: Any) -> Any:  # most are: a queue asks itself five times a hand-over whether it is full
+        if _recorder is not None:
+            touch_object(self, is_write)
+        return original(self)
+
+    setattr(kind, name, method_of_self if _takes_only_self(original) else method)
+
+
+def _takes_only_self(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    is_variadic = bool(code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS))
+    return code.co_argcount == 1 and not code.co_kwonlyargcount and not is_variadic
 
 
 def wrap_awaited(kind: Any, name: str, touch_object: Callable[[Any, bool], None]) -> None:

@@ -54,7 +54,7 @@ def test_changed_code_keeps_names_variables_and_the_places_of_what_it_had(path: 
 
 
 def recorded(touches: list[tuple[int, bool]] | None):
-    return record_touches(None if touches is None else lambda number, is_write: touches.append((number, is_write)))
+    return record_touches(None if touches is None else touches.append)
 
 
 @pytest.mark.parametrize("is_recording", [False, True], ids=["idle", "recording"])

@@ -27,7 +27,7 @@ HERE = program.__name__
 def touches_of(action: Callable[[], object]) -> set[tuple[str, bool]]:
     """What an action touches, by name (`Account.1.balance`), and whether it writes."""
     seen: list[tuple[int, bool]] = []
-    record_touches(lambda number, is_write: seen.append((number, is_write)))
+    record_touches(seen.append)
     try:
         action()
     finally:
@@ -108,7 +108,7 @@ def test_nothing_that_was_touched_is_kept_after_the_run():
 def test_what_can_be_referred_to_weakly_lives_no_longer_than_it_would():
     account = program.Account("x")
     known = weakref.ref(account)
-    record_touches(lambda number, is_write: None)
+    record_touches(lambda touch: None)
     try:
         account.pay(1)
         del account

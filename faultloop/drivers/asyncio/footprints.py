@@ -52,8 +52,13 @@ WAKERS.add(WatchedFuture)
 
 
 def _touch_primitive(primitive: Any, is_write: bool) -> None:
-    if _recorder is not None and (ordinal := getattr(primitive, "_faultloop_ordinal", None)) is not None:
-        _recorder(2 * ordinal, is_write)
+    if _recorder is None:
+        return
+    try:
+        ordinal: int = primitive._faultloop_ordinal
+    except AttributeError:
+        return  # made outside the run
+    _recorder((2 * ordinal, is_write))
 
 
 def _touch_future(future: Any, is_write: bool) -> None:
@@ -66,7 +71,7 @@ def _touch_future(future: Any, is_write: bool) -> None:
     except AttributeError:
         _futures += 1
         number = future.faultloop_number = number_of(("future", _futures))
-    _recorder(number, is_write)
+    _recorder((number, is_write))
 
 
 @functools.cache

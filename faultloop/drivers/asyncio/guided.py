@@ -102,7 +102,7 @@ def execute_guided(
     if footprints:
         asyncio_footprints.install()
         anyio_footprints.install()
-        record_touches(lambda number, is_write: touched.append((number, is_write)))
+        record_touches(touched.append)
     try:
         facts = drive(loop, scenario, settings.around)
     finally:

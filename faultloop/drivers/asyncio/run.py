@@ -37,6 +37,7 @@ def execute(scenario: Scenario, settings: Settings, *, strikes: tuple[Strike, ..
     if sweeper is not None:
         facts.obstacle, facts.has_landed = sweeper.obstacle, sweeper.landed == len(strikes)
         _remember_injected(facts, sweeper.injector)
+    facts.let_frames_go()
     return facts
 
 
@@ -93,7 +94,9 @@ def _make(kind: type[Any], settings: Settings) -> Any:
 
 def drive(loop: Loop, scenario: Scenario, around: Around) -> Facts:
     """Run a scenario on a loop that was made for it."""
-    return _run(loop, scenario, around)
+    facts = _run(loop, scenario, around)
+    facts.let_frames_go()
+    return facts
 
 
 def _run(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from asyncio import tasks as asyncio_tasks
+from collections.abc import Callable
 from typing import Any
 
 from faultloop.drivers.alarm import OutOfTime
@@ -67,8 +68,7 @@ def tear_down(loop: Loop, *, is_clean: bool = False) -> str:
             left = _alive(loop)
             if not left:
                 break
-            for task in left:
-                task.cancel()
+            _cancel(left)
             untidy = _run_until(loop, left, limits)
         if loop._asyncgens:
             untidy = _run_until(loop, [loop.create_task(loop.shutdown_asyncgens())], limits) or untidy
@@ -126,8 +126,16 @@ def _alive(loop: Loop) -> list[Any]:
     return [task for task in tasks_of(loop) if not task.done()]
 
 
+def _cancel(tasks: list[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+
+
 def _run_until(loop: Loop, tasks: list[Any], limits: Limits) -> str:
-    """Run until the tasks have ended or their small allowance is spent. Returns what ended it early, or nothing."""
+    """Run until the tasks have ended or their small allowance is spent. Returns what ended it early, or nothing.
+
+    The list is emptied: errors keep the frames that know it (see Facts.let_frames_go), and it would keep the errors.
+    """
     allowed = Limits(
         steps=loop.step + limits.teardown_steps,
         virtual_seconds=loop.now / NANOSECONDS + VIRTUAL_SECONDS,
@@ -146,8 +154,7 @@ def _run_until(loop: Loop, tasks: list[Any], limits: Limits) -> str:
         if not left:
             loop.call_soon(loop.stop)  # not at once: what their ends have queued runs first
 
-    for task in tasks:
-        task.add_done_callback(one_less)
+    _tell(tasks, one_less)
     try:
         loop.run_forever()
     except (Deadlock, Livelock, OverLimit, OutOfTime) as halted:
@@ -155,7 +162,18 @@ def _run_until(loop: Loop, tasks: list[Any], limits: Limits) -> str:
     except (SystemExit, KeyboardInterrupt):
         return "interrupted"
     finally:
-        for task in tasks:
-            if task.done() and not task.cancelled():
-                task.exception()  # looked at: an error in a cleanup is nobody's news any more
+        _look_at(tasks)
+        tasks.clear()
     return ""
+
+
+def _tell(tasks: list[Any], callback: Callable[[object], None]) -> None:
+    for task in tasks:
+        task.add_done_callback(callback)
+
+
+def _look_at(tasks: list[Any]) -> None:
+    """An error in a cleanup is nobody's news any more."""
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()

@@ -102,6 +102,7 @@ _NOBODY = _Nobody()
 def spin(loop: Loop) -> None:
     """Run turns until the loop is told to stop. Raises Deadlock, Livelock or OverLimit."""
     turn: Iterator[Entry] | None = None
+    runner = callback = argument = cast(Any, None)
     ordering = loop.ordering
     queue = loop.queue
     is_turn_bound = not isinstance(ordering, AnyOrder)  # nothing is carried from one turn into the next
@@ -152,6 +153,7 @@ def spin(loop: Loop) -> None:
             if loop.turns_at_instant > spin_turns:
                 _leave_instant(loop)
     finally:
+        runner = callback = argument = None  # an error that passed this frame keeps it, and would keep the last task
         if turn is not None:
             ordering.put_back(turn)
 
@@ -189,6 +191,7 @@ def _watched_turn(loop: Loop, turn: Iterator[Entry]) -> None:
         else:
             runner.run(callback)
             watcher.after_callback(runner)
+    entry = runner = callback = argument = task = cast(Any, None)  # as in `spin`
     if loop.next_stop or watcher.next_stop:  # else it wants to see every turn, before this one and after it
         _set_next_stop(loop)
 

@@ -43,7 +43,7 @@ _BOUND = frozenset((BuiltinFunctionType, MethodType, MethodWrapperType))
 _KEYS = frozenset((str, int, bool))
 _ADDS, _REMOVES, _LOOKS_UP = "setdefault", frozenset(("pop", "__delitem__")), frozenset(("get", "__getitem__"))
 
-_recorder: Callable[[int, bool], None] | None = None
+_recorder: Callable[[tuple[int, bool]], object] | None = None
 _entries: dict[int, _Entry] = {}
 """By id, what was touched in this run."""
 _ordinals: dict[Hashable, int] = {}
@@ -87,7 +87,7 @@ def attribute_read(owner: Any, name: str, value: Any) -> None:
     number = entry.numbers.get(name) or _number_attribute(entry, owner, name)
     if number not in SEEN:
         SEEN[number] = False
-        _recorder(number, False)
+        _recorder((number, False))
     if KINDS.get(type_of(value)) is not PLAIN:
         _reach(entry, name, value)
 
@@ -357,10 +357,10 @@ def _write_whole(entry: _Entry) -> None:
 def _read(number: int) -> None:
     if number not in SEEN and _recorder is not None:
         SEEN[number] = False
-        _recorder(number, False)
+        _recorder((number, False))
 
 
 def _write(number: int) -> None:
     if not SEEN.get(number) and _recorder is not None:
         SEEN[number] = True
-        _recorder(number, True)
+        _recorder((number, True))

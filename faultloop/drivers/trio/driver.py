@@ -89,7 +89,7 @@ def execute_guided(
     follower = Follower(host, settings, guide, sites, touched)
     if footprints:
         trio_footprints.install()
-        record_touches(lambda number, is_write: touched.append((number, is_write)))
+        record_touches(touched.append)
     try:
         facts = _run(host, scenario, settings.around, [follower.ears])
     finally:
