@@ -165,6 +165,7 @@ class ChainTable:
         current: Any = task.get_coro()
         for _ in range(MAX_DEPTH):
             kind: Any = type(current)  # pyright: ignore[reportUnknownVariableType]
+            frame: types.FrameType | None = None
             if kind is types.CoroutineType:
                 code, awaiting = current.cr_code, current.cr_await
             elif current is None or _goes_no_further(kind):
@@ -178,9 +179,11 @@ class ChainTable:
             if mine is None:
                 self._codes.append(code)
                 mine = is_user[id(code)] = is_user_file(code.co_filename)
-            # A frame is an object of its own as soon as somebody looks at it: only at those that count.
-            if mine and (frame := _frame_of(current)) is not None:
-                chain += (id(code), frame.f_lasti)
+            if mine:
+                # A frame is an object of its own as soon as somebody looks at it: only those that count are made one.
+                frame = frame or current.cr_frame
+                if frame is not None:
+                    chain += (id(code), frame.f_lasti)
             current = awaiting
         key = tuple(chain)
         number = self._numbers.get(key)
