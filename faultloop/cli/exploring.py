@@ -156,11 +156,9 @@ def _last_name(path: str) -> str:
 def _tried(
     found: Exploration, ref: str, kinds: tuple[str, ...] | None, hits: tuple[tuple[str, int], ...] = ()
 ) -> Tried:
-    if kinds is None:
-        from faultloop.search.explore import DEFAULT_FAULTS
+    from faultloop.world.faults import is_network_fault
 
-        chances = (kind for covered in found.coverage.points for kind, _, _ in covered.tried)
-        kinds = tuple(sorted({kind.partition(":")[0] for kind in chances} | set(DEFAULT_FAULTS)))
+    tried = found.kinds_tried
     return Tried(
         scenario=clean(ref, 200),
         status=found.status,
@@ -168,7 +166,7 @@ def _tried(
         runs=found.runs,
         points=found.points,
         wall_seconds=found.seconds,
-        faults=kinds,
+        faults=tried if kinds is not None else tuple(dict.fromkeys(kind.partition(":")[0] for kind in tried)),
         failures=len(found.failures),
         first_failure_run=found.first_failure_run,
         not_tried=(*map(str, found.not_tried), *(f"observing {name}: it is compiled" for name in found.unseen)),
@@ -178,6 +176,8 @@ def _tried(
         classes=found.classes,
         attempts=found.attempts,
         hits=hits,
+        points_tried=found.points_tried,
+        drawn=tuple(kind for kind in kinds or () if is_network_fault(kind)) if found.schedules > 1 else (),
     )
 
 

@@ -166,7 +166,9 @@ def _summary_of(found: Exploration, seconds: float) -> str:
     """What was tried, behind the word PASSED."""
     if found.status == "inconclusive":
         return f"cannot tell: {clean(found.reason, 200)}"
-    return f"{found.points} awaits, {found.runs} runs, {found.calm.virtual_time:.3f} s virtual, {seconds:.2f} s"
+    return (
+        f"{found.awaits_in_words} awaits, {found.runs} runs, {found.calm.virtual_time:.3f} s virtual, {seconds:.2f} s"
+    )
 
 
 def _told(item: pytest.Item, ask: Ask, found: Exploration, performance: Performance) -> Result:
@@ -189,7 +191,8 @@ def _told(item: pytest.Item, ask: Ask, found: Exploration, performance: Performa
 
 def _stories(found: Exploration, failures: list[Failure], paths: list[Path], again: Replay) -> list[str]:
     more = f"; {len(failures)} different failures" if len(failures) > 1 else ""
-    tried = f"{found.runs} runs at {found.points} awaits{more}; without faults, in the usual order, the test passes"
+    tried = f"{found.runs} runs at {found.awaits_in_words} awaits{more}"
+    tried += "; without faults, in the usual order, the test passes"
     told: list[str] = [tried]
     for failure, path in list(zip(failures, paths, strict=True))[:STORIES_SHOWN_MAX]:
         is_smallest = failure is failures[0]

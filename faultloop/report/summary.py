@@ -20,6 +20,7 @@ class Tried:
     """An exploration in numbers.
 
     status: passed, violated or inconclusive.   reason: why, or empty.   points: await points of the calm run.
+    points_tried: those that a fault hit, by the kinds in `faults`.   drawn: kinds that were drawn along with orders.
     failures: groups of failures.   first_failure_run: from 1, or None.   schedules: different orders that were run.
     classes: happens-before classes among those watched.   attempts: runs that shrinking took.
     best_effort: why it may be otherwise next time, or nothing.
@@ -43,6 +44,8 @@ class Tried:
     attempts: int = 0
     best_effort: str = ""
     hits: tuple[tuple[str, int], ...] = ()
+    points_tried: int = 0
+    drawn: tuple[str, ...] = ()
 
 
 def summary(tried: Tried, stories: Sequence[str] = (), *, width: int = WIDTH) -> str:
@@ -91,4 +94,7 @@ def _tried(tried: Tried) -> str:
     orders = f", {tried.schedules:,} orders{classes}" if tried.schedules > 1 else ""
     shrinking = f"; {tried.attempts:,} more to shrink them" if tried.attempts else ""
     faults = ", ".join(tried.faults) or "no faults"
-    return f"{runs}: {faults} at {tried.points:,} await points{orders}, {tried.wall_seconds:.2f} s{shrinking}"
+    drawn = f", {', '.join(tried.drawn)} drawn" if tried.drawn else ""
+    is_all = not tried.faults or tried.points_tried == tried.points
+    points = f"{tried.points:,}" if is_all else f"{tried.points_tried:,} of {tried.points:,}"
+    return f"{runs}: {faults} at {points} await points{drawn}{orders}, {tried.wall_seconds:.2f} s{shrinking}"

@@ -66,7 +66,7 @@ class Dispatch:
             known = self._journal.entries.get(key_of(unit)) if self._journal is not None else None
             waiting.append((unit, known))
             if known is None:
-                yield Commission(unit, runs, seconds)
+                yield Commission(unit, runs, seconds, self._ledger.stops_at_first)
 
     def _kept(self, unit: Unit, done: Done[Commission, Report]) -> Report:
         report = done.result

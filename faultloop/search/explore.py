@@ -321,6 +321,8 @@ def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Expl
         runs=ledger.runs,
         seconds=time.perf_counter() - ledger.began,
         points=len(calm.waits),
+        points_tried=len({(task, parked) for task, parked, _ in ledger.hit}),
+        kinds_tried=tuple(sorted({kind for _, _, kind in ledger.hit})),
         tried=ledger.tried,
         first_failure_run=ledger.first if failures else None,
         failures=failures,

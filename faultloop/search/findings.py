@@ -89,7 +89,8 @@ class Exploration:
     """What an exploration came to.
 
     status: `violated` as soon as one failure was found; `inconclusive`, with a reason, when nothing can be said.
-    points: await points of the calm run.   tried: faults tried.   not_tried: what could not be tried, and why.
+    points: await points of the calm run.   points_tried: those that a fault hit in it.   kinds_tried: the kinds of
+    these, in words.   tried: faults tried, wherever.   not_tried: what could not be tried, and why.
     schedules: different orders that were run.   classes: happens-before classes among those that were watched, as far
     as what is observed tells them apart.   exhausted: what was tried completely, a sentence each, with its bound.
     attempts: runs made to shrink failures, which `runs` does not count.   unseen: modules that were to be observed, and
@@ -102,6 +103,8 @@ class Exploration:
     runs: int = 0
     seconds: float = 0.0
     points: int = 0
+    points_tried: int = 0
+    kinds_tried: tuple[str, ...] = ()
     tried: int = 0
     first_failure_run: int | None = None
     failures: tuple[Failure, ...] = ()
@@ -112,6 +115,13 @@ class Exploration:
     attempts: int = 0
     unseen: tuple[str, ...] = ()
     coverage: Coverage = field(default_factory=Coverage)
+
+    @property
+    def awaits_in_words(self) -> str:
+        """How many of the calm run's await points were tried: `7`, or `3 of 7`."""
+        if self.points_tried in (0, self.points):
+            return f"{self.points:,}"
+        return f"{self.points_tried:,} of {self.points:,}"
 
     @property
     def best_effort(self) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from faultloop.model.coverage import Counting
 from faultloop.search.findings import Cause, Progress
-from faultloop.search.units import Drawing, Enumerating, Found, Guiding, Reaching, Report, Singles, Unit
+from faultloop.search.units import Drawing, Enumerating, Found, Guiding, Hit, Reaching, Report, Singles, Unit
 
 OnProgress = Callable[[Progress], None]
 _RESERVED_MAX = 64
@@ -38,6 +38,8 @@ class Ledger:
     found: dict[Cause, Found] = field(default_factory=dict[Cause, Found])
     """Per cause: the run that showed it first, with its number in the exploration."""
     skipped: dict[str, int] = field(default_factory=dict[str, int])
+    hit: set[Hit] = field(default_factory=set[Hit])
+    """Where the faults tried on the calm run landed."""
     schedules: set[int] = field(default_factory=set[int])
     classes: set[int] = field(default_factory=set[int])
     exhausted: list[str] = field(default_factory=list[str])
@@ -78,6 +80,7 @@ class Ledger:
         self.is_cut = self.is_cut or report.is_cut
         for why, count in report.skipped.items():
             self.skipped[why] = self.skipped.get(why, 0) + count
+        self.hit.update(report.hit)
         self.schedules.update(report.schedules)
         self.classes.update(report.classes)
         if report.coverage is not None:

@@ -38,6 +38,7 @@ from faultloop.search.units import (
     Enumerating,
     Found,
     Guiding,
+    Hit,
     Identity,
     Reaching,
     Report,
@@ -59,14 +60,18 @@ Alike = tuple[object, ...]
 
 @dataclass(slots=True)
 class _Tally:
-    """What a unit has come to so far. end: an instant of the process's own clock."""
+    """What a unit has come to so far. end: an instant of the process's own clock.   stops_at_first: one failure is
+    enough.
+    """
 
     runs_max: int
     end: float
+    stops_at_first: bool = False
     runs: int = 0
     tried: int = 0
     is_cut: bool = False
     skipped: dict[str, int] = field(default_factory=dict[str, int])
+    hit: list[Hit] = field(default_factory=list[Hit])
     found: dict[Alike, Found | None] = field(default_factory=dict[Alike, Found | None])
     schedules: dict[int, None] = field(default_factory=dict[int, None])
     classes: dict[int, None] = field(default_factory=dict[int, None])
@@ -74,9 +79,12 @@ class _Tally:
     covered: Counting = field(default_factory=Counting)
 
     def may_run(self) -> bool:
-        if time.perf_counter() >= self.end or self.runs >= self.runs_max:
+        if time.perf_counter() >= self.end or self.runs >= self.runs_max or (self.stops_at_first and self.has_found()):
             self.is_cut = True
         return not self.is_cut
+
+    def has_found(self) -> bool:
+        return any(found is not None for found in self.found.values())
 
     def skip(self, why: str) -> None:
         self.skipped[why] = self.skipped.get(why, 0) + 1
@@ -89,6 +97,7 @@ class _Tally:
             self.runs,
             self.tried,
             self.skipped,
+            tuple(self.hit),
             found,
             *seen,
             is_cut=self.is_cut,
@@ -153,7 +162,8 @@ class Runner:
     def carry_out(self, commission: Commission) -> Report:
         """Make a unit's runs. Interrupted from the keyboard, it returns what it has."""
         unit, seconds = commission.unit, commission.seconds
-        tally = _Tally(commission.runs, time.perf_counter() + seconds if seconds is not None else float("inf"))
+        end = time.perf_counter() + seconds if seconds is not None else float("inf")
+        tally = _Tally(commission.runs, end, commission.stops_at_first)
         try:
             with many_runs(self._program.under.limits.wall_seconds):
                 return self._made(unit, tally)
@@ -195,7 +205,9 @@ class Runner:
         for trial in self.singles()[unit.start : unit.stop]:
             if not tally.may_run():
                 break
-            self._try(tally, (trial,), "fifo", None)
+            if self._try(tally, (trial,), "fifo", None):
+                strike = trial.strike
+                tally.hit.append((strike.victim, strike.parked, trial.chance[0]))
         return tally.report()
 
     def _reach(self, unit: Reaching, tally: _Tally) -> Report:
@@ -326,24 +338,24 @@ class Runner:
 
     # One run
 
-    def _try(self, tally: _Tally, struck: tuple[Trial, ...], order: Order, seed: int | None) -> None:
-        """A fast run with faults by step numbers; if it fails, the run that counts."""
+    def _try(self, tally: _Tally, struck: tuple[Trial, ...], order: Order, seed: int | None) -> bool:
+        """A fast run with faults by step numbers; if it fails, the run that counts. Returns whether they landed."""
         if self._program.under.world.best_effort:
-            self._try_by_address(tally, tuple(trial.planned for trial in struck))
-            return
+            return self._try_by_address(tally, tuple(trial.planned for trial in struck))
         answers = RecordedChoices(Uniform(seed)) if seed is not None else None
         settings = self._program.under.settings(order, answers.choose if answers is not None else None)
         facts = self._driver.execute(self._scenario, settings, strikes=tuple(trial.strike for trial in struck))
         tally.runs += 1
         if not facts.has_landed:
             tally.skip(facts.obstacle or "the await was not reached")
-            return
+            return False
         tally.tried += 1
         tally.covered.tried(struck[-1].site, struck[-1].chance)
         planned = tuple(trial.planned for trial in struck)
         if self._failed(tally, facts, planned):
             choices = answers.recorded() if answers is not None else Choices()
             self._confirm(tally, facts, planned, order, choices)
+        return True
 
     def _failed(self, tally: _Tally, facts: Facts, planned: tuple[PlannedFault, ...] = ()) -> bool:
         """Whether a run failed. One that used up a limit may have failed or not: that is said, not passed over."""
@@ -352,16 +364,20 @@ class Runner:
             tally.skip(_OVER_LIMIT)
         return status.is_failure
 
-    def _try_by_address(self, tally: _Tally, planned: tuple[PlannedFault, ...]) -> None:
-        """A recorded run with faults by address, which hold where step numbers are not the same twice."""
+    def _try_by_address(self, tally: _Tally, planned: tuple[PlannedFault, ...]) -> bool:
+        """A recorded run with faults by address, which hold where step numbers are not the same twice.
+
+        Returns whether they landed.
+        """
         observed = self._program.traced(planned)
         tally.runs += 1
         if observed.run.not_reached:
             tally.skip("the await was not reached")
-            return
+            return False
         tally.tried += 1
         if self._failed(tally, observed.facts, planned):
             self._confirm(tally, observed.facts, planned, "fifo", Choices())
+        return True
 
     def _confirm(
         self, tally: _Tally, facts: Facts, planned: tuple[PlannedFault, ...], order: Order, choices: Choices

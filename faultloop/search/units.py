@@ -87,21 +87,28 @@ class Found(msgspec.Struct, frozen=True):
     count: int = 1
 
 
+Hit = tuple[int, int, str]
+"""A fault that landed in the calm run: the ordinal of the task, the step with which the wait began, and its kind."""
+
+
 class Report(msgspec.Struct, frozen=True):
     """What a unit came to.
 
     runs, tried: runs made, faults that landed.   skipped: what could not be tried, by reason.
+    hit: of a Singles, where the faults landed.
     schedules, classes, pairs: hashes of the orders, happens-before classes and ordered pairs of steps seen.
     reached: per fault of a Reaching, the waits that it led to.   is_exhausted: the strategy has nothing left.
     asked: whether any question about the order was asked.   ways: of an Enumerating, how many orders there seem to be.
     following: the answers that the next one begins with.   learned: tables for who goes on elsewhere.
     coverage: what was seen and tried.
-    is_cut: the budget was spent, or somebody interrupted, before it was done.   is_interrupted: the latter.
+    is_cut: the budget was spent, a first failure was enough, or somebody interrupted, before it was done.
+    is_interrupted: the last of these.
     """
 
     runs: int = 0
     tried: int = 0
     skipped: dict[str, int] = {}
+    hit: tuple[Hit, ...] = ()
     found: tuple[Found, ...] = ()
     schedules: tuple[int, ...] = ()
     classes: tuple[int, ...] = ()
@@ -118,11 +125,15 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Commission(msgspec.Struct, frozen=True):
-    """A unit, and what may be spent on it: runs, and seconds of real time; None for as long as it takes."""
+    """A unit, and what may be spent on it: runs, and seconds of real time; None for as long as it takes.
+
+    stops_at_first: it is over with its first failure.
+    """
 
     unit: Unit
     runs: int
     seconds: float | None
+    stops_at_first: bool = False
 
 
 def key_of(unit: Unit) -> str:

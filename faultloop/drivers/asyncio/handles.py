@@ -113,7 +113,7 @@ class ForLibrary:
         self.create_future: Callable[[], CFuture[Any]] = functools.partial(CFuture, loop=loop)
 
     def call_later(self, delay: float, callback: Any, future: Any, result: Any) -> Timer:
-        """As `asyncio.sleep` asks for it. Its timer is made at once: a sleep is three yields' worth of work as it is."""
+        """As `asyncio.sleep` asks for it; its timer is made here, for a sleep costs as much as three yields already."""
         loop = self._loop
         if callback is not _WAKE_SLEEPER or not delay < FOREVER_SECONDS or loop._debug or loop._closed:
             return cast(Timer, loop.call_later(delay, callback, future, result))

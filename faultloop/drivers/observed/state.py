@@ -66,7 +66,7 @@ class _Entry:
         """Of itself; 0 until it was touched as one."""
 
 
-def _follow(recorder: Callable[[int, bool], None] | None) -> None:
+def _follow(recorder: Callable[[tuple[int, bool]], object] | None) -> None:
     global _recorder
     _recorder = recorder
     _entries.clear()
