@@ -97,6 +97,11 @@ class LookingAny(AnyOrder):
         self._keep = keep
         self._target: Entry | None = None
 
+    def clear(self) -> None:
+        """Forget everything that is ready, and who was to go next."""
+        super().clear()
+        self._target = None
+
     def _answer(self, options: int, total: int) -> int:
         front = [entry for entry, _ in islice(self._front, options)]
         if _place_of(self._target, chain(front, self._rest)) < 0:

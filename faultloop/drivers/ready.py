@@ -116,6 +116,10 @@ class FifoOrder:
         """Everything that is ready and has not been given out."""
         return iter(self._queue.entries)
 
+    def clear(self) -> None:
+        """Forget everything that is ready."""
+        self._queue.entries.clear()
+
 
 class BatchOrder(FifoOrder):
     """Tasks that became ready in the same turn run in any order: what trio does, and what anyio code must bear.
@@ -221,6 +225,11 @@ class AnyOrder:
     def queued(self) -> Iterator[Entry]:
         """Everything that is ready and has not been given out."""
         return chain((entry for entry, _ in self._front), self._rest, self._queue.entries)
+
+    def clear(self) -> None:
+        """Forget everything that is ready."""
+        for kept in (self._queue.entries, self._front, self._rest):
+            kept.clear()
 
     def _absorb(self) -> None:
         entries, front, rest, turn = self._queue.entries, self._front, self._rest, self._turn

@@ -122,7 +122,7 @@ def test_without_events_the_parts_are_compared():
 
 
 def tried(**other: object) -> Tried:
-    calm = Tried("s.py:main", "passed", "", 14, 7, 0.5, ("cancel", "expire"), 0)
+    calm = Tried("s.py:main", "passed", "", 14, 7, 0.5, ("cancel", "expire"), 0, points_tried=7)
     return Tried(**{**{name: getattr(calm, name) for name in Tried.__slots__}, **other})
 
 
@@ -137,6 +137,13 @@ def test_nothing_found_claims_no_more_than_was_tried():
         "             b",
         "             … and 1 more",
     ]
+
+
+def test_await_points_that_no_fault_hit_are_not_claimed():
+    assert "14 runs: cancel at 3 of 7 await points, " in summary(tried(faults=("cancel",), points_tried=3))
+    assert "14 runs: no faults at 7 await points, " in summary(tried(faults=(), points_tried=0))
+    net = tried(faults=(), points_tried=0, schedules=5, drawn=("net:reset",))
+    assert "14 runs: no faults at 7 await points, net:reset drawn, 5 orders, " in summary(net)
 
 
 def test_failures_are_counted_and_their_stories_follow():

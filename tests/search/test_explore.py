@@ -362,9 +362,34 @@ def test_progress_names_the_stage_and_counts_what_was_done():
 
 
 def test_the_first_failure_is_enough_if_asked_for():
-    found = explore(leaky(), first=True)
+    found, all_of_it = explore(leaky(), first=True), explore(leaky())
     assert found.status == "violated"
-    assert found.runs < explore(leaky()).runs
+    assert found.runs == found.first_failure_run == all_of_it.first_failure_run
+    assert [failure.fault for failure in found.failures] == [all_of_it.failures[0].fault]
+
+
+async def fragile() -> None:
+    """Cancelled at its second await it fails, and at none of the three others."""
+    await asyncio.sleep(1)
+    try:
+        await asyncio.sleep(1)
+    except asyncio.CancelledError as error:
+        raise OSError("half written") from error
+    await asyncio.sleep(1)
+    await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize(("short", "tried"), [({"first": True}, 2), ({"runs": 5}, 3)], ids=["first", "budget"])
+def test_an_await_that_no_fault_hit_does_not_count_as_tried(short: dict[str, Any], tried: int):
+    whole, part = explore(fragile), explore(fragile, **short)
+    assert (whole.points, whole.points_tried, whole.kinds_tried) == (4, 4, ("cancel",))  # no deadline: nothing expires
+    assert (part.points, part.points_tried) == (4, tried)
+    assert (whole.awaits_in_words, part.awaits_in_words) == ("4", f"{tried} of 4")
+
+
+def test_awaits_of_tasks_that_were_not_to_be_hit_are_not_tried():
+    found = explore(leaky(), tasks="nobody", order="fifo")
+    assert (found.points_tried, found.kinds_tried) == (0, ())
 
 
 def test_the_same_seed_finds_the_same():

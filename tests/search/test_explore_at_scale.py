@@ -74,6 +74,14 @@ def test_two_processes_come_to_the_same_as_one():
     assert essence(explore(leaky, faults=["cancel"], order="fifo", jobs=2)) == essence(alone())
 
 
+def test_several_processes_stop_at_the_same_first_failure():
+    asked: dict[str, Any] = {"faults": ["cancel"], "order": "fifo", "first": True}
+    one, two = explore(leaky, **asked), explore(leaky, jobs=2, **asked)
+    assert one.runs == one.first_failure_run
+    assert essence(two) == essence(one)
+    assert two.points_tried == one.points_tried
+
+
 def test_threads_of_an_executor_come_to_the_same():
     with ThreadPoolExecutor(2) as executor:
         assert essence(explore(leaky, faults=["cancel"], order="fifo", executor=executor)) == essence(alone())

@@ -393,7 +393,7 @@ class Loop(NetworkLoop):
             super().close()
         else:
             asyncio.BaseEventLoop.close(self)
-        for kept in (self.queue.entries, self.agenda, self.due, self.stepped_threads):
+        for kept in (self.ordering, self.agenda, self.due, self.stepped_threads):
             kept.clear()
         self._push = _refuse_push
         # Nothing that refers to the loop is left in it: it goes as soon as it is let go, and not to the collector.

@@ -89,6 +89,7 @@ class Sweeper:
 
     def _land(self, strike: Strike, task: Any, argument: Any, *, is_woken: bool = False) -> Any:
         self._open.remove(strike)
+        self._victims.pop(strike, None)
         changed, obstacle = self.injector.strike(strike.fault, task, argument, is_woken=is_woken)
         self.obstacle = self.obstacle or obstacle
         self.landed += not obstacle
