@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 from faultloop.checks.standard import clean, describe, judge
@@ -24,7 +24,6 @@ from faultloop.drivers.facts import Facts
 from faultloop.drivers.observed.observing import Observation, observed
 from faultloop.engine.choices import RecordedChoices
 from faultloop.errors import NotDeterministic
-from faultloop.model.coverage import Counting
 from faultloop.model.faults import PlannedFault
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Choices, Order
@@ -32,13 +31,13 @@ from faultloop.search.findings import causes_of
 from faultloop.search.lane import Lane
 from faultloop.search.program import Program, answering
 from faultloop.search.sweep import Trial, first_seen, identity, trials
+from faultloop.search.tally import Alike, Tally
 from faultloop.search.units import (
     Commission,
     Drawing,
     Enumerating,
     Found,
     Guiding,
-    Hit,
     Identity,
     Reaching,
     Report,
@@ -53,58 +52,6 @@ TRIALS_PER_ORDER = 6
 ORDER_NUMBERS: dict[Order, int] = {"fifo": 0, "batch": 1, "any": 2}
 _UNSTEADY = "a fast run failed and the recorded one did not: not deterministic?"
 _OVER_LIMIT = "it ran over a limit: cannot tell"
-
-Alike = tuple[object, ...]
-"""What a fast run can tell of why it failed."""
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What a unit has come to so far. end: an instant of the process's own clock.   stops_at_first: one failure is
-    enough.
-    """
-
-    runs_max: int
-    end: float
-    stops_at_first: bool = False
-    runs: int = 0
-    tried: int = 0
-    is_cut: bool = False
-    skipped: dict[str, int] = field(default_factory=dict[str, int])
-    hit: list[Hit] = field(default_factory=list[Hit])
-    found: dict[Alike, Found | None] = field(default_factory=dict[Alike, Found | None])
-    schedules: dict[int, None] = field(default_factory=dict[int, None])
-    classes: dict[int, None] = field(default_factory=dict[int, None])
-    pairs: dict[int, None] = field(default_factory=dict[int, None])
-    covered: Counting = field(default_factory=Counting)
-
-    def may_run(self) -> bool:
-        if time.perf_counter() >= self.end or self.runs >= self.runs_max or (self.stops_at_first and self.has_found()):
-            self.is_cut = True
-        return not self.is_cut
-
-    def has_found(self) -> bool:
-        return any(found is not None for found in self.found.values())
-
-    def skip(self, why: str) -> None:
-        self.skipped[why] = self.skipped.get(why, 0) + 1
-
-    def report(self, **more: object) -> Report:
-        found = tuple(each for each in self.found.values() if each is not None)
-        seen = tuple(self.schedules), tuple(self.classes), tuple(self.pairs)
-        covered = self.covered.coverage()
-        return Report(
-            self.runs,
-            self.tried,
-            self.skipped,
-            tuple(self.hit),
-            found,
-            *seen,
-            is_cut=self.is_cut,
-            coverage=covered if covered.points else None,
-            **more,  # type: ignore[arg-type]
-        )
-
 
 _observing: set[int] = set()
 """The programs whose modules are observed in this process, and so in those forked from it."""
@@ -163,7 +110,7 @@ class Runner:
         """Make a unit's runs. Interrupted from the keyboard, it returns what it has."""
         unit, seconds = commission.unit, commission.seconds
         end = time.perf_counter() + seconds if seconds is not None else float("inf")
-        tally = _Tally(commission.runs, end, commission.stops_at_first)
+        tally = Tally(commission.runs, end, commission.stops_at_first)
         try:
             with many_runs(self._program.under.limits.wall_seconds):
                 return self._made(unit, tally)
@@ -171,7 +118,7 @@ class Runner:
             tally.is_cut = True
             return tally.report(is_interrupted=True)
 
-    def _made(self, unit: Unit, tally: _Tally) -> Report:
+    def _made(self, unit: Unit, tally: Tally) -> Report:
         match unit:
             case Singles():
                 return self._try_singles(unit, tally)
@@ -191,12 +138,12 @@ class Runner:
     def singles(self) -> tuple[Trial, ...]:
         """Every single fault of the calm run."""
         if self._singles is None:
-            notes = _Tally(0, 0.0)
+            notes = Tally(0, 0.0)
             self._singles = tuple(trials(self._program.calm(), self._program.scope, notes.skip))
             self._skipped = notes.skipped
         return self._singles
 
-    def _try_singles(self, unit: Singles, tally: _Tally) -> Report:
+    def _try_singles(self, unit: Singles, tally: Tally) -> Report:
         if unit.start == 0:
             self.singles()
             tally.skipped.update(self._skipped)
@@ -210,7 +157,7 @@ class Runner:
                 tally.hit.append((strike.victim, strike.parked, trial.chance[0]))
         return tally.report()
 
-    def _reach(self, unit: Reaching, tally: _Tally) -> Report:
+    def _reach(self, unit: Reaching, tally: Tally) -> Report:
         calm = self._program.calm()
         known = {identity(calm, wait) for wait in calm.waits}
         reached: list[tuple[Identity, ...]] = []
@@ -227,7 +174,7 @@ class Runner:
             reached.append(tuple(dict.fromkeys(identity(parent, wait) for wait in waits)))
         return tally.report(reached=tuple(reached))
 
-    def _try_seconds(self, unit: Seconds, tally: _Tally) -> Report:
+    def _try_seconds(self, unit: Seconds, tally: Tally) -> Report:
         first = self.singles()[unit.first]
         parent = self._program.traced((first.planned,), collect=True)
         tally.runs += 1
@@ -244,7 +191,7 @@ class Runner:
 
     # Orders
 
-    def _enumerate(self, unit: Enumerating, tally: _Tally) -> Report:
+    def _enumerate(self, unit: Enumerating, tally: Tally) -> Report:
         following: tuple[int, ...] | None = unit.answers
         has_asked, ways = False, 0
         for _ in range(unit.count):
@@ -262,7 +209,7 @@ class Runner:
                 self._confirm(tally, facts, (), unit.order, choices)
         return tally.report(asked=has_asked, ways=ways, following=following or (), is_exhausted=following is None)
 
-    def _draw(self, unit: Drawing, tally: _Tally) -> Report:
+    def _draw(self, unit: Drawing, tally: Tally) -> Report:
         random = Random(unit.seed)
         has_asked = False
         faulted = 0
@@ -287,7 +234,7 @@ class Runner:
                 self._try_some(tally, unit.order, seed, random)
         return tally.report(asked=has_asked)
 
-    def _try_some(self, tally: _Tally, order: Order, seed: int, random: Random) -> None:
+    def _try_some(self, tally: Tally, order: Order, seed: int, random: Random) -> None:
         """Some of the single faults of one order."""
         parent = self._program.traced(order=order, decider=Uniform(seed), collect=True)
         tally.runs += 1
@@ -297,7 +244,7 @@ class Runner:
                 return
             self._try(tally, (trial,), order, seed)
 
-    def _guide(self, unit: Guiding, tally: _Tally) -> Report:
+    def _guide(self, unit: Guiding, tally: Tally) -> Report:
         lane = self._lane(unit)
         strategy = lane.strategy
         is_systematic = unit.strategy in SYSTEMATIC
@@ -338,7 +285,7 @@ class Runner:
 
     # One run
 
-    def _try(self, tally: _Tally, struck: tuple[Trial, ...], order: Order, seed: int | None) -> bool:
+    def _try(self, tally: Tally, struck: tuple[Trial, ...], order: Order, seed: int | None) -> bool:
         """A fast run with faults by step numbers; if it fails, the run that counts. Returns whether they landed."""
         if self._program.under.world.best_effort:
             return self._try_by_address(tally, tuple(trial.planned for trial in struck))
@@ -357,14 +304,14 @@ class Runner:
             self._confirm(tally, facts, planned, order, choices)
         return True
 
-    def _failed(self, tally: _Tally, facts: Facts, planned: tuple[PlannedFault, ...] = ()) -> bool:
+    def _failed(self, tally: Tally, facts: Facts, planned: tuple[PlannedFault, ...] = ()) -> bool:
         """Whether a run failed. One that used up a limit may have failed or not: that is said, not passed over."""
         status = judge(facts, self._program.under.checks, planned).status
         if status is Status.OVER_LIMIT:
             tally.skip(_OVER_LIMIT)
         return status.is_failure
 
-    def _try_by_address(self, tally: _Tally, planned: tuple[PlannedFault, ...]) -> bool:
+    def _try_by_address(self, tally: Tally, planned: tuple[PlannedFault, ...]) -> bool:
         """A recorded run with faults by address, which hold where step numbers are not the same twice.
 
         Returns whether they landed.
@@ -380,7 +327,7 @@ class Runner:
         return True
 
     def _confirm(
-        self, tally: _Tally, facts: Facts, planned: tuple[PlannedFault, ...], order: Order, choices: Choices
+        self, tally: Tally, facts: Facts, planned: tuple[PlannedFault, ...], order: Order, choices: Choices
     ) -> None:
         """Make a run that failed again, by address and recorded. Only if it fails again is anything claimed."""
         alike = _alike(facts, planned)

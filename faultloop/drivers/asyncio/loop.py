@@ -50,10 +50,6 @@ from faultloop.model.trace import Order, Threads
 _Ts = TypeVarTuple("_Ts")
 
 
-_RUNNERS = (Callback, Timer)
-"""The handles that run themselves. A tuple, for a union of types is made anew wherever it is written."""
-
-
 class _OpensIo:
     """An attribute that comes into being, with the others of its kind, when it is first asked for.
 
@@ -208,7 +204,7 @@ class Loop(NetworkLoop):
 
     def push_handle(self, handle: Any) -> None:
         """Queue a handle that exists already."""
-        runner = handle if isinstance(handle, _RUNNERS) else ForeignCallback(handle)
+        runner = handle if isinstance(handle, Callback | Timer) else ForeignCallback(handle)
         self.queue.push_callback((runner, handle._callback, ABSENT))
 
     def _add_callback(self, handle: Any) -> None:
