@@ -62,12 +62,14 @@ each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenar
 def garbage_of(runs: Callable[[], object]) -> int:
     runs()  # what a first run imports and caches is no garbage of the others
     gc.collect()
+    gc.freeze()  # what other tests have left is none of theirs either, whenever it is let go
     gc.disable()
     try:
         runs()
         return gc.collect()
     finally:
         gc.enable()
+        gc.unfreeze()
 
 
 @each_scenario
