@@ -14,7 +14,6 @@ A run that fails is an alarm. Printed: a table, and alarms with their faults. Ex
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import math
 import sys
@@ -43,6 +42,7 @@ from faultloop.drivers.settings import Settings
 from faultloop.model.address import parse_kind
 from faultloop.model.points import Phase
 from faultloop.model.trace import Order
+from faultloop.search import collector
 from faultloop.search.conditions import Conditions
 from faultloop.search.run import Observed, run_with
 from faultloop.search.sweep import Scope, Trial, trials
@@ -193,14 +193,10 @@ def survive(program: str, order: Order, runs: int, seed: int = 0) -> Verdict:
         verdict.exhausted.append("singles")
     walk = Walk(verdict, runs)
     random = Random(f"{program} {order} {seed}")
-    gc.collect()
-    gc.freeze()
-    try:
+    with collector.at_rest():
         if order == "fifo" and walk.may_run:
             walk.pairs(random)
         walk.chains(random)
-    finally:
-        gc.unfreeze()
     verdict.different = len(walk.seen)
     verdict.seconds = time.perf_counter() - began
     return verdict

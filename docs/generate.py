@@ -4,8 +4,8 @@
     python docs/generate.py --check    write nothing; exit 1 and name what differs
 
 It derives the index of failure modes from `failure_modes/FM_*/spec.md`, the JSON Schema of a trace from
-`python -m faultloop schema`, and, between the marks `<!-- NAME -->` and `<!-- /NAME -->`, the tables of aqueue and the
-findings in released queues.
+`python -m faultloop schema`, and, between the marks `<!-- NAME -->` and `<!-- /NAME -->`, the tables of aqueue, the
+findings in released queues, and the story of the first failure in `examples/pool.py`.
 What it needs and does not find is an error, never an empty table.
 """
 
@@ -14,6 +14,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,8 +37,9 @@ variant, which is told nothing but its name.
 | --- | --- | --- | ---: | --- |
 """
 
-
+EXAMPLE = "examples/pool.py:scenario"
 MARKED = {
+    Path("README.md"): ("story",),
     Path("docs/released_queues.md"): ("findings",),
     Path("docs/04_happy_path.md"): ("states",),
     Path("docs/05_aqueue.md"): ("transitions", "points", "errors"),
@@ -97,6 +99,17 @@ def schema(root: Path) -> str:
     if done.returncode or not done.stdout.strip():
         raise Missing(f"python -m faultloop schema: exit {done.returncode}\n{done.stderr}")
     return done.stdout
+
+
+def story(root: Path) -> str:
+    """The first failure of the README's example as `explore` prints it, without the commands below it."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "faultloop", "explore", EXAMPLE, "--tasks", "worker-*", "--out", folder]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    told = re.search(r"^── 1 of \d+ ─+\n(.+?)\n\n  (?:also|replay) ", done.stdout, re.DOTALL | re.MULTILINE)
+    if told is None:
+        raise Missing(f"explore {EXAMPLE}: no failure was told, exit {done.returncode}\n{done.stderr}")
+    return f"```\n{told[1]}\n```"
 
 
 def queue_tables(root: Path) -> dict[str, str]:
@@ -193,8 +206,9 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if something differs")
     check = parser.parse_args(arguments).check
     try:
-        blocks = queue_tables(root) | {"findings": findings_table(root)}
-        wanted = {INDEX: index(root), SCHEMA: schema(root)} | {path: filled(root, path, blocks) for path in MARKED}
+        wanted = {INDEX: index(root), SCHEMA: schema(root)}
+        blocks = queue_tables(root) | {"findings": findings_table(root), "story": story(root)}
+        wanted |= {path: filled(root, path, blocks) for path in MARKED}
     except Missing as missing:
         print(f"docs: {missing}", file=sys.stderr)
         return 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from faultloop.pytest_plugin.options import Ask, ask_for, complain, is_on, mark_
 from faultloop.pytest_plugin.protocol import carry_out
 from faultloop.pytest_plugin.result import Result
 from faultloop.pytest_plugin.traces import recorded_test
+from faultloop.search import collector
 
 ASK = pytest.StashKey[Ask]()
 
@@ -89,6 +90,12 @@ class Session:
             reasons = sorted({str(value) for item in items for key, value in item.user_properties if key == APART})
             because = f" ({'; '.join(reasons)})" if reasons else ""
             raise complain(f"no async test was selected: nothing would run under faultloop{because}", "FL805")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """All tests: what was loaded to collect them is not collected anew for each exploration."""
+        with collector.at_rest():
+            return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:

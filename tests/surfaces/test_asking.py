@@ -1,5 +1,6 @@
 """What is asked for, and in which sentence it is refused."""
 
+import gc
 import subprocess
 import sys
 
@@ -238,3 +239,17 @@ def test_a_test_that_ran_on_another_loop_is_never_said_to_have_been_under_faultl
     assert "virtual" not in printed
     assert "1 test not under faultloop" in printed
     assert "[FL810]" in printed
+
+
+def test_while_tests_are_explored_what_was_loaded_before_is_left_out_of_collections(suite: Suite):
+    suite.write(
+        "import asyncio, gc, pytest\n"
+        "@pytest.mark.faultloop('explore', runs=5)\n"
+        "@pytest.mark.asyncio\n"
+        "async def test_it():\n"
+        "    await asyncio.sleep(0)\n"
+        "    assert gc.get_freeze_count() > 10_000\n"
+    )
+    gc.unfreeze()
+    suite.run(passed=1)
+    assert gc.get_freeze_count() == 0

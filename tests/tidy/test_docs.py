@@ -16,6 +16,8 @@ SPEC = (
     "\n## Trigger\n\nIt\nfinds it within 20 runs.\n"
     "\n## Detection\n\nSaid.\n\n## Recovery\n\nSaid.\n\n## Where it happened\n\nSaid.\n"
 )
+STORY = "2 failures in 0.2 s\n\n── 1 of 2 ───\nit broke\n\n  at 3\n\n  replay     it\n── 2 of 2 ───\nmore"
+FAULTLOOP = f"import sys\nprint({STORY!r} if sys.argv[1] == 'explore' else '{{}}')\n"
 LIFECYCLE = """
 class GoOn:
     'T1: it goes on.'
@@ -78,7 +80,7 @@ def test_the_faults_in_the_documents_can_be_read():
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with one bundle, and a faultloop that knows only the verb schema."""
+    """A project with one bundle, and a faultloop that has only the verbs schema and explore."""
     contents = {
         "docs/generate.py": GENERATE.read_text(encoding="utf-8"),
         "failure_modes/__init__.py": "",
@@ -88,7 +90,8 @@ def project(tmp_path: Path) -> Path:
         "failure_modes/released/findings.py": FINDINGS,
         "failure_modes/released/lost.py": "",
         "faultloop/__init__.py": "",
-        "faultloop/__main__.py": "print('{}')",
+        "faultloop/__main__.py": FAULTLOOP,
+        "README.md": "# Project\n\n<!-- story -->\n<!-- /story -->\n",
         "faultloop/model/__init__.py": "",
         "aqueue/__init__.py": "",
         "aqueue/lifecycle.py": LIFECYCLE,
@@ -131,6 +134,17 @@ def test_the_diagram_and_the_tables_of_the_queue_are_what_its_code_says(project:
     (project / "aqueue" / "lifecycle.py").write_text(LIFECYCLE.replace("there", "elsewhere"), encoding="utf-8")
     done = generate(project, "--check")
     assert (done.returncode, "04_happy_path.md is out of date" in done.stderr) == (1, True)
+
+
+def test_the_story_in_the_readme_is_what_explore_prints_of_the_first_failure(project: Path):
+    assert generate(project).returncode == 0
+    readme = project / "README.md"
+    assert readme.read_text(encoding="utf-8") == (
+        "# Project\n\n<!-- story -->\n\n```\nit broke\n\n  at 3\n```\n\n<!-- /story -->\n"
+    )
+    (project / "faultloop" / "__main__.py").write_text("print('{}')", encoding="utf-8")
+    done = generate(project, "--check")
+    assert (done.returncode, "no failure was told" in done.stderr) == (1, True)
 
 
 def test_the_findings_in_released_queues_are_a_table(project: Path):
