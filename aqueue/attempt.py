@@ -15,7 +15,6 @@ from typing import Any
 import anyio
 import msgspec
 import structlog
-from msgspec.structs import replace
 
 from aqueue.codec import decode_call, encode_value
 from aqueue.context import Context
@@ -37,6 +36,8 @@ __all__ = ["Attempt"]
 class Attempt:
     """One try."""
 
+    __slots__ = ("_ending", "_hub", "_job", "_renew", "_running", "_settle_seconds", "_worker_id")
+
     def __init__(
         self,
         hub: Hub,
@@ -52,8 +53,7 @@ class Attempt:
         self._worker_id = worker_id
         self._settle_seconds = settle_seconds
         self._renew = renew
-        template = Settle(self._job.id, worker_id, Succeed(self._job.life.attempt))
-        self.ending = Ending(template, running.settled)
+        self._ending: Ending | None = None  # of a handler that has a Context, or a middleware: nobody else says a word
 
     async def perform(self) -> Settle | None:
         """Run the handler and return how to settle the job; None if it is settled, or not ours any more.
@@ -67,12 +67,10 @@ class Attempt:
         if task is None:
             unknown = self._hub.unknown_task(self._job.task, advice="deploy its handler, then redrive the job")
             return self._bury("unknown task", str(unknown))
-        if task.rule.breaker is not None:
-            self.ending.template = replace(self.ending.template, breaker=task.rule.breaker)
         self._running.limit(timeout=task.policy.timeout)
         headers: dict[str, str] = {} if self._job.headers == "{}" else json.loads(self._job.headers)
         is_context_wanted = self._hub.middleware or task.signature.context_name is not None
-        context = self._context(headers) if is_context_wanted else None
+        context = self._context(task, headers) if is_context_wanted else None
         try:
             args, kwargs = task.signature.decode(*decode_call(self._job.payload, self._job.payload_crc), context)
         except UndecodablePayload as error:
@@ -81,7 +79,7 @@ class Attempt:
             self._hub.tell("started", self._job, worker=self._worker_id, state="running")
         self._enter_surroundings(task, headers)
         settlement = await self._run(task, context, partial(task.handler, *args, **kwargs))
-        return None if self.ending.is_settled else settlement
+        return None if self._running.is_settled else settlement
 
     async def _run(self, task: Task[..., Any], context: Context | None, handler: Call) -> Settle | None:
         call = handler
@@ -92,7 +90,7 @@ class Attempt:
             with self._running.scope:
                 returned = await call()
                 # Returned, perhaps late because it swallowed our cancel: if the job is still ours, it is done.
-                return self._succeed(returned)
+                return self._succeed(task, returned)
         except Exception as error:
             return self._answer(task, error)
         except anyio.get_cancelled_exc_class():
@@ -112,8 +110,9 @@ class Attempt:
         structlog.contextvars.bind_contextvars(job_id=self._job.id, task=task.name, attempt=self._job.life.attempt)
         hear(headers, or_else=task.retry_owner)
 
-    def _context(self, headers: dict[str, str]) -> Context:
+    def _context(self, task: Task[..., Any], headers: dict[str, str]) -> Context:
         life = self._job.life
+        self._ending = Ending(self._success_of(task), self._running.settled)
         return Context(
             job_id=self._job.id,
             task=self._job.task,
@@ -126,12 +125,12 @@ class Attempt:
             _random=self._hub.random,
             _settle_seconds=self._settle_seconds,
             _renew=self._renew,
-            _ending=self.ending,
+            _ending=self._ending,
         )
 
-    def _succeed(self, returned: object) -> Settle | None:
-        if self.ending.is_settled:
-            if returned is not None and msgspec.json.encode(returned, enc_hook=repr) != self.ending.result:
+    def _succeed(self, task: Task[..., Any], returned: object) -> Settle | None:
+        if self._ending is not None and self._ending.is_settled:
+            if returned is not None and msgspec.json.encode(returned, enc_hook=repr) != self._ending.result:
                 self._dropped("what the handler returned after tx()")
             return None
         try:
@@ -139,13 +138,17 @@ class Attempt:
         except BadArguments as error:
             # Its work is done; trying again would do it twice and fail in the same way.
             return self._bury("unserialisable result", str(error))
-        return self.ending.success(result)
+        return self._success_of(task, result) if self._ending is None else self._ending.success(result)
+
+    def _success_of(self, task: Task[..., Any], result: bytes | None = None) -> Settle:
+        step = Succeed(self._job.life.attempt)
+        return Settle(self._job.id, self._worker_id, step, result=result, breaker=task.rule.breaker)
 
     def _answer(self, task: Task[..., Any], error: Exception) -> Settle | None:
         """What an exception of the handler means for its job."""
         life = self._job.life
         logger().debug("job.raised", job_id=self._job.id, attempt=life.attempt, error=_told(error))
-        if self.ending.is_settled:
+        if self._running.is_settled:
             self._dropped(_told(error))
             return None
         if isinstance(error, Reject):
@@ -161,7 +164,7 @@ class Attempt:
     def _stopped(self, task: Task[..., Any], reason: StopReason) -> Settle | None:
         """What our own cancel of the handler means for its job."""
         life = self._job.life
-        if self.ending.is_settled:
+        if self._running.is_settled:
             self._dropped(f"the handler was stopped: {reason}")
             return None
         match reason:

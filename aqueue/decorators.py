@@ -42,7 +42,7 @@ class TaskDecorator:
                 advice='give one: @q.task(name="...")',
             )
         task: Task[..., Any] = Task(self._hub, name, handler, self._policy)
-        self._hub.tasks[name] = task
+        self._hub.register(task)
         return task
 
 

@@ -19,7 +19,7 @@ from aqueue.errors import BadOption, QueueClosed, UnknownTask
 from aqueue.lifecycle import State
 from aqueue.observing import LogObserver, Notice, NoticeName, Observer, is_heard, tell_all
 from aqueue.store.base import Hint, JoinsTransactions, Session, Store, insist
-from aqueue.store.limits import Bucket
+from aqueue.store.limits import Bucket, TaskRule
 from aqueue.store.operations import Operation
 from aqueue.store.rows import JobRow
 from aqueue.store.schedules import DeclareSchedule
@@ -58,6 +58,9 @@ class Hub:
         self.random = random
         self.poll_seconds = poll_seconds
         self.tasks: dict[str, Task[..., Any]] = {}
+        # What claims say of the tasks. Replaced, never changed: a claim that has it may be on its way, in a thread.
+        self.rules: Mapping[str, TaskRule] = {}
+        self.leases_ms: Mapping[str, int] = {}
         self.workers: list[Wakeable] = []
         self.schedules: dict[str, DeclareSchedule] = {}
         self.retry_budget: Bucket | None = None
@@ -80,6 +83,13 @@ class Hub:
                 "the queue is not open", expected="an open queue", advice="do this inside `async with queue:`"
             )
         return self.opened
+
+    def register(self, task: Task[..., Any]) -> None:
+        """Have workers know a task, whose name is new."""
+        self.tasks[task.name] = task
+        self.rules = {**self.rules, task.name: task.rule}
+        if task.policy.lease is not None:
+            self.leases_ms = {**self.leases_ms, task.name: round(task.policy.lease * 1000)}
 
     def new_token(self) -> str:
         """A name nobody else has: 128 random bits."""

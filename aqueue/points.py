@@ -55,7 +55,7 @@ POINTS: Final[Mapping[str, Point]] = {
     "effect.call": Point("the intent is written, the effect not begun", (BeginEffect,), "after"),
     "effect.record": Point("the effect has happened and is not recorded", (RecordEffect,)),
     "hook.*": Point("the awaits of a middleware"),
-    "hb.sleep": Point("between two renewals: Worker._keep_renewing"),
+    "hb.sleep": Point("between two renewals: Leases.keep_renewing"),
     "hb.txn": Point("before leases are renewed", (Renew,)),
     "settle.txn": Point("the handler has ended, the job is not settled", (Settle,)),
     "settle.reply": Point("the job is settled, its worker has not heard", (Settle,), "after"),

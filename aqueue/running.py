@@ -1,7 +1,7 @@
 """One job in a worker's hands: how long it may go on, and why it was stopped.
 
-It knows anyio's clock and one cancel scope, no store. The scope's deadline is the earlier of the try's and the
-lease's end, so a handler never goes on past a lease that nobody renewed, whatever became of the renewing task.
+It knows anyio's clock and one cancel scope, no store. The scope's deadline is that of the try, if it has one; the end
+of the lease is watched for all jobs of a worker together (leases.py).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Running:
     claimed_at: taken before the claim was sent, so that the lease ends here no later than in the store; and so does
     the job's own deadline, which is a time of the store's clock.
     claimed_at_ms: what that clock showed then.
+    key: the job's number, and the fencing token of this claim.
     """
 
     job: JobRow
@@ -45,21 +46,17 @@ class Running:
     try_ends_as: StopReason = "timed out"
     lease_ends: float = field(init=False)
     renew_at: float = field(init=False)
+    key: tuple[int, int] = field(init=False)
     settlement: Settle | None = None
     is_lease_lost: bool = False
-    scope: anyio.CancelScope = field(init=False)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _lease_lost: anyio.Event | None = None
 
     def __post_init__(self) -> None:
         """Start the lease at the claim."""
         self.lease_ends = self.claimed_at + self.lease_seconds
         self.renew_at = self.claimed_at + self.lease_seconds / RENEWALS_PER_LEASE
-        self.scope = anyio.CancelScope(deadline=self.lease_ends)
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """The job's number and the fencing token of this claim."""
-        return self.job.id, self.job.life.attempt
+        self.key = (self.job.id, self.job.life.attempt)
 
     @property
     def expires_at(self) -> float:
@@ -96,13 +93,12 @@ class Running:
             self.try_ends = now + timeout
         if self.expires_at < self.try_ends:
             self.try_ends, self.try_ends_as = self.expires_at, "expired"
-        self._set_deadline()
+        self.scope.deadline = self.try_ends
 
     def renewed(self, asked_at: float) -> None:
         """The store extended the lease, some time after it was asked to."""
         self.lease_ends = asked_at + self.lease_seconds
         self.renew_at = asked_at + self.lease_seconds / RENEWALS_PER_LEASE
-        self._set_deadline()
 
     def not_renewed(self, asked_at: float) -> None:
         """The store did not answer: ask again soon, the lease goes on running out."""
@@ -112,7 +108,6 @@ class Running:
         """The job is done: there is no lease any more to renew or to lose."""
         self.is_settled = True
         self.lease_ends = math.inf
-        self._set_deadline()
 
     def stop_for(self, reason: StopReason, now: float) -> None:
         """Cancel the handler at once; the first reason stays."""
@@ -126,7 +121,7 @@ class Running:
     def reason_of_deadline(self, now: float) -> StopReason:
         """Why the handler was cancelled."""
         if self.stop is None:
-            self.stop_for(self.try_ends_as if now >= self.try_ends else "lease lost", now)
+            self.stop_for(self.try_ends_as, now)
         assert self.stop is not None
         return self.stop
 
@@ -134,6 +129,3 @@ class Running:
         """Whether the handler was told to stop and goes on: then its lease is no longer renewed."""
         told_at = min(self.stopped_at, self.try_ends)
         return now > told_at + grace_seconds
-
-    def _set_deadline(self) -> None:
-        self.scope.deadline = min(self.try_ends, self.lease_ends)

@@ -192,15 +192,16 @@ class Task(Generic[P, R]):
             deadline_ms=None if options.deadline is None else round(options.deadline * 1000),
             order_key=options.key,
             unique_key=options.unique,
-            headers=msgspec.json.encode(self._headers()).decode(),
+            headers=self._headers(),
         )
         return Draft(self, new)
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self) -> str:
         headers: dict[str, str] = {}
         for source in self._hub.header_sources:
             headers.update(source())
-        return headers | dict(self._options.headers)
+        headers.update(self._options.headers)
+        return msgspec.json.encode(headers).decode() if headers else "{}"
 
     async def pause(self) -> None:
         """Have no worker take jobs of this task from now on; those that run go on. It lasts until resume()."""

@@ -9,13 +9,12 @@ Law 4: what has ended is settled, and what there is room for is claimed, in one 
 Law 5: every period is jittered by the queue's Random, so that workers started together drift apart.
 Law 6: a cancellation is never swallowed.
 
-Its tasks are called NAME, NAME.renew, NAME.sweep, NAME.job and, if the queue has schedules, NAME.cron. What a try is,
-and what comes of it, is in attempt.py.
+Its tasks are called NAME, NAME.renew, NAME.leases (both in leases.py), NAME.sweep, NAME.job and, if the queue has
+schedules, NAME.cron. What a try is, and what comes of it, is in attempt.py.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -26,12 +25,13 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from aqueue.attempt import Attempt
 from aqueue.errors import AQueueError, LeaseLost, StoreUnavailable
 from aqueue.hub import Hub
+from aqueue.leases import Leases
 from aqueue.lifecycle import Release, State
 from aqueue.log import logger
 from aqueue.policy import WorkerPolicy
 from aqueue.running import Running
 from aqueue.store.base import Answer, insist
-from aqueue.store.operations import Claim, ClaimReply, ReleaseClaim, Renew, Settle
+from aqueue.store.operations import Claim, ClaimReply, ReleaseClaim, Settle
 from aqueue.store.rows import JobRow
 from aqueue.sweeping import keep_sweeping
 from aqueue.ticking import keep_firing
@@ -52,11 +52,10 @@ class Worker:
         self._session = hub.session
         # By (job, attempt): from the claim to the answer to the settlement. Those without a settlement take a slot.
         self._in_hand: dict[tuple[int, int], Running] = {}
+        self._leases = Leases(hub, self.id, policy.grace, self._in_hand)
         self._ended: list[Running] = []  # of those in hand, the ones that wait for the next turn to be settled
         self._is_turning = False
         self._work = anyio.Event()
-        self._renewal = anyio.Event()
-        self._next_renewal = math.inf
         self.is_draining = False
         self.has_ended = anyio.Event()
 
@@ -77,9 +76,7 @@ class Worker:
 
     def renew_soon(self) -> None:
         """Renew every lease now."""
-        for running in self._in_hand.values():
-            running.renew_at = -math.inf
-        self._renewal.set()
+        self._leases.renew_soon()
 
     def drain(self) -> None:
         """Claim nothing more; end when the jobs in hand have ended, or their time is over."""
@@ -92,7 +89,8 @@ class Worker:
         self._hub.tell("worker_started", worker=self.id)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._keep_renewing, name=f"{self.name}.renew")
+                tasks.start_soon(self._leases.keep_renewing, name=f"{self.name}.renew")
+                tasks.start_soon(self._leases.keep_watching, name=f"{self.name}.leases")
                 tasks.start_soon(keep_sweeping, self._hub, self, self.policy, name=f"{self.name}.sweep")
                 if self._hub.schedules:
                     tasks.start_soon(keep_firing, self._hub, self.id, self.policy.sweep, name=f"{self.name}.cron")
@@ -145,18 +143,13 @@ class Worker:
         return ended
 
     def _claim_of(self, room: int) -> Claim:
-        leases_ms = {
-            name: round(task.policy.lease * 1000)
-            for name, task in self._hub.tasks.items()
-            if task.policy.lease is not None
-        }
         return Claim(
             self.id,
             self._hub.new_token(),
             room,
             round(self.policy.lease * 1000),
-            leases_ms,
-            rules={name: task.rule for name, task in self._hub.tasks.items()},
+            self._hub.leases_ms,
+            rules=self._hub.rules,
             budget=self._hub.retry_budget,
             isolate_after=self.policy.isolate_after,
             is_idle=all(running.settlement is not None for running in self._in_hand.values()),
@@ -279,7 +272,7 @@ class Worker:
             return
         try:
             running.settlement = await Attempt(
-                self._hub, running, self.id, self.policy.settle, self._renew_now
+                self._hub, running, self.id, self.policy.settle, self._leases.renew
             ).perform()
         except BaseException:
             # Not a verdict of ours: the host is being cancelled, or the program ends.
@@ -309,8 +302,8 @@ class Worker:
     def _adopt(self, running: Running) -> bool:
         """Take the job over; False if it was given back, because its lease was over before this task began."""
         running.is_adopted = running.key in self._in_hand
-        if running.renew_at < self._next_renewal:
-            self._renewal.set()  # the renewing task waits for a later lease than this one
+        if running.is_adopted:
+            self._leases.added(running)
         return running.is_adopted
 
     @contextmanager
@@ -352,46 +345,6 @@ class Worker:
     def _release_of(self, running: Running, why: str) -> Settle:
         attempt = running.job.life.attempt
         return Settle(running.job.id, self.id, Release(attempt, run_at=0), error=why)
-
-    # Renewing.
-
-    async def _keep_renewing(self) -> None:
-        while True:
-            self._renewal = anyio.Event()
-            now = anyio.current_time()
-            self._next_renewal = min((running.renew_at for running in self._renewable(now)), default=math.inf)
-            if self._next_renewal > now:
-                with anyio.CancelScope(deadline=self._next_renewal):
-                    await self._renewal.wait()
-                continue
-            await self._renew()
-
-    def _renewable(self, now: float) -> list[Running]:
-        held = (running for running in self._in_hand.values() if running.is_adopted and not running.is_settled)
-        return [running for running in held if not running.is_stuck(now, self.policy.grace)]
-
-    async def _renew(self) -> None:
-        """Extend the leases of all jobs in hand. Cancelled here: they may be extended, which harms nobody."""
-        asked_at = anyio.current_time()
-        held = self._renewable(asked_at)
-        for running in held:
-            running.not_renewed(asked_at)
-        try:
-            renewals = await self._session.perform(Renew(tuple(running.lease for running in held)))
-        except StoreUnavailable as error:
-            logger().warning("renewal.unanswered", worker=self.id, jobs=len(held), error=error.happened)
-            return
-        now = anyio.current_time()
-        for running, renewal in zip(held, renewals, strict=True):
-            if renewal.held:
-                running.renewed(asked_at)
-            elif running.key in self._in_hand and not running.is_settled:  # else it was settled meanwhile, by ourselves
-                running.stop_for("lease lost", now)
-            if renewal.cancel_requested:
-                running.stop_for("cancel requested", now)
-
-    async def _renew_now(self) -> None:
-        await self._renew()
 
     def _jittered(self, seconds: float) -> float:
         return seconds * self._hub.random.uniform(0.8, 1.2)

@@ -149,6 +149,8 @@ class Gate:
 
     def charge_taken(self, jobs: Sequence[JobRow]) -> None:
         """Charge every limit for jobs that were taken because `admits_any` said so."""
+        if self._budget is None or (self._is_budget_full and not any([job.life.failures for job in jobs])):  # noqa: C419 - faster
+            return  # nothing is bounded then, and a full bucket takes no more
         for job in jobs:
             self._charge(job.task, failures=job.life.failures, is_first=job.life.attempt == 1)
 

@@ -69,8 +69,7 @@ class ClaimReply:
     now: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """T1: take up to `room` due jobs, within every limit. Those past their deadline come first: they are not run.
 
     lease_ms: for tasks that `leases_ms` does not name.
@@ -85,8 +84,8 @@ class Claim:
     nonce: str
     room: int
     lease_ms: int
-    leases_ms: Mapping[str, int] = field(default_factory=dict[str, int])
-    rules: Mapping[str, TaskRule] = field(default_factory=dict[str, TaskRule])
+    leases_ms: Mapping[str, int] = {}
+    rules: Mapping[str, TaskRule] = {}
     budget: Bucket | None = None
     isolate_after: int | None = None
     is_idle: bool = False

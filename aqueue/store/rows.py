@@ -162,8 +162,7 @@ class FireRow:
     job_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Narrowing:
+class Narrowing(Struct, frozen=True, gc=False):
     """Which due jobs a claim can use.
 
     isolated: only those that lost that many leases in a row (True), or only the others (False); None for all.

@@ -28,8 +28,7 @@ CREATE TABLE aq_job(
 CREATE SEQUENCE aq_job_id AS bigint OWNED BY aq_job.id;
 CREATE INDEX aq_ready ON aq_job(priority DESC, run_at, id) WHERE state='pending';
 CREATE INDEX aq_due ON aq_job(run_at) WHERE state='pending';
-CREATE INDEX aq_leased ON aq_job(lease_until, id) WHERE state='running';
-CREATE INDEX aq_nonce ON aq_job(claim_nonce) WHERE state='running';
+CREATE INDEX aq_nonce ON aq_job(claim_nonce) WHERE state='running';  -- and the few rows that a sweep looks through
 CREATE INDEX aq_dead ON aq_job(finished_at, id) WHERE state='dead';
 CREATE INDEX aq_order ON aq_job(order_key, id) WHERE order_key IS NOT NULL AND state IN('pending','running');
 CREATE UNIQUE INDEX aq_order_one ON aq_job(order_key) WHERE order_key IS NOT NULL AND state='running';
@@ -67,4 +66,4 @@ CREATE TABLE aq_fire(
 CREATE INDEX aq_missed ON aq_fire(fire_at) WHERE job_id IS NULL;
 CREATE TABLE aq_meta(key text PRIMARY KEY, value bigint NOT NULL);
 -- store: a number by which a connection of the user is known to be one to these very tables
-INSERT INTO aq_meta(key, value) VALUES('schema', 1), ('store', (random()*9e15)::bigint);
+INSERT INTO aq_meta(key, value) VALUES('schema', 2), ('store', (random()*9e15)::bigint);

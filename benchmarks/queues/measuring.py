@@ -43,7 +43,7 @@ from typing import Any
 
 import anyio
 
-from benchmarks.queues.contender import ACCOUNT, Contender, Servers
+from benchmarks.queues.contender import ACCOUNT, CONCURRENCY, Contender, Servers
 from benchmarks.queues.ours import Aqueue, StrawMan
 from benchmarks.queues.parts import parts
 from benchmarks.queues.peers import PEERS
@@ -55,6 +55,9 @@ CONTENDERS: Mapping[str, Callable[[], Contender]] = {
     "aqueue-power": lambda: Aqueue("sqlite", "power", "aqueue, SQLite, the default"),
     "straw-power": lambda: StrawMan("power"),
     "aqueue-postgres": lambda: Aqueue("postgres", "power", "aqueue, PostgreSQL"),
+    "aqueue-postgres-twenty": lambda: Aqueue(
+        "postgres", "power", "aqueue, PostgreSQL, 20 slots", slots=2 * CONCURRENCY
+    ),
     **PEERS,
 }
 PRODUCERS = 10
@@ -264,7 +267,7 @@ def ratios(found: Mapping[str, list[dict[str, float]]]) -> str:
                 ratio = statistics.median(one[key] / other[key] for one, other in pairs)
                 lines.append(f"- {what}: {ours} is {ratio:.2f} × {theirs}")
     peers = [name for name in found if name in PEERS and CONTENDERS[name]().server == "postgres"]
-    for ours in ("aqueue-power", "aqueue-postgres"):
+    for ours in ("aqueue-power", "aqueue-postgres", "aqueue-postgres-twenty"):
         for key, what in (("work", "jobs/s"), ("work_cpu", "CPU a job"), ("enqueue", "enqueues/s")):
             for peer in peers if ours in found else ():
                 pairs = list(zip(found[ours], found[peer], strict=False))

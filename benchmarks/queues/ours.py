@@ -25,9 +25,17 @@ Durability = Literal["power", "process"]
 class Aqueue:
     """The real thing, with the defaults of Queue."""
 
-    def __init__(self, store: Literal["memory", "sqlite", "postgres"], durability: Durability, title: str) -> None:
+    def __init__(
+        self,
+        store: Literal["memory", "sqlite", "postgres"],
+        durability: Durability,
+        title: str,
+        *,
+        slots: int = CONCURRENCY,
+    ) -> None:
         """Choose the store."""
         self.title = title
+        self._slots = slots
         self.durability: str = {"memory": "none", "postgres": "synchronous_commit=on"}.get(store, durability)
         self.needs: tuple[str, ...] = ("psycopg",) if store == "postgres" else ()
         self.server = "postgres" if store == "postgres" else ""
@@ -59,7 +67,7 @@ class Aqueue:
 
     async def start(self) -> None:
         """Run a worker."""
-        await self._stack.enter_async_context(self._queue.worker(concurrency=CONCURRENCY))
+        await self._stack.enter_async_context(self._queue.worker(concurrency=self._slots))
 
 
 class SqlOnly:

@@ -104,7 +104,9 @@ class _Watched:
 
 # A coroutine that is cancelled before its first step was never awaited: Python says so, and that is meant here.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
-@pytest.mark.parametrize("task_name", ["worker-1", "worker-1.renew", "worker-1.sweep", "worker-1.job"])
+@pytest.mark.parametrize(
+    "task_name", ["worker-1", "worker-1.renew", "worker-1.leases", "worker-1.sweep", "worker-1.job"]
+)
 def test_a_task_of_the_worker_may_be_cancelled_at_any_await(task_name: str):
     for at in range(1, 400):
         injector = Injector(task_name, at)

@@ -8,6 +8,7 @@ from contextlib import closing
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from aqueue import MemoryStore, lifecycle
 from aqueue.errors import LeaseLost
@@ -182,6 +183,31 @@ def test_of_successes_next_to_each_other_only_the_one_that_came_too_late_is_refu
         assert (state, none, nothing, type(refusal)) == ("succeeded", None, None, LeaseLost)
         log = connection.execute("SELECT job_id FROM aq_event WHERE kind='succeeded'").fetchall()
         assert log == [(first.id,)]
+
+
+@pytest.mark.parametrize("word", ["ABORT", "FAIL"])
+@pytest.mark.parametrize("column", ["state", "result"], ids=["of a claim", "of settlements"])
+def test_what_a_statement_changed_before_it_failed_is_undone(column: str, word: str):
+    """Statements do not undo themselves (OR FAIL): the transaction does, or the operation's savepoint."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        create_schema(connection)
+        plain = NewJob("", "t", b"x", 1, 0, max_attempts=3, max_claims=9, max_redrives=3)
+        sqlite.commit_batch(connection, [Enqueue(tuple(replace(plain, uid=f"u{n}") for n in range(3)))], 0)
+        refused_when = {"state": "new.id=3 AND new.state='running'", "result": "new.id=3 AND new.state='succeeded'"}
+        connection.execute(
+            f"CREATE TRIGGER no BEFORE UPDATE ON aq_job WHEN {refused_when[column]} "
+            f"BEGIN SELECT RAISE({word},'not this one'); END"
+        )
+        ((_, error),) = sqlite.commit_batch(connection, [Claim("w", "n", 3, lease_ms=9)], 1)
+        if column == "result":
+            assert error is None
+            batch = [Settle(number, "w", Succeed(1)) for number in (1, 2, 3)]
+            (first, _), (second, _), (_, error) = sqlite.commit_batch(connection, batch, 2)
+            assert (first, second) == ("succeeded", "succeeded")
+        assert isinstance(error, sqlite3.IntegrityError)
+        expected = ["pending"] * 3 if column == "state" else ["succeeded", "succeeded", "running"]
+        assert [state for (state,) in connection.execute("SELECT state FROM aq_job ORDER BY id")] == expected
+        assert SAFETY_ONLY.apply(SqliteTables(connection), 2) == ()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Method: a memory store, a clock that follows the loop's virtual time, and handle
 
 import asyncio
 import contextlib
+import math
 from random import Random
 from typing import Any
 
@@ -312,6 +313,53 @@ async def test_a_handler_stops_when_its_lease_can_not_be_renewed():
         assert (await job.info()).dead_reason == "exhausted"
 
 
+async def test_a_lease_that_comes_later_and_ends_sooner_is_watched_while_the_store_does_not_answer():
+    store = FaultyStore(MemoryStore(), fail_first(10**6, "hang", Renew))
+    stopped_after: dict[str, float] = {}
+
+    async def sleep(name: str) -> None:
+        started = anyio.current_time()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            stopped_after[name] = anyio.current_time() - started
+
+    async with open_queue(store) as q:
+
+        @q.task(lease=30)
+        async def long() -> None:
+            await sleep("long")
+
+        @q.task(lease=2)
+        async def short() -> None:
+            await sleep("short")
+
+        async with q.worker(concurrency=2):
+            await long.enqueue()
+            await anyio.sleep(12)  # the renewing task waits for an answer by now
+            await short.enqueue()
+            await anyio.sleep(25)
+            assert stopped_after == {"short": pytest.approx(2, abs=0.1), "long": pytest.approx(30, abs=0.1)}
+
+
+async def test_a_handler_sees_the_deadline_of_its_try_and_not_the_end_of_a_lease_that_is_renewed():
+    seen: list[float] = []
+    async with open_queue() as q:
+
+        @q.task()
+        async def endless() -> None:
+            seen.append(anyio.current_effective_deadline())
+
+        @q.task(timeout=7)
+        async def timed() -> None:
+            seen.append(anyio.current_effective_deadline() - anyio.current_time())
+
+        await endless.enqueue()
+        await timed.enqueue()
+        await q.run_until_idle()
+    assert sorted(seen) == [pytest.approx(7), math.inf]
+
+
 async def test_a_stale_owner_hears_of_it_and_writes_nothing():
     store = MemoryStore()
     held = anyio.Event()
@@ -465,7 +513,7 @@ async def test_the_tasks_of_a_worker_have_stable_names():
 
         await work.enqueue()
         await q.run_until_idle()
-    assert {"worker-1", "worker-1.renew", "worker-1.sweep", "worker-1.job"} <= set(names)
+    assert {"worker-1", "worker-1.renew", "worker-1.leases", "worker-1.sweep", "worker-1.job"} <= set(names)
 
 
 async def test_a_handler_that_awaits_a_cancelled_thing_fails_and_the_worker_goes_on(anyio_backend_name: str):
