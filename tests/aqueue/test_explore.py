@@ -112,7 +112,7 @@ def test_without_a_fault_the_day_ends_well(backend: Any):
     assert faultloop.run(day, driver=backend).status == "passed"
 
 
-TASKS = ("*.job*", "*.cron", "*.renew", "*.sweep", "worker-?", "store.flush", "day")
+TASKS = ("*.job*", "*.cron", "*.renew", "*.leases", "*.sweep", "worker-?", "store.flush", "day")
 # All tasks on asyncio; on trio those whose cancellation differs most.
 SWEEPS = [*(("asyncio", tasks) for tasks in TASKS), *(("trio", tasks) for tasks in ("*.job*", "*.cron", "worker-?"))]
 
