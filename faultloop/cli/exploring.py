@@ -242,6 +242,7 @@ def _result(found: Exploration, paths: list[Path]) -> dict[str, object]:
         ],
         "coverage": {
             "points": found.points,
+            "points_tried": found.points_tried,
             "faults": found.tried,
             "orders": found.schedules,
             "classes": found.classes,

@@ -244,6 +244,7 @@ def test_explore_finds_the_lost_slot_and_its_traces_replay(shell: Shell):
     result = said.json
     assert {"status", "runs", "seconds", "points", "first_failure_run", "failures", "coverage"} <= set(result)
     assert result["status"] == "violated"
+    assert 0 < result["coverage"]["points_tried"] <= result["coverage"]["points"] == result["points"]
     woken = [failure for failure in result["failures"] if failure["fault"].endswith("woken")]
     assert woken
     assert set(woken[0]) >= {"trace", "kind", "message", "deviations", "order"}

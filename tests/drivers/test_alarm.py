@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import sys
 import weakref
 from collections.abc import Awaitable, Callable
 
@@ -92,14 +91,7 @@ async def is_cancelled() -> None:
     raise asyncio.CancelledError
 
 
-KEEPS_CALLERS = pytest.mark.skipif(
-    sys.version_info >= (3, 12), reason="the frame an error passed keeps its callers' frames, and with them the loop"
-)
-
-
-@pytest.mark.parametrize(
-    "inner", [short, pytest.param(fails, marks=KEEPS_CALLERS), pytest.param(is_cancelled, marks=KEEPS_CALLERS)]
-)
+@pytest.mark.parametrize("inner", [short, fails, is_cancelled])
 def test_a_run_leaves_its_loop_to_nobody_not_even_to_the_collector(inner: Callable[[], Awaitable[object]]):
     """Thousands of runs are made in a row, and a look at all tasks passes those of loops that wait to be collected."""
     loops: list[weakref.ref[object]] = []
