@@ -25,6 +25,9 @@ endef
 SAME_EVERYWHERE := $(addprefix --ignore=tests/,tidy benchmarks quality failure_modes/test_guardrails.py) \
 	$(addprefix --ignore-glob=tests/failure_modes/test_,prevent_* recover_*)
 
+# What lies closest to the interpreter: enough on a Python between two on which the rest passes.
+CORE := $(addprefix tests/,model engine deciders drivers world checks)
+
 ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -36,7 +39,7 @@ STAMP := $(VENV)/.synced-$(EXTRAS)-$(subst /,_,$(PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sync demo test test-portable test-libraries test-browser sync-released test-released check docs bench bench-quick clean
+.PHONY: help sync demo test test-portable test-core test-libraries test-browser sync-released test-released check docs bench bench-quick clean
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub("%", "N", $$1); printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +64,11 @@ test: $(STAMP)  ## run all tests but those in a browser and of released queues
 test-portable: export FAULTLOOP_TEST_PART := 5
 test-portable: $(STAMP)  ## the tests without those that come to the same on every Python, and what is repeated at length in part
 	$(PY) -m pytest $(addprefix --ignore=,$(APART)) $(SAME_EVERYWHERE) $(ARGS)
+	$(call each_apart)
+
+test-core: export FAULTLOOP_TEST_PART := 5
+test-core: $(STAMP)  ## the tests of what lies closest to the interpreter, and what is repeated at length in part
+	$(PY) -m pytest $(CORE) $(addprefix --ignore=,$(APART)) $(ARGS)
 	$(call each_apart)
 
 test-libraries: $(STAMP)  ## replay each library on the simulated network in 100 orders instead of 4
