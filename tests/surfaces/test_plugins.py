@@ -1,5 +1,6 @@
 """Other plugins of pytest, and Hypothesis, beside faultloop's."""
 
+import io
 import hypothesis
 import pytest
 
@@ -141,9 +142,8 @@ def test_the_base_class_is_in_virtual_time_without_pytest_too(suite: Suite, monk
     monkeypatch.syspath_prepend(suite.pytester.path)
     import base_case  # type: ignore[import-not-found]  # written just now
 
-    result = unittest.TextTestRunner(stream=open("/dev/null", "w")).run(  # noqa: SIM115
-        unittest.defaultTestLoader.loadTestsFromModule(base_case)
-    )
+    tests = unittest.defaultTestLoader.loadTestsFromModule(base_case)
+    result = unittest.TextTestRunner(stream=io.StringIO()).run(tests)
     assert (result.testsRun, result.wasSuccessful()) == (2, True)
     suite.write(BASE)
     suite.run("test_it.py", passed=2)
