@@ -1,6 +1,7 @@
 """Other plugins of pytest, and Hypothesis, beside faultloop's."""
 
 import io
+
 import hypothesis
 import pytest
 
