@@ -34,6 +34,12 @@ class TaskDecorator:
     def __call__(self, handler: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
     def __call__(self, handler: Callable[..., Coroutine[Any, Any, Any]], /) -> Task[..., Any]:
         """Register the handler. Raises BadHandler."""
+        if isinstance(handler, str):
+            raise BadHandler(
+                f"@q.task was given {handler!r} in the place of a function",
+                expected="an async function",
+                advice=f"name the task by keyword: @q.task(name={handler!r})",
+            )
         name = self._name or getattr(handler, "__name__", "")
         if not name or name in self._hub.tasks:
             raise BadHandler(

@@ -294,6 +294,12 @@ async def test_a_url_that_names_no_store_is_refused(url: str):
         Queue(url)
 
 
+def test_a_name_in_the_place_of_the_function_is_told_to_be_a_keyword():
+    q = Queue("memory:")
+    with pytest.raises(BadHandler, match=r"@q\.task\(name='mail'\)"):
+        q.task("mail")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
 def test_mistakes_are_refused_where_they_are_made():
     q = Queue("memory:")
 
