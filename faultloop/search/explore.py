@@ -231,7 +231,8 @@ def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
         planned = [trial.planned for trial in trials(program.calm(), program.scope, lambda _: None)]
         singles = len(planned)
         kinds = {*program.scope.kinds, *(each.fault for each in planned)}
-        stages.singles(singles, ", ".join(sorted({type(kind).__name__.lower() for kind in kinds})))
+        named = ", ".join(sorted({type(kind).__name__.lower() for kind in kinds}))
+        stages.singles(singles, named, program.scope.awaits_in_words)
         if strategy == "auto" and asked.depth == 2:
             stages.pairs(singles)
     if strategy == "sweep" or order == "fifo":

@@ -133,13 +133,13 @@ class Stages:
 
     # Faults
 
-    def singles(self, count: int, named: str) -> None:
-        """Every single fault. count: how many there are.   named: their kinds, in words."""
+    def singles(self, count: int, named: str, where: str) -> None:
+        """Every single fault. count: how many there are.   named: their kinds, and where: which awaits, in words."""
         units = (
             Singles(start, min(start + SINGLES_PER_UNIT, count)) for start in range(0, max(count, 1), SINGLES_PER_UNIT)
         )
         if self._all("single faults", units):
-            self._ledger.exhausted.append(f"every single fault ({named}) at every await of the calm run")
+            self._ledger.exhausted.append(f"every single fault ({named}) at every await {where}")
 
     def pairs(self, count: int) -> None:
         """A second fault at waits that only the first one led to: cleanup code, and whatever else."""

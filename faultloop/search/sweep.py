@@ -53,6 +53,15 @@ class Scope:
     where: str = "*"
     implied: tuple[Fault, ...] = ()
 
+    @property
+    def awaits_in_words(self) -> str:
+        """Which awaits these are: `of the calm run`, or `of worker-* at Pool.acquire in the calm run`."""
+        if (self.tasks, self.where) == ("*", "*"):
+            return "of the calm run"
+        whose = f"of {self.tasks} " if self.tasks != "*" else ""
+        where = f"at {self.where} " if self.where != "*" else ""
+        return f"{whose}{where}in the calm run"
+
     def covers(self, parent: Observed, wait: Wait) -> bool:
         """Whether this wait is to be hit. What a test's fixtures started is, if it is asked for by name."""
         if wait.is_background and self.tasks == "*":

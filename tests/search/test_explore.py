@@ -186,6 +186,19 @@ def test_every_connection_of_a_server_can_be_hit_and_the_fault_found_again():
     assert second.status.is_failure
 
 
+@pytest.mark.parametrize(
+    ("named", "bound"),
+    [
+        ({"tasks": "user"}, "of user in the calm run"),
+        ({"where": "Queue.*"}, "at Queue.* in the calm run"),
+        ({"tasks": "us*|x", "where": "sleep"}, "of us*|x at sleep in the calm run"),
+    ],
+)
+def test_the_sentence_names_the_awaits_that_the_faults_were_meant_for(named: dict[str, Any], bound: str):
+    found = explore(leaky(), strategy="sweep", faults=["cancel"], **named)
+    assert found.exhausted == (f"every single fault (cancel) at every await {bound}",)
+
+
 def test_every_single_fault_is_tried_and_the_sentence_says_so():
     found = explore(two_workers, strategy="sweep", faults=["cancel"])
     assert (found.status, found.failures) == ("passed", ())

@@ -62,7 +62,7 @@ def dull(unit: Unit) -> Report:
 
 def test_every_single_fault_is_asked_for_once_and_in_order():
     elsewhere = Elsewhere(dull)
-    elsewhere.stages().singles(150, "cancel")
+    elsewhere.stages().singles(150, "cancel", "of the calm run")
     asked = [number for unit in elsewhere.units if isinstance(unit, Singles) for number in range(unit.start, unit.stop)]
     assert asked == list(range(150))
     assert elsewhere.ledger.exhausted == ["every single fault (cancel) at every await of the calm run"]
@@ -71,7 +71,7 @@ def test_every_single_fault_is_asked_for_once_and_in_order():
 @pytest.mark.parametrize("cut", [True, False])
 def test_a_unit_that_was_cut_short_claims_nothing_complete(cut: bool):
     elsewhere = Elsewhere(lambda unit: Report(size(unit), is_cut=cut and isinstance(unit, Singles) and unit.start > 0))
-    elsewhere.stages().singles(150, "cancel")
+    elsewhere.stages().singles(150, "cancel", "of the calm run")
     assert bool(elsewhere.ledger.exhausted) is not cut
 
 
@@ -190,7 +190,7 @@ def test_parts_grow_as_a_level_goes_on():
 def test_nothing_is_asked_for_when_the_budget_is_spent():
     elsewhere = Elsewhere(dull, runs=5)
     stages = elsewhere.stages()
-    stages.singles(5, "cancel")
+    stages.singles(5, "cancel", "of the calm run")
     stages.pairs(5)
     stages.orders(("batch",), "any", "auto", with_faults=True, draws_evenly=True)
     assert elsewhere.kinds() == ["Singles"]
