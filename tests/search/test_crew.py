@@ -151,7 +151,8 @@ def test_a_unit_that_kills_each_worker_is_given_back_as_lost_and_no_other(jobs: 
         ]
 
 
-def test_workers_that_are_killed_from_outside_lose_no_result():
+@pytest.mark.parametrize("is_noticed_late", [False, True], ids=["dying", "dead already"])
+def test_workers_that_are_killed_from_outside_lose_no_result(is_noticed_late: bool):
     with Processes(Duty(duties.squares, None), jobs=2) as crew:
         got = []
         for done in crew.carry_out(range(100), ahead=8):
@@ -159,18 +160,8 @@ def test_workers_that_are_killed_from_outside_lose_no_result():
             if done.number % 10 == 0:
                 for pid in crew.pids:
                     os.kill(pid, signal.SIGKILL)
-        assert got == [unit * unit for unit in range(100)]
-
-
-def test_a_unit_given_to_a_worker_that_is_dead_already_has_not_killed_it():
-    with Processes(Duty(duties.squares, None), jobs=2) as crew:
-        got = []
-        for done in crew.carry_out(range(100), ahead=8):
-            got.append(done.result)
-            if done.number % 10 == 0:
-                for pid in crew.pids:
-                    os.kill(pid, signal.SIGKILL)
-                for pid in crew.pids:
+                # Given to one that is dead, a unit has not killed it.
+                for pid in crew.pids if is_noticed_late else ():
                     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         assert got == [unit * unit for unit in range(100)]
 
