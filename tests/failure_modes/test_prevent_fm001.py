@@ -14,7 +14,7 @@ CHANCES = {
     "asyncio": {("cancel", "parked"), ("cancel", "woken"), ("cancel", "racing"), ("expire", "woken")},
     "trio": {("cancel", "parked"), ("expire", "parked")},
 }
-"""What can be done to the bank, by the driver: on trio all of one instant is ready at once, and no step comes between."""
+"""What can be done to the bank, by the driver: trio runs what is ready all at once, and no step comes between."""
 TRACE = Path(scenario.__file__).with_name("trace.json")
 
 
