@@ -205,7 +205,8 @@ class Lanes {
       this.body.append(mark);
       if (ev === "fault" && x - labelled > 90) {
         labelled = x;
-        this.body.append(draw("text", { class: "fault-label", x: x + 9, y: y - 4 }, run.events.text[at] || "fault"));
+        const label = run.events.text[at] || "fault", isLast = x + 9 + label.length * 7 > LEFT + this.room; // no room for it
+        this.body.append(draw("text", { class: "fault-label", x: isLast ? x - 9 : x + 9, y: y - 4, "text-anchor": isLast ? "end" : "start" }, label));
       }
     }
     if (state.chosen >= 0 && run.events.task[state.chosen] >= 0) {
