@@ -22,6 +22,9 @@ TRACE_ENDING = ".trace.json"
 CALM_ENDING = "-calm.trace.json"
 """What `explore` calls the run that passed, beside the failures it found."""
 
+EXPORT_ENDINGS = {"chrome": ".chrome-trace.json", "otel": ".otel.json"}
+"""What an export is called. speedscope takes a file that ends in «.chrome.json» for one of another format."""
+
 
 def report_verb(options: Options, console: Console) -> int:
     """Write a trace as a page."""
@@ -93,4 +96,4 @@ def export_verb(options: Options, console: Console) -> int:
 
 
 def _default_place(path: Path, form: str) -> Path:
-    return path.with_name(f"{path.name.removesuffix(TRACE_ENDING).removesuffix('.json')}.{form}.json")
+    return path.with_name(path.name.removesuffix(TRACE_ENDING).removesuffix(".json") + EXPORT_ENDINGS[form])

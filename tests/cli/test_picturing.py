@@ -64,7 +64,7 @@ def test_a_trace_names_no_file_outside_the_project(failed: Shell):
 
 def test_an_export_is_json_in_the_format_that_was_asked_for(failed: Shell):
     assert failed("export", TRACE).code == 0
-    chrome = json.loads((failed.root / ".faultloop" / "scenes-pool_is_whole-run.chrome.json").read_text())
+    chrome = json.loads((failed.root / ".faultloop" / "scenes-pool_is_whole-run.chrome-trace.json").read_text())
     assert chrome["traceEvents"]
     assert failed("export", TRACE, "--format", "otel", "-o", "spans.json").code == 0
     assert json.loads((failed.root / "spans.json").read_text())["resourceSpans"]
