@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -131,9 +132,10 @@ def main(arguments: list[str] | None = None) -> None:
         capacity=round(whole.capacity * scale),
     )
     logging.disable(logging.CRITICAL)  # a line for each of some ten thousand failures
-    print(HEAD)
+    sys.stdout.write(f"{HEAD}\n")
     for row in rows(size):
-        print(row.text(size), flush=True)
+        sys.stdout.write(f"{row.text(size)}\n")
+        sys.stdout.flush()
 
 
 def _scale(text: str) -> float:
