@@ -1,6 +1,7 @@
 """The page of a trace, used as a person uses it."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
@@ -48,6 +49,17 @@ def test_the_fault_is_seen_and_labelled(shown: Shown):
     expect(shown.page.locator(".lanes-body circle.fault")).to_be_visible()
     expect(shown.page.locator(".fault-label")).to_have_text("cancel")
     expect(shown.page.locator("aside")).to_contain_text("cancel taker")
+
+
+def test_the_label_of_a_fault_near_the_end_is_not_cut_off(open_page: Opener):
+    late = run(partial(many_events, turns=45), faults=["cancel stage-4 @ Queue.get #42 woken"]).trace
+    page = open_page(late).page
+    label = page.locator(".fault-label").bounding_box()
+    lanes = page.locator(".lanes-body").bounding_box()
+    assert label is not None
+    assert lanes is not None
+    assert lanes["x"] <= label["x"]
+    assert label["x"] + label["width"] <= lanes["x"] + lanes["width"]
 
 
 def test_a_violation_is_seen_and_labelled(open_page: Opener):

@@ -102,12 +102,12 @@ class Lanes {
       if (x - free < LABELS_GAP || x < LEFT + 40) continue;
       free = x;
       this.axis.append(draw("text", { x, y: 16, "text-anchor": "middle" }, `${seconds(run.events.t[at])} s`));
-      if (jump) this.axis.append(draw("text", { x, y: 30, "text-anchor": "middle", class: "soft" }, `⫽ +${seconds(next - before)}`));
+      if (jump) this.axis.append(draw("text", { x, y: 27, "text-anchor": "middle", class: "soft" }, `// +${seconds(next - before)}`));
     }
     const told = state.axis === "step" ? "virtual time, by steps" : "virtual time";
     this.axis.append(draw("text", { x: 8, y: 16, class: "soft" }, told));
     for (const [value, anchor] of [[state.from, "start"], [state.to, "end"]])
-      this.axis.append(draw("text", { x: this.x(value), y: 36, "text-anchor": anchor, class: "soft" }, theAxis().tick(value)));
+      this.axis.append(draw("text", { x: this.x(value), y: 38, "text-anchor": anchor, class: "soft" }, theAxis().tick(value)));
   }
 
   lane(run, task) {
