@@ -1,9 +1,9 @@
 """The same storm, lived through by aqueue itself in virtual time: its worker, its back-off, its retry budget.
 
     python -m failure_modes.FM_022_metastable_overload.storm
-    python -m failure_modes.FM_022_metastable_overload.storm 1      as large as `table.py`: some minutes
 
-A tenth of that size unless told otherwise. Nothing is modelled here but the service,
+At a tenth of the size of `table.py`. Another fraction can be named; the time it takes grows with its square, for the
+store in memory looks through all its jobs for each claim. Nothing is modelled here but the service,
 which answers what is asked of it in a second at the end of that second: all of it up to its capacity; half of that,
 drawn by lot, when it is asked for more; and nothing while it is down.
 """
