@@ -121,6 +121,10 @@ class Network:
         heapq.heappush(self._free, end.fd)
         end.fd = -1
 
+    def described(self, fd: int) -> End | None:
+        """What stands behind a descriptor; None where it is not open."""
+        return self._descriptions.get(fd)
+
     def watch(self, fd: int, *, reader: Any = None, writer: Any = None) -> None:
         """Queue these handles, one or both, whenever the descriptor is ready for them."""
         end = self._descriptions.get(fd)
