@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tests.world.programs_streams import LOCAL, Log, Program
+from tests.world.connections import LOCAL, Log, Program
 
 Operation = tuple[str, int, Any]
 NO_TIME = b"\1\0\0\0\0\0\0\0"

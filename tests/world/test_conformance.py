@@ -7,10 +7,15 @@ import pytest
 from faultloop.drivers.asyncio.run import execute
 from faultloop.drivers.settings import Settings
 from tests.support.length import times
-from tests.world import programs_datagrams, programs_random, programs_streams, programs_tls
+from tests.world import programs_datagrams, programs_random, programs_sockets, programs_streams, programs_tls
 from tests.world.support import AUTO, SIMULATED, Program, on_our_loop, on_stock_asyncio
 
-PROGRAMS = (*programs_streams.PROGRAMS, *programs_datagrams.PROGRAMS, *programs_tls.PROGRAMS)
+PROGRAMS = (
+    *programs_streams.PROGRAMS,
+    *programs_sockets.PROGRAMS,
+    *programs_datagrams.PROGRAMS,
+    *programs_tls.PROGRAMS,
+)
 each_program = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 FILL_BUFFERS = {
     programs_streams.abort_drops_what_was_not_sent,
