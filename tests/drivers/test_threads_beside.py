@@ -66,6 +66,24 @@ def test_a_thread_that_sleeps_and_then_answers_is_no_deadlock(driver: Driver):
     assert value(scenario, driver=driver) == "answered"
 
 
+def test_a_thread_that_came_when_another_went_is_seen():
+    """Goal: a run does not go by the number of threads. Method: one that was there before it ends as a new one begins."""
+    leaving = threading.Event()
+    before = threading.Thread(target=leaving.wait)
+    before.start()
+
+    async def scenario() -> str:
+        leaving.set()
+        before.join()
+        answer = Answer()
+        thread = answer.after(lambda: threading.Event().wait(SHORT))
+        await answer.answered.wait()
+        thread.join()
+        return "answered"
+
+    assert value(scenario) == "answered"
+
+
 @each_driver
 def test_threads_that_wait_for_what_nobody_does_are_a_deadlock_at_once(driver: Driver):
     never = threading.Event()

@@ -189,6 +189,8 @@ def outwait(loop: Loop) -> bool:
 
     Raises OverLimit where one is left that may still answer: whether that is a deadlock, nobody can say.
     """
+    if not _foreign(loop):
+        return drain(loop)
     end = time.perf_counter() + LAST_ANSWER_SECONDS
     while is_under_way(loop):
         if loop.poll(_PACE_SECONDS) or loop.inbox:
