@@ -67,7 +67,7 @@ def test_a_thread_that_sleeps_and_then_answers_is_no_deadlock(driver: Driver):
 
 
 def test_a_thread_that_came_when_another_went_is_seen():
-    """Goal: a run does not go by the number of threads. Method: one that was there before it ends as a new one begins."""
+    """Goal: a run does not go by the count of threads. Method: one of before ends as a new one begins."""
     leaving = threading.Event()
     before = threading.Thread(target=leaving.wait)
     before.start()
