@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -56,8 +56,11 @@ class Conditions:
         """Conditions from what a user gives; None is the usual. faults: of these, those of the network are the world's.
 
         seed: of all that is drawn, chance too unless `entropy` has its own.
-        Raises UsageError: FL516 for an unknown io, FL530 for an unknown entropy, FL514 for an unknown network fault.
+        Raises UsageError: FL517 for unknown threads, FL516 for an unknown io, FL530 for an unknown entropy, FL514 for
+        an unknown network fault.
         """
+        if threads not in get_args(Threads):
+            raise UsageError(f'there is no threads="{threads}"; there are {", ".join(get_args(Threads))}', code="FL517")
         usual = limits if limits is not None else Limits()
         judged = checks if checks is not None else Checks()
         world = msgspec.structs.replace(world_of(io, network_faults_in(faults)), entropy=read_entropy(entropy, seed))

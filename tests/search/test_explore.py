@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from itertools import count
 from typing import Any
 
 import pytest
 
 from faultloop import Checks, Exploration, Limits, Status, explore, replay, run
-from faultloop.errors import UsageError
+from faultloop.errors import TargetError, UsageError
 from faultloop.model.faults import Cancel
 from faultloop.search.findings import Progress
 
@@ -190,8 +191,8 @@ def test_every_connection_of_a_server_can_be_hit_and_the_fault_found_again():
     ("named", "bound"),
     [
         ({"tasks": "user"}, "of user in the calm run"),
-        ({"where": "Queue.*"}, "at Queue.* in the calm run"),
-        ({"tasks": "us*|x", "where": "sleep"}, "of us*|x at sleep in the calm run"),
+        ({"where": "user"}, "at user in the calm run"),
+        ({"tasks": "us*", "where": "sleep"}, "of us* at sleep in the calm run"),
     ],
 )
 def test_the_sentence_names_the_awaits_that_the_faults_were_meant_for(named: dict[str, Any], bound: str):
@@ -228,6 +229,27 @@ def test_only_the_tasks_and_places_asked_for_are_hit():
     assert explore(leaky(), strategy="sweep", tasks="nobody").tried == 0
     assert explore(leaky(), strategy="sweep", where="Queue.*").tried == 0
     assert explore(leaky(), strategy="sweep", tasks="user", where="sleep").tried > 0
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"tasks": "nobody"}, 'no task that waits in the calm run is called "nobody"; there are scenario, user'),
+        ({"tasks": "user", "where": "Queue.*"}, 'no await of the calm run is called "Queue.*"; there are user>sleep'),
+    ],
+    ids=["tasks", "awaits"],
+)
+def test_a_name_that_nothing_has_is_said_and_claims_nothing(named: dict[str, Any], said: str):
+    """A slip of the pen must not look like a scenario that bears every fault."""
+    found = explore(leaky(), **named)
+    assert (found.status, found.reason) == ("inconclusive", f"no fault was tried: {said}")
+    assert not any("single fault" in sentence for sentence in found.exhausted)
+    assert any("every order" in sentence for sentence in found.exhausted), "orders are tried all the same"
+
+
+def test_orders_alone_need_no_task_of_that_name():
+    assert explore(two_workers, faults=(), tasks="nobody").status == "passed"
+    assert explore(two_workers, strategy="schedules", tasks="nobody", runs=50).status == "passed"
 
 
 def test_a_task_that_names_itself_is_found_by_that_name():
@@ -431,12 +453,33 @@ def test_a_check_that_is_off_finds_nothing():
         ({"order": "chaos"}, "FL507"),
         ({"depth": 3}, "FL512"),
         ({"faults": ["explode"]}, "FL500"),
+        ({"runs": 2.5}, "FL511"),
+        ({"time_limit": 0}, "FL511"),
+        ({"time_limit": float("nan")}, "FL511"),
+        ({"faults": "cancel"}, "FL508"),
+        ({"faults": [5]}, "FL508"),
+        ({"observe": "json"}, "FL508"),
+        ({"tasks": None}, "FL508"),
+        ({"where": ["sleep"]}, "FL508"),
+        ({"threads": "some"}, "FL517"),
+        ({"faults": ["fail:NoSuchError"]}, "FL504"),
+        ({"faults": ["fail:NoSuchError"], "jobs": 2}, "FL504"),
     ],
 )
 def test_what_is_asked_wrongly_is_refused_with_a_code(asked: dict[str, Any], code: str):
     with pytest.raises(UsageError) as caught:
         explore(alone, **asked)
     assert caught.value.code == code
+
+
+def test_a_scenario_with_arguments_is_refused_with_their_names():
+    async def takes(pool: object, jobs: int) -> None: ...
+
+    for call in (explore, run):
+        with pytest.raises(TargetError, match=r"takes needs pool, jobs; a scenario takes no arguments") as caught:
+            call(takes)  # type: ignore[operator]
+        assert caught.value.code == "FL104"
+    assert run(partial(takes, None, 1)).status is Status.PASSED
 
 
 async def accepts_a_connection() -> None:
