@@ -33,6 +33,7 @@ from faultloop.search.program import Program, answering
 from faultloop.search.sweep import Trial, first_seen, identity, trials
 from faultloop.search.tally import Alike, Tally
 from faultloop.search.units import (
+    CALM,
     Commission,
     Drawing,
     Enumerating,
@@ -348,8 +349,11 @@ class Runner:
 
 
 def _mark(order: Order, choices: Choices) -> int:
-    """What tells two orders apart. Of integers only, so that it is the same in every process."""
-    return hash((ORDER_NUMBERS[order], choices.count, choices.picks))
+    """What tells two orders of one level apart. Of integers only, so that it is the same in every process.
+
+    To answer with the oldest everywhere is asyncio's own order at every level, and so the calm run's.
+    """
+    return CALM if not choices.picks else hash((ORDER_NUMBERS[order], choices.count, choices.picks))
 
 
 def _alike(facts: Facts, planned: tuple[PlannedFault, ...]) -> Alike:

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+import anyio
 import pytest
 
 from faultloop import Checks, Exploration, Limits, Status, explore, replay, run
@@ -318,8 +319,47 @@ def test_order_fifo_draws_no_orders():
 def test_few_orders_are_enumerated_and_the_sentence_says_how_many():
     found = explore(needs_an_order, strategy="schedules", order="batch")
     assert found.exhausted == ("every order at level batch: all 2",)
-    assert found.schedules == 3  # calm, and both orders
-    assert found.runs == 4
+    assert found.schedules == 2  # the calm one, and the other
+    assert (found.runs, found.classes) == (6, 1)  # calm twice, each order twice; what `said` holds is not observed
+
+
+async def three_of_whom_two_share() -> None:
+    """Six orders. Only who puts first can be told."""
+    queue: asyncio.Queue[int] = asyncio.Queue()
+
+    async def put(item: int) -> None:
+        queue.put_nowait(item)
+
+    async def look_away() -> None: ...
+
+    await asyncio.gather(put(1), look_away(), put(2))
+
+
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_orders_that_are_enumerated_are_told_with_their_classes(driver: str):
+    async def on_anyio() -> None:
+        send, receive = anyio.create_memory_object_stream[int](2)
+
+        async def put(item: int) -> None:
+            send.send_nowait(item)
+
+        async def look_away() -> None: ...
+
+        with send, receive:
+            async with anyio.create_task_group() as group:
+                group.start_soon(put, 1)
+                group.start_soon(look_away)
+                group.start_soon(put, 2)
+
+    scenario = on_anyio if driver == "trio" else three_of_whom_two_share
+    found = explore(scenario, strategy="schedules", order="batch", driver=driver)
+    assert found.exhausted == ("every order at level batch: all 6",)
+    assert (found.schedules, found.classes) == (6, 2)
+
+
+def test_the_calm_run_alone_is_one_order_of_one_class():
+    found = explore(two_workers, strategy="sweep")
+    assert (found.schedules, found.classes) == (1, 1)
 
 
 def test_drawing_ends_when_nothing_new_is_drawn_and_says_so():
