@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -41,7 +40,7 @@ from faultloop.search.journal import open_journal
 from faultloop.search.ledger import Ledger, OnProgress
 from faultloop.search.memory import recall, remember
 from faultloop.search.place import find_root
-from faultloop.search.program import Program, forget, make_program
+from faultloop.search.program import Program, forget, make_program, sources_of
 from faultloop.search.run import Observed, require_scenario, threads_in_words
 from faultloop.search.runner import Brief, observing
 from faultloop.search.shrink import BUDGET
@@ -158,13 +157,18 @@ class _Asked:
     executor: Executor | None
     files: Files
 
-    def identity(self, program: Program, calm: Observed) -> dict[str, str | int | float | bool | None]:
-        """What must be the same for results in a journal to be of use."""
+    def identity(
+        self, program: Program, digest: str, sources: Mapping[str, str]
+    ) -> dict[str, str | int | float | bool | None]:
+        """What must be the same for results in a journal to be of use.
+
+        sources: what a fault leads to may have been mended meanwhile, which the calm run does not show.
+        """
         scope, under = program.scope, program.under
         return {
             "target": program.target,
-            "calm run": calm.run.trace.digest,
-            "source": _source_mark(program, calm),
+            "calm run": digest,
+            "source": hashlib.sha256(msgspec.json.encode(sources)).hexdigest()[:16],
             "python": platform.python_version(),
             "driver": under.driver,
             "io": under.world.io,
@@ -189,16 +193,6 @@ def _in_words(changed: Mapping[str, object]) -> str:
     return ", ".join(f"{name}={value}" for name, value in changed.items()) or "the usual"
 
 
-def _source_mark(program: Program, calm: Observed) -> str:
-    """Tells the text of the project's files that the calm run waits in.
-
-    What a fault leads to may have been mended meanwhile, which the calm run does not show.
-    """
-    files = {site.file for site in calm.sites.sites} | {program.target.partition(":")[0]}
-    marks = source_marks(files, Path(program.root))
-    return hashlib.sha256(msgspec.json.encode(marks)).hexdigest()[:16]
-
-
 def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     try:
         _require_one_process(program, asked)
@@ -209,7 +203,7 @@ def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
         ):
             found = _searched(program, ledger, asked)
     finally:
-        forget(program.number)
+        forget(program.key)
     return replace(found, unseen=tuple(observation.unseen))
 
 
@@ -219,18 +213,18 @@ def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     if (objection := _objection(calm, again)) is not None:
         return _refused(program, calm, objection, ledger)
     require_errors(program.scope)
-    digest = calm.run.trace.digest
+    digest, sources = calm.run.trace.digest, sources_of(program, calm)
     is_faulting = asked.strategy in WITH_FAULTS
     reason = nothing_to_hit(calm, program.scope) if is_faulting else ""
     lanes = asked.jobs if asked.executor is None else EXECUTOR_LANES
     with ExitStack() as open_until_the_end:
         journal = None
         if asked.files.journal is not None:
-            identity = asked.identity(program, calm)
+            identity = asked.identity(program, digest, sources)
             journal = open_until_the_end.enter_context(
                 open_journal(asked.files.journal, identity, Report, resume=asked.files.resume)
             )
-        brief = Brief(program, digest)
+        brief = Brief(program, digest, sources)
         crew = open_until_the_end.enter_context(crew_for(brief, jobs=asked.jobs, executor=asked.executor))
         stages = Stages(
             ledger,
