@@ -517,7 +517,7 @@ def test_a_scenario_with_arguments_is_refused_with_their_names():
 
     for call in (explore, run):
         with pytest.raises(TargetError, match=r"takes needs pool, jobs; a scenario takes no arguments") as caught:
-            call(takes)  # type: ignore[operator]
+            call(takes)  # type: ignore[arg-type]
         assert caught.value.code == "FL104"
     assert run(partial(takes, None, 1)).status is Status.PASSED
 
