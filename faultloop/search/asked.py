@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from faultloop.deciders.strategies import STRATEGIES
 from faultloop.drivers.faults import make_error
+from faultloop.drivers.settings import Scenario
 from faultloop.errors import UsageError
 from faultloop.model.address import parse_kind
 from faultloop.model.faults import Fail, Fault
-from faultloop.search.run import Observed
+from faultloop.search.run import Observed, require_scenario
 from faultloop.search.sweep import Scope
 from faultloop.world.faults import is_network_fault
 
@@ -23,7 +24,7 @@ NAMES_SHOWN_MAX = 8
 
 
 def require_search(
-    *,
+    scenario: Scenario,
     strategy: str,
     runs: int,
     time_limit: float | None,
@@ -32,7 +33,8 @@ def require_search(
     hold: int | None,
     observe: Sequence[str],
 ) -> None:
-    """Raise UsageError for a way to search that there is not."""
+    """Raise UsageError for a way to search that there is not, and for what is no scenario; TargetError as for that."""
+    require_scenario(scenario)
     if hold is not None and hold < 1:
         raise UsageError(f"hold is a number of turns from 1, or None, not {hold}", code="FL513")
     if strategy not in OF_ITS_OWN and strategy not in STRATEGIES:

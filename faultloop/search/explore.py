@@ -39,9 +39,10 @@ from faultloop.search.findings import Cause, Exploration, Failure, NotTried, cau
 from faultloop.search.journal import open_journal
 from faultloop.search.ledger import Ledger, OnProgress
 from faultloop.search.memory import recall, remember
+from faultloop.search.mistaken import other_driver
 from faultloop.search.place import find_root
 from faultloop.search.program import Program, forget, make_program, sources_of
-from faultloop.search.run import Observed, require_scenario, threads_in_words
+from faultloop.search.run import Observed, threads_in_words
 from faultloop.search.runner import Brief, observing
 from faultloop.search.shrink import BUDGET
 from faultloop.search.smallest import smallest
@@ -118,17 +119,7 @@ def explore(
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
     Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
-    require_scenario(scenario)
-    require_search(
-        strategy=strategy,
-        runs=runs,
-        time_limit=time_limit,
-        depth=depth,
-        order=order,
-        hold=hold,
-        observe=observe,
-    )
-    scope = scope_of(faults, tasks, where)
+    require_search(scenario, strategy, runs, time_limit, depth, order, hold, observe)
     under = Conditions.of(
         limits=limits,
         threads=threads,
@@ -140,7 +131,7 @@ def explore(
         faults=faults or (),
         driver=driver,
     )
-    program = make_program(scenario, under, target=target, scope=scope, observe=observe)
+    program = make_program(scenario, under, target=target, scope=scope_of(faults, tasks, where), observe=observe)
     asked = _Asked(strategy, seed, order, depth, jobs, executor, files if files is not None else Files())
     return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
 
@@ -284,7 +275,8 @@ def _objection(first: Observed, second: Observed) -> str | None:
     """Why a search would say nothing: the calm run fails, or is not the same twice."""
     calm, again = first.run, second.run
     if calm.status.is_failure:
-        return "the scenario fails without any fault, so nothing was explored"
+        hint = other_driver(calm.trace.outcome.raised, calm.trace.env.driver)
+        return "the scenario fails without any fault, so nothing was explored" + (f": {hint}" if hint else "")
     if calm.trace.digest != again.trace.digest and not calm.trace.world.best_effort:
         difference = divergence(calm.trace, again.trace) or Divergence(0, calm.trace.digest, again.trace.digest)
         return f"not deterministic: {difference}{threads_in_words(first, second)}"
