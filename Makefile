@@ -7,6 +7,10 @@ EXTRAS ?= dev
 CONSTRAINTS ?= constraints.txt
 # The environment of other people's queues, which need other versions of what the rest needs.
 RELEASED_VENV ?= .venv-released
+# The environment of trio's oldest supported release, and of the newest anyio that runs on that.
+OLDEST_VENV ?= .venv-oldest-trio
+OLDEST_TRIO := $(shell sed -n 's/^trio = \["trio>=\(.*\)"\]/\1/p' pyproject.toml)
+ANYIO_OF_OLDEST_TRIO := 4.7.0
 ARGS   ?=
 # How many orders of each library `make test-libraries` replays.
 LIBRARY_SEEDS ?= 100
@@ -40,7 +44,7 @@ STAMP := $(VENV)/.synced-$(EXTRAS)-$(subst /,_,$(PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sync demo test test-portable test-core test-libraries test-browser sync-released test-released check docs bench bench-quick clean
+.PHONY: help sync demo test test-portable test-core test-libraries test-browser sync-released test-released test-oldest-trio check docs bench bench-quick clean
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub("%", "N", $$1); printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -84,6 +88,13 @@ sync-released:  ## make .venv-released, with other people's queues in it
 test-released: sync-released  ## show failures of other people's queues, against real servers
 	$(RELEASED_VENV)/bin/python -m pytest -m released -n 4 tests/failure_modes/released $(ARGS)
 
+$(OLDEST_VENV).txt: pyproject.toml constraints.txt
+	@sed -e 's/^trio==.*/trio==$(OLDEST_TRIO)/' -e 's/^anyio==.*/anyio==$(ANYIO_OF_OLDEST_TRIO)/' constraints.txt >$@
+
+test-oldest-trio: $(OLDEST_VENV).txt  ## what drivers promise, and faults on trio, with trio's oldest supported release
+	@$(MAKE) --no-print-directory sync VENV=$(OLDEST_VENV) EXTRAS=test CONSTRAINTS=$(OLDEST_VENV).txt
+	$(OLDEST_VENV)/bin/python -m pytest tests/drivers/conformance tests/drivers/test_trio_faults.py $(ARGS)
+
 check: $(STAMP)  ## format, lint, types, the rules of the house, generated docs
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
@@ -108,5 +119,5 @@ bench-quick: $(STAMP)  ## less of each table, in about five minutes
 	$(PY) benchmarks/tables.py --quick $(ARGS)
 
 clean:  ## remove all that the other targets made
-	rm -rf $(VENV) $(RELEASED_VENV) .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(RELEASED_VENV) $(OLDEST_VENV) $(OLDEST_VENV).txt .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

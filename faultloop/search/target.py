@@ -193,9 +193,9 @@ def _checked(value: object, ref: str) -> Scenario:
         raise TargetError(f'"{shown(ref)}" is an async generator: it yields. A scenario is awaited; it may return.')
     if not _is_async(value):
         raise TargetError(f'"{shown(ref)}" is not async. Write it as: async def {name}().')
-    if required := _required(value):
+    if required := required_arguments(value):
         raise TargetError(
-            f'"{shown(ref)}" needs {_listed(required)}; a scenario takes no arguments. '
+            f'"{shown(ref)}" needs {required}; a scenario takes no arguments. '
             "Write an async function that calls it with them."
         )
     return cast("Scenario", value)
@@ -219,13 +219,14 @@ def _innermost(value: object) -> object:
     return value
 
 
-def _required(value: Callable[..., object]) -> list[str]:
+def required_arguments(value: Callable[..., object]) -> str:
+    """The arguments that a function cannot be called without, as a list in words; empty if there are none."""
     try:
         parameters = inspect.signature(value).parameters.values()
     except (ValueError, TypeError):
-        return []
+        return ""
     open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [p.name for p in parameters if p.default is p.empty and p.kind not in open_ended]
+    return _listed([p.name for p in parameters if p.default is p.empty and p.kind not in open_ended])
 
 
 def _no_such_function(ref: str, function: str, names: list[str]) -> TargetError:
