@@ -20,7 +20,6 @@ from faultloop.cli.progress import progress
 from faultloop.cli.project import trace_name, traces_folder
 from faultloop.cli.running import replayable, the_entropy, the_scenario, the_threads
 from faultloop.errors import UsageError
-from faultloop.model.address import parse_kind
 from faultloop.report.failure import needs_line
 from faultloop.report.story import story
 from faultloop.report.summary import Tried, summary
@@ -187,7 +186,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 def _kinds(text: str | None) -> tuple[str, ...] | None:
     """The kinds that were named; None where none were."""
-    from faultloop.world.faults import is_network_fault
+    from faultloop.search.explore import require_faults
 
     if text is None:
         return None
@@ -196,9 +195,7 @@ def _kinds(text: str | None) -> tuple[str, ...] | None:
         raise UsageError("--faults: name at least one of cancel, expire, fail:ERROR, delay:TIME; or none.")
     if kinds == ("none",):
         return ()
-    for kind in kinds:
-        if not is_network_fault(kind):
-            parse_kind(kind)
+    require_faults(kinds)
     return kinds
 
 

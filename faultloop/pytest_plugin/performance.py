@@ -50,12 +50,12 @@ class Performance:
         item = self._item
         try:
             with hosts_on(stage, name=getattr(item, "originalname", "") or item.name):
-                call = self._made("setup", stage)
+                call = self._made("setup", stage, is_told=is_told)
                 errors += self._errors_of(call, stage, is_told=is_told)
                 if call.excinfo is None:
-                    call = self._made("call", stage)
+                    call = self._made("call", stage, is_told=is_told)
                     errors += self._errors_of(call, stage, is_told=is_told)
-                call = self._made("teardown", stage)
+                call = self._made("teardown", stage, is_told=is_told)
                 errors += self._errors_of(call, stage, is_told=is_told)
         finally:
             for name in _TELLERS:
@@ -85,7 +85,7 @@ class Performance:
         if not item._request:
             item._initrequest()
 
-    def _made(self, when: When, stage: Stage) -> Any:
+    def _made(self, when: When, stage: Stage, *, is_told: bool) -> Any:
         """One phase of the test. What it raises is kept, but for what ends the session."""
 
         def phase() -> None:
@@ -97,7 +97,8 @@ class Performance:
 
         call = cast(Any, CallInfo).from_call(phase, when=when, reraise=(Exit,))
         error = call.excinfo.value if call.excinfo is not None else None
-        if isinstance(error, KeyboardInterrupt) and not self._item.config.getoption("usepdb"):
+        # A debugger is entered in the run that is told, and in no other.
+        if isinstance(error, KeyboardInterrupt) and not (is_told and self._item.config.getoption("usepdb")):
             raise error
         return call
 

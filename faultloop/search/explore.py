@@ -19,12 +19,13 @@ from typing import Literal
 from faultloop.checks.standard import Checks
 from faultloop.deciders.strategies import STRATEGIES
 from faultloop.drivers.alarm import many_runs
+from faultloop.drivers.faults import make_error
 from faultloop.drivers.settings import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import UsageError
 from faultloop.model.address import format_kind, parse_kind
 from faultloop.model.coverage import Coverage
-from faultloop.model.faults import Fault
+from faultloop.model.faults import Fail, Fault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order, Threads
 from faultloop.model.world import Io
@@ -45,7 +46,7 @@ from faultloop.search.smallest import smallest
 from faultloop.search.stages import Stages
 from faultloop.search.sweep import Scope, trials
 from faultloop.search.units import Found, Report
-from faultloop.world.faults import is_network_fault
+from faultloop.world.faults import is_network_fault, read_network_faults
 
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
@@ -196,6 +197,9 @@ def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     ledger.runs = 2
     if (objection := _objection(calm, again)) is not None:
         return _refused(program, calm, objection, ledger)
+    for kind in program.scope.kinds:
+        if isinstance(kind, Fail):
+            make_error(kind)  # now, when the calm run has imported what it needs, and not in the middle of the search
     digest = calm.run.trace.digest
     reason = ""
     lanes = asked.jobs if asked.executor is None else EXECUTOR_LANES
@@ -250,12 +254,25 @@ def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
     stages.orders(levels, extra, by, with_faults=with_faults, draws_evenly=draws_evenly)
 
 
-def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int | None) -> None:
-    if hold is not None and hold < 1:
-        raise UsageError(f"hold is a number of turns from 1, or None, not {hold}", code="FL513")
+def require_strategy(strategy: str) -> None:
+    """Raises UsageError (FL510) for a strategy that there is not."""
     if strategy not in OF_ITS_OWN and strategy not in STRATEGIES:
         names = ", ".join(dict.fromkeys((*OF_ITS_OWN, *STRATEGIES)))
         raise UsageError(f'there is no strategy "{strategy}"; there are {names}', code="FL510")
+
+
+def require_faults(kinds: Sequence[str]) -> None:
+    """Raises UsageError for a kind of fault that there is not. Whether an exception exists is known in a run."""
+    read_network_faults(kind for kind in kinds if is_network_fault(kind))
+    for kind in kinds:
+        if not is_network_fault(kind):
+            parse_kind(kind)
+
+
+def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int | None) -> None:
+    if hold is not None and hold < 1:
+        raise UsageError(f"hold is a number of turns from 1, or None, not {hold}", code="FL513")
+    require_strategy(strategy)
     if runs < 1:
         raise UsageError(f"runs must be at least 1, got {runs}", code="FL511")
     if order not in (None, "fifo", "batch", "any"):

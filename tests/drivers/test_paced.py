@@ -86,10 +86,11 @@ def test_a_thread_that_comes_as_another_one_ends_is_waited_for():
     async def scenario() -> str:
         may_end.set()
         earlier.join()
-        posted = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        posted = loop.create_future()
         never = threading.Event()
 
-        def work(loop: Any = asyncio.get_running_loop()) -> None:
+        def work() -> None:
             never.wait(0.05)  # until the loop has nothing else to do
             loop.call_soon_threadsafe(posted.set_result, "posted")
 

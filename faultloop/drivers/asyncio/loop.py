@@ -356,7 +356,7 @@ class Loop(NetworkLoop):
         if self.threads_at_start < 0:
             if threading.active_count() > 1:
                 self.threads_known = weakref.WeakSet(threading.enumerate())
-            # While nobody else is there, a count shows that somebody came. Else one may come in the place of one that ended.
+            # While nobody else is there, a count shows that somebody came. Else one may come as another one ends.
             self.threads_at_start = sys.maxsize if self.threads_known else _thread._count()
             self.reaches_out |= threads.has_posters()
         if self.wall_end == float("inf"):
