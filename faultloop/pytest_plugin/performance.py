@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -156,6 +158,24 @@ _TELLERS = ("repr_failure", "_repr_failure_py")
 def _say_nothing(*_: object, **__: object) -> str:
     """In the place of what makes an error's text with its source: most of a failing run's time, and nobody reads it."""
     return "not told"
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """Around many runs: Ctrl-C ends them, wherever they are.
+
+    asyncio's runner makes a cancellation of the test of it, and such a test is explored for how it takes one: it may
+    swallow it, and that is nothing the search did. A handler that is not Python's own the runners leave in place.
+    """
+    usual = signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not usual:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: usual(number, frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 @contextmanager

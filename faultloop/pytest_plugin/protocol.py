@@ -25,7 +25,7 @@ from faultloop.pytest_plugin import APART, SUMMARY, TRACE, UNSTRUCK
 from faultloop.pytest_plugin.hosts import OtherDriver
 from faultloop.pytest_plugin.items import driver_of, is_given
 from faultloop.pytest_plugin.options import Ask
-from faultloop.pytest_plugin.performance import Performance, quietly
+from faultloop.pytest_plugin.performance import Performance, interruptible, quietly
 from faultloop.pytest_plugin.result import Result
 from faultloop.pytest_plugin.traces import commands, keep_coverage, keep_pages, keep_traces, seed_of, shown
 from faultloop.report.failure import needs_line
@@ -120,7 +120,7 @@ def _found(item: pytest.Item, ask: Ask, performance: Performance) -> Result:
         result.carry(SUMMARY, calm.time + noted)
         return result
     checks = Checks(unretrieved="note") if noted else Checks()
-    with quietly(item.config):
+    with quietly(item.config), interruptible():
         found = _search(item, ask, performance, calm.driver, checks)
     was_interrupted = found.reason == INTERRUPTED
     if was_interrupted and not found.failures:
