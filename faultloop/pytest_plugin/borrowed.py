@@ -34,7 +34,15 @@ def with_test(ref: str, root: Path, use: Callable[[Hosted], T], *, confined: boo
     locate(f"{file}:test", root=root, confined=confined)
     borrower = _Borrower(ref, use)
     # All tests of that function: pytest 8 does not find one by a name with slashes in it, and the borrower knows which.
-    arguments = [f"{root / file}::{name.partition('[')[0]}", "-p", "no:terminal", "-p", "no:cacheprovider", "-Wignore", "--faultloop=off"]
+    arguments = [
+        f"{root / file}::{name.partition('[')[0]}",
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:cacheprovider",
+        "-Wignore",
+        "--faultloop=off",
+    ]
     if importlib.util.find_spec("xdist") is not None:
         arguments.append("-n0")  # whatever the project's own options say
     said = io.StringIO()
