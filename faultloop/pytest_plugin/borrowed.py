@@ -33,9 +33,8 @@ def with_test(ref: str, root: Path, use: Callable[[Hosted], T], *, confined: boo
     file, _, name = ref.partition("::")
     locate(f"{file}:test", root=root, confined=confined)
     borrower = _Borrower(ref, use)
-    # All tests of that function: pytest 8 does not find one by a name with slashes in it, and the borrower knows which.
     arguments = [
-        f"{root / file}::{name.partition('[')[0]}",
+        f"{root / file}::{name}",
         "-p",
         "no:terminal",
         "-p",
@@ -71,6 +70,10 @@ class _Borrower:
         self.values: list[Any] = []
         self.error: BaseException | None = None
         self.complaint = ""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """pytest 8 asks for this when an assertion fails, also without the plugin that declares it."""
+        config.option.verbose = getattr(config.option, "verbose", 0)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and not self.complaint:
