@@ -15,10 +15,11 @@ OLDEST_VENV ?= .venv-oldest
 OLDEST_PYTHON ?= python3.11
 
 # Tests that run pytest, or whole servers, within their process: in one of their own, so that nothing is left in it by others.
-# With ARGS there may be none among them (exit code 5), which is no failure.
+# ARGS may leave none of a pass (exit code 5), which is no failure; and where ARGS names tests, there is one pass, of those.
 APART := tests/surfaces tests/world/libraries
+NAMED := $(filter tests/%,$(ARGS))
 define each_apart
-	@for folder in $(APART); do \
+	@for folder in $(if $(NAMED),,$(APART)); do \
 		echo "$(PY) -m pytest $$folder $(ARGS)"; \
 		$(PY) -m pytest $$folder $(ARGS) || [ $$? -eq 5 ] || exit 1; \
 	done
@@ -61,17 +62,17 @@ demo: $(STAMP)  ## find a failure in a broken queue, replay it, show the guarded
 	@$(PY) examples/demo.py
 
 test: $(STAMP)  ## run all tests but those in a browser and of released queues
-	$(PY) -m pytest $(addprefix --ignore=,$(APART)) $(ARGS)
+	$(PY) -m pytest $(if $(NAMED),,$(addprefix --ignore=,$(APART))) $(ARGS)
 	$(call each_apart)
 
 test-portable: export FAULTLOOP_TEST_PART := 5
 test-portable: $(STAMP)  ## the tests without those that come to the same on every Python, and what is repeated at length in part
-	$(PY) -m pytest $(addprefix --ignore=,$(APART)) $(SAME_EVERYWHERE) $(ARGS)
+	$(PY) -m pytest $(if $(NAMED),,$(addprefix --ignore=,$(APART)) $(SAME_EVERYWHERE)) $(ARGS)
 	$(call each_apart)
 
 test-core: export FAULTLOOP_TEST_PART := 5
 test-core: $(STAMP)  ## the tests of what lies closest to the interpreter, and what is repeated at length in part
-	$(PY) -m pytest $(CORE) $(addprefix --ignore=,$(APART)) $(ARGS)
+	$(PY) -m pytest $(if $(NAMED),,$(CORE) $(addprefix --ignore=,$(APART))) $(ARGS)
 	$(call each_apart)
 
 test-libraries: $(STAMP)  ## replay each library on the simulated network in 100 orders instead of 4

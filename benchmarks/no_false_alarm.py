@@ -1,4 +1,4 @@
-"""Whether faults and orders make a correct program look wrong: the correct programs, run by run.
+"""Whether faults and orders make a correct program look wrong: the correct ones and guarded failure modes, run by run.
 
     python benchmarks/no_false_alarm.py [--runs 20000] [--orders fifo,batch] [--programs a_rate_is_kept,…] [--seed 0]
                                         [--jobs 2]
@@ -32,7 +32,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import structlog
 
-from benchmarks.correct.catalogue import PROGRAMS
+from benchmarks.correct.catalogue import GUARDED, PROGRAMS
 from faultloop import explore
 from faultloop.checks.standard import Checks, judge
 from faultloop.deciders.calm import Calm
@@ -48,6 +48,7 @@ from faultloop.search.run import Observed, run_with
 from faultloop.search.sweep import Scope, Trial, trials
 
 SCOPE = Scope((parse_kind("cancel"), parse_kind("expire")))
+ALL = PROGRAMS | GUARDED
 CHAIN = 3
 """Faults in one run at most."""
 SIBLINGS = 6
@@ -90,7 +91,7 @@ class Walk:
         """What a chain of faults leads to: where a further one can go on. None if the run failed or went elsewhere."""
         self.verdict.runs += 1
         seen = run_with(
-            PROGRAMS[self.verdict.program],
+            ALL[self.verdict.program],
             Calm() if seed is None else Uniform(seed),
             Conditions.of(),
             faults=tuple(trial.planned for trial in chain),
@@ -107,7 +108,7 @@ class Walk:
         self.verdict.runs += 1
         choose = None if seed is None else Uniform(seed).choose
         facts = execute(
-            PROGRAMS[self.verdict.program],
+            ALL[self.verdict.program],
             Settings(self.verdict.order, choose),
             strikes=tuple(trial.strike for trial in chain),
         )
@@ -184,7 +185,7 @@ def _quietly(why: str) -> None:
 def survive(program: str, order: Order, runs: int, seed: int = 0) -> Verdict:
     """Run one program so many times at one level."""
     began = time.perf_counter()
-    found = explore(PROGRAMS[program], runs=math.ceil(runs / 2), order=order, seed=seed)
+    found = explore(ALL[program], runs=math.ceil(runs / 2), order=order, seed=seed)
     verdict = Verdict(program, order, found.runs)
     if found.status != "passed" or found.failures:
         verdict.alarms += [f"explore, {failure.fault or 'no fault'}: {failure.message}" for failure in found.failures]
@@ -231,7 +232,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--runs", type=int, default=20_000)
     parser.add_argument("--orders", default="fifo,batch")
-    parser.add_argument("--programs", default=",".join(PROGRAMS))
+    parser.add_argument("--programs", default=",".join(ALL))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()

@@ -52,6 +52,12 @@ TABLES = (
     Table("observing", "watching plain state", "observing.py", "observing.py --rounds 1"),
     Table("scaling", "two processes against one", "scaling.py", "scaling.py --rounds 3 --runs 2000"),
     Table(
+        "bookkeeping",
+        "what exploring costs beside the runs",
+        "bookkeeping.py",
+        "bookkeeping.py --programs reorder_10,din_phil_5,async_cache_stampede --runs 200",
+    ),
+    Table(
         "programs",
         "runs to the first failure, strategy by strategy",
         "programs.py --jobs 2",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from failure_modes.catalogue import PROOFS, Bundle, CatalogueError, bundles, find
+from faultloop.errors import FaultloopError
 
 if TYPE_CHECKING:
     from failure_modes.proof import Proof
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = command(options)
         sys.stdout.flush()
         return code
-    except CatalogueError as error:
+    except (CatalogueError, FaultloopError) as error:
         print(f"failure_modes: {error}", file=sys.stderr)
         return BAD_USAGE
     except KeyboardInterrupt:
@@ -64,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         proof.add_argument("names", nargs="*", metavar="FM_NNN")
         proof.add_argument("--all", action="store_true", help="all of them")
         proof.add_argument("--driver", choices=("asyncio", "trio"), default="asyncio")
-        proof.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)")
+        proof.add_argument(
+            "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: %(default)s)"
+        )
         proof.set_defaults(command=_prove, kind=kind)
     record = verbs.add_parser("record", help="explore the broken variant and keep the shrunk failure as trace.json")
     record.add_argument("name", metavar="FM_NNN")
@@ -90,9 +93,13 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _prove(options: argparse.Namespace) -> int:
+    if options.all == bool(options.names):
+        raise CatalogueError(
+            "FMC102", f"name failure modes, or --all of them: python -m failure_modes {options.kind} FM_001"
+        )
+    if options.jobs < 1:
+        raise CatalogueError("FMC100", f"--jobs must be at least 1, got {options.jobs}")
     chosen = bundles() if options.all else tuple(find(name) for name in options.names)
-    if not chosen:
-        raise CatalogueError("FMC102", f"name a failure mode, or --all: python -m failure_modes {options.kind} FM_001")
     failed = 0
     for proof in _proofs(options.kind, chosen, options.driver, options.jobs):
         print(f"{proof.bundle.name}  {'holds' if proof.holds else 'FAILS'}  {proof.seconds:6.1f} s  {proof.said}")

@@ -98,6 +98,13 @@ class Spec:
             tuple(line[1:].removeprefix(" ") for line in lines if line.startswith("+")),
         )
 
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """What is missing below «Where it happened», of what makes it more than a thought."""
+        told = " ".join(self.sections["where it happened"].split())
+        lacks = {"](": "link to an incident", "In production it looks like": "sentence «In production it looks like …»"}
+        return tuple(what for sign, what in lacks.items() if sign not in told)
+
     def _blocks(self, section: str, language: str) -> list[str]:
         return re.findall(rf"^```{language}\n(.*?)^```$", self.sections[section], re.MULTILINE | re.DOTALL)
 
@@ -198,4 +205,5 @@ def _objections(bundle: Bundle) -> list[str]:
             spec.guardrail.applied_to(bundle.scenario.read_text(encoding="utf-8"), spec.place)
     except CatalogueError as error:
         return [str(error)]
-    return [] if spec.faults else [f"{spec.place}: «Trigger» has no block ```faults"]
+    lacks = [] if spec.faults else [f"{spec.place}: «Trigger» has no block ```faults"]
+    return lacks + [f"{spec.place}: «Where it happened» has no {what}" for what in spec.untold]

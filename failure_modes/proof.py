@@ -18,6 +18,7 @@ import importlib
 import linecache
 import sys
 import time
+import traceback
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -79,12 +80,26 @@ class Variants:
 
 
 def variants(bundle: Bundle, module: ModuleType | None = None) -> Variants:
-    """Import a bundle's scenario. Raises CatalogueError (FMC205) for what it does not bring."""
-    source = module if module is not None else importlib.import_module(bundle.module)
+    """Import a bundle's scenario. Raises CatalogueError (FMC205 for what it does not bring, FMC209 if it cannot be)."""
+    source = module if module is not None else _imported(bundle)
     names = ("broken", "guarded", "damaged", "repair", "assert_holds")
     if missing := [name for name in names if not callable(getattr(source, name, None))]:
         raise CatalogueError("FMC205", f"{bundle.folder.name}/scenario.py: has no function {', '.join(missing)}")
     return Variants(*(getattr(source, name) for name in names))
+
+
+def _imported(bundle: Bundle) -> ModuleType:
+    try:
+        return importlib.import_module(bundle.module)
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _is_at(frame, bundle)]
+        line = error.lineno if isinstance(error, SyntaxError) else (lines or [None])[-1]
+        place = f"{bundle.folder.name}/scenario.py" + (f", line {line}" if line else "")
+        raise CatalogueError("FMC209", f"{place}: cannot be imported. {type(error).__name__}: {error}") from error
+
+
+def _is_at(frame: traceback.FrameSummary, bundle: Bundle) -> bool:
+    return Path(frame.filename) == bundle.scenario
 
 
 # Reproduce
@@ -120,7 +135,7 @@ def _triggered(broken: Scenario, spec: Spec, driver: Driver) -> list[str]:
                 raise
             continue
         if not run.status.is_failure:
-            objections.append(f"«{fault}» does not break it: {run.status.value} {run.not_reached or ''}")
+            objections.append(f"«{fault}» does not break it: {run.status.value} {_missed(run)}")
     return objections
 
 
@@ -200,7 +215,7 @@ def _ended_otherwise(found: faultloop.Exploration, runs: int) -> list[str]:
 def _under_the_recorded_fault(bundle: Bundle, guarded: Scenario) -> list[str]:
     fixed = faultloop.replay(_recorded(bundle), guarded, follow="faults")
     if fixed.run.not_reached or not fixed.held:
-        return [f"the recorded deviation does not reach the guarded variant: {fixed.run.not_reached}"]
+        return [f"the recorded deviation does not reach the guarded variant: {_missed(fixed.run)}"]
     if fixed.run.status.is_failure:
         return [f"the recorded deviation breaks the guarded variant: {fixed.run.trace.outcome.message}"]
     return []
@@ -233,7 +248,7 @@ def recover(bundle: Bundle, driver: Driver = "asyncio", *, system: Variants | No
     objections: list[str] = []
     stops = 0
     if run.status.is_failure or run.not_reached:
-        objections.append(f"`damaged` leaves nothing under «{trigger}»: {run.status.value} {run.not_reached or ''}")
+        objections.append(f"`damaged` leaves nothing under «{trigger}»: {run.status.value} {_missed(run)}")
     elif not _is_damaged(system, run.value):
         objections.append(f"«{trigger}» leaves no damage: `assert_holds` has nothing against it")
     else:
@@ -307,6 +322,11 @@ def _stopped(system: Variants, left: Any) -> Generator[tuple[str, Scenario, list
 
     yield "a repair that is cancelled and run again", cancelled_and_repaired, ["cancel"]
     yield "a repair that crashes and is started again", crashed_and_repaired, [RESTART]
+
+
+def _missed(run: faultloop.Run) -> str:
+    """Why faults of a run landed nowhere, in words."""
+    return "; ".join(missed.reason for missed in run.not_reached)
 
 
 def _failure(run: faultloop.Run, what: str) -> list[str]:

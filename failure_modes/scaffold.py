@@ -48,6 +48,8 @@ The step that repairs the damage, and why it may be stopped and run again.
 ## Where it happened
 
 - A project and its version: what happened, with a link.
+
+In production it looks like what an operator sees first.
 """
 
 SCENARIO = '''\
@@ -138,9 +140,9 @@ def test_the_repair_restores_the_invariant_however_it_is_stopped():
 
 
 def scaffold(name: str, words: str, *, folder: Path = FOLDER, tests: Path = TESTS) -> list[Path]:
-    """Write a bundle's files and return where. Raises CatalogueError (FMC103 for a name, FMC104 where one is)."""
+    """Write a bundle's files and return where. Raises CatalogueError (FMC103 to FMC106)."""
     bundle = f"{name}_{words}"
-    if NAME.fullmatch(bundle) is None or not re.fullmatch(r"FM_\d{3}", name):
+    if NAME.fullmatch(bundle) is None or not re.search("[a-z]", words) or not re.fullmatch(r"FM_\d{3}", name):
         raise CatalogueError(
             "FMC103", f"«{name} {words}» is no name for a bundle: write FM_NNN, then small letters, digits and _"
         )
@@ -156,6 +158,9 @@ def scaffold(name: str, words: str, *, folder: Path = FOLDER, tests: Path = TEST
         **{tests / f"test_{kind}_fm{name[3:]}.py": text.format(**said) for kind, text in TEST.items()},
     }
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CatalogueError("FMC106", f"{path} cannot be written: {error.strerror}") from error
     return list(files)

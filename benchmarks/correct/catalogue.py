@@ -20,7 +20,8 @@ from benchmarks.correct import (
     structured,
     threads,
 )
-from failure_modes.FM_001_retry_duplication import scenario as fm_001
+from failure_modes.catalogue import bundles
+from failure_modes.proof import variants
 
 Program = Callable[[], Coroutine[Any, Any, None]]
 
@@ -39,9 +40,11 @@ def programs_of(topic: ModuleType) -> dict[str, Program]:
 
 
 PROGRAMS: dict[str, Program] = {name: program for topic in TOPICS for name, program in programs_of(topic).items()}
-PROGRAMS["fm_001_guarded"] = fm_001.guarded
 if not queues.HAS_SHUTDOWN:
     del PROGRAMS["a_queue_is_shut_down"]
+
+GUARDED: dict[str, Program] = {f"fm_{bundle.number}_guarded": variants(bundle).guarded for bundle in bundles()}
+"""What holds in the catalogue of failure modes: 500 runs of each are a test of its own."""
 
 WITH_THREADS = frozenset({"anyio_jobs_run_in_threads"})
 """Threads that this loop does not run inline: each run waits for real ones, and few fit into a second."""

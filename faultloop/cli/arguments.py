@@ -283,7 +283,7 @@ def _add_shrink(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("trace", metavar="TRACE")
+    parser.add_argument("trace", nargs="?", default="", metavar="TRACE", help="a trace file (the newest one)")
     parser.add_argument("--task", default="", metavar="GLOB", help="only events of these tasks")
     parser.add_argument("--around", type=int, metavar="STEP", help="only events near this step")
     parser.add_argument("--full", action="store_true", help="however many events there are")
@@ -298,16 +298,18 @@ def _add_diff(parser: argparse.ArgumentParser) -> None:
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("trace", nargs="?", default="", metavar="TRACE", help="a trace file (the newest one)")
-    parser.add_argument("-o", "--out", default="", metavar="FILE", help="where to write it (beside it, as .html)")
+    parser.add_argument(
+        "-o", "--out", default="", metavar="FILE", help="where to write it (beside it, as .html); - is stdout"
+    )
     parser.add_argument("--against", default="", metavar="TRACE", help="a run that passed, to compare it with")
     parser.add_argument("--root", default="", metavar="DIR", help="where the sources are (found from here upwards)")
     _common(parser)
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("trace", metavar="TRACE")
+    parser.add_argument("trace", nargs="?", default="", metavar="TRACE", help="a trace file (the newest one)")
     parser.add_argument("--format", choices=("chrome", "otel"), default="chrome", help="chrome opens in Perfetto")
-    parser.add_argument("-o", "--out", default="", metavar="FILE", help="where to write it (beside it)")
+    parser.add_argument("-o", "--out", default="", metavar="FILE", help="where to write it (beside it); - is stdout")
     _common(parser)
 
 
@@ -318,7 +320,9 @@ def _add_coverage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-under", type=_percent, metavar="N", help="exit with 1 if less than N percent was tried of what could be"
     )
-    parser.add_argument("-o", "--out", default="", metavar="FILE", help="where html goes (beside the data)")
+    parser.add_argument(
+        "-o", "--out", default="", metavar="FILE", help="where html goes (beside the data); - is stdout"
+    )
     parser.add_argument("--root", default="", metavar="DIR", help="where the sources are (found from here upwards)")
     _common(parser)
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
 from faultloop.cli.painting import painted
+from faultloop.cli.project import shown_path
+from faultloop.errors import UsageError
 from faultloop.report.words import for_encoding
 from faultloop.search.tracefile import require_folder, write_atomically
 
@@ -48,6 +51,18 @@ class Console:
             sys.stdout.flush()
         else:
             write_atomically(self.json_file, data)
+
+    def deliver(self, document: bytes, place: Path, said: str = "") -> None:
+        """Write a document to a file and say so, or to standard output for `-`. said: what is added to that."""
+        if str(place) != "-":
+            write_atomically(place, document)
+            self.say(f"wrote {shown_path(place)}{said}")
+            return
+        if self.json_file == "-":
+            raise UsageError("-o - and --json - both want standard output: name a file for one of them.")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(document)
+        sys.stdout.buffer.flush()
 
     @contextmanager
     def program_output(self) -> Generator[None]:

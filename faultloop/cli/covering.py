@@ -11,7 +11,6 @@ from faultloop.cli.project import TRACES, project_root, shown_path
 from faultloop.errors import CoverageError
 from faultloop.report.coverage import FileCoverage, coverage_page, coverage_table, files_of, share
 from faultloop.search.coverage import load_coverage, source_text
-from faultloop.search.tracefile import write_atomically
 
 DATA = "coverage.json"
 """What the file of await coverage is called, in the folder of traces."""
@@ -41,8 +40,7 @@ def _told(files: tuple[FileCoverage, ...], data: Path, options: Options, console
     percent = share(files)
     if options.action == "html":
         place = Path(options.out) if options.out else data.with_suffix(".html")
-        write_atomically(place, coverage_page(files).encode())
-        console.say(f"wrote {shown_path(place)}: {percent:.0f}%")
+        console.deliver(coverage_page(files).encode(), place, f": {percent:.0f}%")
     else:
         console.say(coverage_table(files))
     is_below = options.fail_under is not None and percent < options.fail_under

@@ -22,6 +22,9 @@ TRACE_ENDING = ".trace.json"
 CALM_ENDING = "-calm.trace.json"
 """What `explore` calls the run that passed, beside the failures it found."""
 
+EXPORT_ENDINGS = {"chrome": ".chrome-trace.json", "otel": ".otel.json"}
+"""What an export is called. speedscope takes a file that ends in «.chrome.json» for one of another format."""
+
 
 def report_verb(options: Options, console: Console) -> int:
     """Write a trace as a page."""
@@ -31,8 +34,7 @@ def report_verb(options: Options, console: Console) -> int:
     beside = _calm_beside(path)
     passing = load_trace(options.against) if options.against else load_trace(beside) if beside is not None else None
     place = Path(options.out) if options.out else page_of(path)
-    write_page(place, path, trace, passing=passing, root=root)
-    console.say(f"wrote {shown_path(place)}")
+    console.deliver(page_text(path, trace, passing=passing, root=root), place)
     console.result({"page": str(place), "trace": str(path), "events": len(trace.events)})
     return FOUND_NOTHING
 
@@ -43,14 +45,19 @@ def page_of(path: Path) -> Path:
 
 
 def write_page(place: Path, path: Path, trace: Trace, *, passing: Trace | None, root: Path, passes: str = "") -> None:
-    """Write the page of a trace. path: where the trace is, for the commands.   passes: what the failure needs."""
+    """Write the page of a trace."""
+    write_atomically(place, page_text(path, trace, passing=passing, root=root, passes=passes))
+
+
+def page_text(path: Path, trace: Trace, *, passing: Trace | None, root: Path, passes: str = "") -> bytes:
+    """The page of a trace. path: where the trace is, for the commands.   passes: what the failure needs."""
     commands = [
         ("run it again, step by step", command("replay", shown_path(path))),
         ("check a fix", command("replay", "--follow", "faults", shown_path(path))),
         ("the events in a terminal", command("show", shown_path(path))),
     ]
     extras = Extras(passes, passing, commands, lines_below(root))
-    write_atomically(place, page(trace, extras).encode())
+    return page(trace, extras).encode()
 
 
 def lines_below(root: Path) -> LinesOf:
@@ -74,20 +81,19 @@ def _calm_beside(path: Path) -> Path | None:
 
 def export_verb(options: Options, console: Console) -> int:
     """Write a trace in another tool's format."""
-    trace = load_trace(options.trace)
+    path = Path(options.trace) if options.trace else newest_trace(project_root("") / TRACES)
+    trace = load_trace(path)
     if not trace.events:
         raise TraceError(
-            f"{options.trace} keeps no events, only the deviations of its run: replay it with --out to get them.",
+            f"{path} keeps no events, only the deviations of its run: replay it with --out to get them.",
             code="FL112",
         )
     made = chrome_trace(trace) if options.format == "chrome" else otel_spans(trace)
-    place = Path(options.out) if options.out else _default_place(options)
-    write_atomically(place, msgspec.json.encode(made) + b"\n")
-    console.say(f"wrote {shown_path(place)}")
+    place = Path(options.out) if options.out else _default_place(path, options.format)
+    console.deliver(msgspec.json.encode(made) + b"\n", place)
     console.result({"file": str(place), "format": options.format, "events": len(trace.events)})
     return FOUND_NOTHING
 
 
-def _default_place(options: Options) -> Path:
-    path = Path(options.trace)
-    return path.with_name(f"{path.name.removesuffix(TRACE_ENDING).removesuffix('.json')}.{options.format}.json")
+def _default_place(path: Path, form: str) -> Path:
+    return path.with_name(path.name.removesuffix(TRACE_ENDING).removesuffix(".json") + EXPORT_ENDINGS[form])

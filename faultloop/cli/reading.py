@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import msgspec
@@ -10,17 +9,21 @@ import msgspec
 from faultloop.cli.arguments import Options
 from faultloop.cli.codes import CANNOT_TELL, FOUND_NOTHING
 from faultloop.cli.console import Console
-from faultloop.cli.project import shown_path
+from faultloop.cli.project import TRACES, project_root, shown_path
+from faultloop.errors import UsageError
 from faultloop.model.address import format_fault
 from faultloop.report.difference import difference_text, first_difference
-from faultloop.report.timeline import View, timeline
-from faultloop.search.tracefile import load_trace, trace_schema, write_atomically
+from faultloop.report.timeline import View, event_records, events_shown, timeline, unmatched
+from faultloop.search.tracefile import load_trace, newest_trace, trace_schema
 
 
 def show_verb(options: Options, console: Console) -> int:
-    """The events of a trace as a table."""
-    trace = load_trace(options.trace)
-    console.say(timeline(trace, View(task=options.task, around=options.around, full=options.full)))
+    """The events of a trace as a table, the newest one if none is named."""
+    trace = load_trace(options.trace or newest_trace(project_root("") / TRACES))
+    view = View(task=options.task, around=options.around, full=options.full)
+    if problem := unmatched(trace, view):
+        raise UsageError(problem)
+    console.say(timeline(trace, view))
     console.result(
         {
             "target": trace.target.ref,
@@ -32,6 +35,7 @@ def show_verb(options: Options, console: Console) -> int:
             "steps": trace.stats.steps,
             "events": len(trace.events),
             "digest": trace.digest,
+            "shown": event_records(trace, events_shown(trace, view)),
         }
     )
     return FOUND_NOTHING
@@ -59,12 +63,7 @@ def diff_verb(options: Options, console: Console) -> int:
 
 def schema_verb(options: Options, console: Console) -> int:
     """The JSON Schema of a trace, to a file or to standard output."""
-    text = schema_text()
-    if options.out:
-        write_atomically(options.out, text.encode())
-        console.say(f"wrote {options.out}")
-    else:
-        sys.stdout.write(text)
+    console.deliver(schema_text().encode(), Path(options.out or "-"))
     return FOUND_NOTHING
 
 

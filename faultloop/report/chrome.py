@@ -1,4 +1,4 @@
-"""A trace in the trace-event format that Perfetto, chrome://tracing and speedscope open.
+"""A trace in the trace-event format, which Perfetto, chrome://tracing and speedscope read.
 
 Rule 1: pure. Rule 2: what those tools need: slices of one track do not overlap, flows come in pairs, each end inside a
 slice of its track.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import html
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
@@ -86,6 +86,8 @@ def share(files: Iterable[FileCoverage]) -> float:
 
 # The table
 
+_HEADS = ("file", "awaits", "seen", "chances", "tried", "cover", "missing")
+
 
 def coverage_table(files: tuple[FileCoverage, ...]) -> str:
     """A line a file: its awaits, how many of them waited, what could be done there, what was; then what is missing.
@@ -105,15 +107,14 @@ def coverage_table(files: tuple[FileCoverage, ...]) -> str:
         for each in files
     ]
     whole = ["TOTAL", *(str(sum(int(row[at]) for row in rows)) for at in range(1, 5)), f"{share(files):.0f}%", ""]
-    heads = ["file", "awaits", "seen", "chances", "tried", "cover", "missing"]
-    widths = [max(len(row[at]) for row in [heads, *rows, whole]) for at in range(6)]
-    lines = [_aligned(heads, widths), "-" * (sum(widths) + 22)]
+    widths = [max(len(row[at]) for row in [_HEADS, *rows, whole]) for at in range(6)]
+    lines = [_aligned(_HEADS, widths), "-" * (sum(widths) + 22)]
     lines += [_aligned(row, widths) for row in rows]
     lines += [lines[1], _aligned(whole, widths)]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _aligned(row: list[str], widths: list[int]) -> str:
+def _aligned(row: Sequence[str], widths: list[int]) -> str:
     numbers = "  ".join(cell.rjust(widths[at]) for at, cell in enumerate(row[1:6], start=1))
     return f"{row[0]:<{widths[0]}}  {numbers}  {row[6]}"
 
@@ -133,13 +134,20 @@ def _missing(each: FileCoverage) -> Iterator[str]:
 # The page
 
 _STYLE = """
-:root { color-scheme: light dark; } body { font: 14px/1.5 system-ui, sans-serif; margin: 20px auto; max-width: 1200px; }
-table { border-collapse: collapse; } td, th { padding: 3px 12px; text-align: right; border-bottom: 1px solid #8884; }
+:root { color-scheme: light dark; --paper: #ffffff; --text: #1b2430; --soft: #545e6b; --line: #d9dde3; --link: #0a58ad;
+  --gap: #b3221a; --full: #ddf1e2; --part: #faf0cf; --none: #f9dedb; }
+@media (prefers-color-scheme: dark) { :root { --paper: #12171e; --text: #e5eaf1; --soft: #a9b5c4; --line: #303a47;
+  --link: #7fb8f5; --gap: #ff8d83; --full: #17321f; --part: #3a3213; --none: #43211e; } }
+body { font: 14px/1.5 system-ui, sans-serif; margin: 0; background: var(--paper); color: var(--text); }
+main { margin: 20px auto; max-width: 1200px; padding: 0 16px; } a { color: var(--link); }
+table { border-collapse: collapse; }
+td, th { padding: 3px 12px; text-align: right; border-bottom: 1px solid var(--line); }
 td:first-child, th:first-child, td:last-child, th:last-child { text-align: left; }
-pre { margin: 0; font: 12px/1.6 ui-monospace, monospace; overflow-x: auto; border: 1px solid #8884; }
-.line { display: block; padding: 0 10px; white-space: pre; } .number { display: inline-block; width: 5ch; color: #888; }
-.full { background: #2a9d4a22; } .part { background: #e0a80033; } .none { background: #d33a2c33; }
-.note { color: #777; font-style: italic; } .gap { color: #c3261b; font-style: normal; font-weight: 600; }
+pre { margin: 0; font: 12px/1.6 ui-monospace, monospace; overflow-x: auto; border: 1px solid var(--line); }
+.line { display: block; padding: 0 10px; white-space: pre; }
+.number { display: inline-block; width: 5ch; color: var(--soft); }
+.full { background: var(--full); } .part { background: var(--part); } .none { background: var(--none); }
+.note { color: var(--soft); font-style: italic; } .gap { color: var(--gap); font-style: normal; font-weight: 600; }
 """
 
 
@@ -151,17 +159,18 @@ def coverage_page(files: tuple[FileCoverage, ...]) -> str:
         f"<td>{each.taken}</td><td>{share([each]):.0f}%</td><td>{html.escape('; '.join(_missing(each)))}</td></tr>"
         for each in files
     )
+    heads = "".join(f'<th scope="col">{head}</th>' for head in _HEADS)
     sources = "".join(
-        f'<h2 id="{_anchor(each.file)}">{html.escape(each.file)}</h2><pre>{"".join(_source(each))}</pre>'
+        f'<h2 id="{_anchor(each.file)}">{html.escape(each.file)}</h2>'
+        f'<pre tabindex="0" role="region" aria-label="{html.escape(each.file)}">{"".join(_source(each))}</pre>'
         for each in files
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<title>Await coverage {share(files):.0f}%</title><style>{_STYLE}</style></head><body>"
-        f"<h1>Await coverage: {share(files):.0f}%</h1><table><thead><tr><th>file</th><th>awaits</th><th>seen</th>"
-        "<th>chances</th><th>tried</th><th>cover</th><th>missing</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>{sources}</body></html>\n"
+        f"<main><h1>Await coverage: {share(files):.0f}%</h1><table><thead><tr>{heads}</tr></thead>"
+        f"<tbody>{rows}</tbody></table>{sources}</main></body></html>\n"
     )
 
 

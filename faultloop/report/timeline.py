@@ -5,7 +5,7 @@ Rule 1: pure. Rule 2: what was left out is counted at the place where it is miss
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from faultloop.model.address import format_fault, task_matches
@@ -17,6 +17,7 @@ from faultloop.report.words import WIDTH, clean, fit, seconds, task_names
 
 LINES_MAX = 200
 STEPS_AROUND = 10
+TASKS_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def timeline(trace: Trace, view: View | None = None, *, width: int = WIDTH) -> s
         return "\n".join(
             [*lines, "  This trace keeps no events, only the deviations of its run. Replay it to see it run."]
         )
-    shown = [event for event in trace.events if _is_shown(trace, event, view)]
+    shown = events_shown(trace, view)
     column = min(max((len(names[trace.tasks[e.task].path]) for e in shown if e.task >= 0), default=4), 32)
     lines.append(f"   step     virtual  {'task':<{column}}  what")
     kept = shown if view.full or len(shown) <= LINES_MAX else None
@@ -53,6 +54,42 @@ def timeline(trace: Trace, view: View | None = None, *, width: int = WIDTH) -> s
     if trace.stats.events_dropped:
         lines.append(f"  {trace.stats.events_dropped:,} events from the middle were not kept in the file")
     return "\n".join(line if view.full else fit(line, width) for line in lines)
+
+
+def events_shown(trace: Trace, view: View) -> list[Event]:
+    """The events that match, in order."""
+    return [event for event in trace.events if _is_shown(trace, event, view)]
+
+
+def event_records(trace: Trace, events: Sequence[Event]) -> list[dict[str, object]]:
+    """The same for machines: step, virtual nanoseconds, the task as the table calls it, and what happened."""
+    names = task_names(task.path for task in trace.tasks)
+    return [
+        {
+            "step": event.step,
+            "virtual_ns": event.t,
+            "task": names[trace.tasks[event.task].path] if event.task >= 0 else "",
+            "event": event.ev,
+            "what": event_words(trace, event, names),
+        }
+        for event in events
+    ]
+
+
+def unmatched(trace: Trace, view: View) -> str:
+    """Why no event of a trace matches, in a sentence; empty when some do, or when there are none at all."""
+    if not trace.events or events_shown(trace, view):
+        return ""
+    if view.task and not any(task_matches(view.task, task.path) for task in trace.tasks):
+        names = [clean(name, 60) for name in task_names(task.path for task in trace.tasks).values()]
+        more = f" and {len(names) - TASKS_NAMED:,} more" if len(names) > TASKS_NAMED else ""
+        return f'no task matches "{view.task}". Tasks of this trace: {", ".join(names[:TASKS_NAMED])}{more}.'
+    if view.around is not None:
+        steps = f"its steps are {trace.events[0].step} to {trace.events[-1].step}"
+        return (
+            f"no event{' of these tasks' if view.task else ''} is within {STEPS_AROUND} of step {view.around}: {steps}."
+        )
+    return f'no event of "{view.task}" was kept in this trace.'
 
 
 def _head(trace: Trace, names: dict[str, str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -56,8 +56,15 @@ class Conditions:
         """Conditions from what a user gives; None is the usual. faults: of these, those of the network are the world's.
 
         seed: of all that is drawn, chance too unless `entropy` has its own.
-        Raises UsageError: FL516 for an unknown io, FL530 for an unknown entropy, FL514 for an unknown network fault.
+        Raises UsageError: FL516 for an unknown io, FL530 for an unknown entropy, FL514 for an unknown network fault,
+        FL523 for an unknown mode of threads or a seed that is no number.
         """
+        if threads not in get_args(Threads):
+            raise UsageError(
+                f'there are no threads "{threads}"; there are {", ".join(get_args(Threads))}', code="FL523"
+            )
+        if seed is not None and not isinstance(seed, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"a seed is a whole number, not {seed!r}", code="FL523")
         usual = limits if limits is not None else Limits()
         judged = checks if checks is not None else Checks()
         world = msgspec.structs.replace(world_of(io, network_faults_in(faults)), entropy=read_entropy(entropy, seed))
@@ -80,6 +87,8 @@ class Conditions:
 def read_entropy(entropy: AnyEntropy, seed: int | None) -> Entropy:
     """What a run draws from. seed: of whatever else is drawn; None is calm."""
     if isinstance(entropy, Entropy):
+        if isinstance(entropy.spared, str):
+            raise UsageError(f'spared is a sequence of modules: spared=("{entropy.spared}",)', code="FL530")
         return entropy
     if entropy not in ("seeded", "real"):
         raise UsageError(f'entropy is "seeded", "real" or an Entropy, not "{entropy}"', code="FL530")

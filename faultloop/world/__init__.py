@@ -9,13 +9,17 @@ world.disk("worker-1").open("log")            what is synced outlives a crash
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager
 
-from faultloop.model.faults import NANOSECONDS
+from faultloop.errors import UsageError
+from faultloop.world.asked import nanoseconds, number
 from faultloop.world.disk import Disk, File, disk
 from faultloop.world.hosts import Host
 from faultloop.world.network import current_network
 from faultloop.world.nodes import Node, node
+
+_BANDWIDTH = "the bandwidth of a link, in bytes a second,"
 
 __all__ = [
     "Disk",
@@ -35,7 +39,10 @@ __all__ = [
 
 
 def host(name: str, *addresses: str) -> Host:
-    """Make a host of the simulated network known. addresses: IPv4 or IPv6; one is made up where none is given."""
+    """Make a host of the simulated network known. addresses: IPv4 or IPv6; one is made up where none is given.
+
+    Raises UsageError (FL533) for what is no name or no address of its own.
+    """
     return current_network().host(name, *addresses)
 
 
@@ -46,15 +53,21 @@ def on(name: str | Host) -> AbstractContextManager[None]:
 
 
 def link(one: str | Host, other: str | Host, *, latency: float | None = None, bandwidth: float | None = None) -> None:
-    """Say how far apart two hosts are, both ways. latency: virtual seconds, one way.   bandwidth: bytes a second."""
+    """Say how far apart two hosts are, both ways.
+
+    latency: virtual seconds, one way.   bandwidth: bytes a second, infinite for no bound.
+    Raises UsageError: FL306 where there is no such host, FL533 for what no link can have.
+    """
     network = current_network()
     ends = network.require_host(one), network.require_host(other)
+    _require_two(*ends)
     for here, there in (ends, ends[::-1]):
         way = network.links.between(here, there)
         if latency is not None:
-            way.latency = round(latency * NANOSECONDS)
+            way.latency = nanoseconds("the latency of a link, in seconds,", latency)
         if bandwidth is not None:
-            way.bandwidth = round(bandwidth)
+            is_bound = bandwidth != math.inf
+            way.bandwidth = math.ceil(number(_BANDWIDTH, bandwidth, above=0)) if is_bound else 0
         way.update()
 
 
@@ -70,9 +83,16 @@ def heal(one: str | Host | None = None, other: str | Host | None = None) -> None
         _part(name, other, is_parted=False)
 
 
+def _require_two(one: Host, other: Host) -> None:
+    if one is other:
+        raise UsageError(f"{one.name} is one host, and a host always reaches itself at once", code="FL533")
+
+
 def _part(one: str | Host, other: str | Host | None, *, is_parted: bool) -> None:
     network = current_network()
     here = network.require_host(one)
+    if other is not None:
+        _require_two(here, network.require_host(other))
     for there in [network.require_host(other)] if other is not None else network.hosts.all:
         (network.part if is_parted else network.mend)(here, there)
 

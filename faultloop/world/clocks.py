@@ -157,6 +157,9 @@ def patches() -> Iterator[Patch]:
     # Both ask time.time, by its name, in C (Modules/_datetimemodule.c, date_today).
     declare("datetime.date.today", "controlled", "as time.time", _CHANGE)
     declare("clocks and chance kept in attributes of objects", "through", "taken before the run: the machine's")
+    declare(
+        "random.Random() made before the run", "through", "seeded already, by the machine", "seed it in the scenario"
+    )
     declare("time.process_time, time.thread_time", "through", "what was computed, not what time it is")
 
 

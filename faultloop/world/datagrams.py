@@ -7,7 +7,7 @@ import socket as real
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from faultloop.world.descriptions import Address, Bytes, Description
+from faultloop.world.descriptions import Address, Bytes, Condition, Description
 from faultloop.world.hosts import WILDCARDS, Host, is_loopback
 from faultloop.world.stream import failure
 
@@ -37,6 +37,11 @@ class DatagramSocket(Description):
 
     def _has_news(self) -> bool:
         return bool(self.incoming) or self.error != 0
+
+    def condition(self) -> Condition:
+        """What polling it says."""
+        has_error = self.error != 0
+        return Condition(bool(self.incoming), is_writable=True, has_error=has_error, is_hung_up=False, has_ended=False)
 
     def take_error(self) -> int:
         """The pending error, once."""

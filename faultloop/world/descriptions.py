@@ -9,7 +9,7 @@ import errno
 import socket as real
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faultloop.world.hosts import WILDCARDS, Host, Ports, canonical
 from faultloop.world.stream import RECEIVE_BYTES, SEND_BYTES, failure
@@ -17,6 +17,18 @@ from faultloop.world.stream import RECEIVE_BYTES, SEND_BYTES, failure
 if TYPE_CHECKING:
     from faultloop.drivers.ready import Entry
     from faultloop.world.network import Network
+
+
+class Condition(NamedTuple):
+    """What a kernel tells whoever polls a socket: each as one of poll's events."""
+
+    is_readable: bool
+    is_writable: bool
+    has_error: bool
+    is_hung_up: bool
+    has_ended: bool
+    """Whether nothing more can come."""
+
 
 Bytes = bytes | bytearray | memoryview
 Address = tuple[Any, ...]
@@ -80,6 +92,10 @@ class Description:
     @abstractmethod
     def receive_from(self, limit: int, *, peek: bool = False) -> tuple[bytes, Address | None]:
         """As receive, and who sent it; None for a stream. peek: leave it there."""
+
+    @abstractmethod
+    def condition(self) -> Condition:
+        """What polling it says."""
 
     def close(self) -> None:
         """The program lets go of it."""

@@ -18,10 +18,11 @@ import errno
 import os
 from asyncio import events
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from faultloop.errors import UsageError
 from faultloop.model.faults import NANOSECONDS
+from faultloop.world import asked
 from faultloop.world.nodes import machine_of, trio_host_here
 
 SECTOR = 512
@@ -78,6 +79,7 @@ class Disk:
     capacity: in bytes, None for no end.   latency: of each operation, in virtual seconds.   bandwidth: bytes a second,
     None for no bound.   short_reads: whether a read may give less than is there, which is a question of the run.
     at_crash: `any` asks about each write that was not synced; the others answer for all of them.
+    Raises UsageError (FL533) for what no disk can have.
     """
 
     def __init__(
@@ -90,6 +92,13 @@ class Disk:
         sector: int = SECTOR,
         at_crash: AtCrash = "any",
     ) -> None:
+        if at_crash not in get_args(AtCrash):
+            raise UsageError(f"at_crash is {', '.join(get_args(AtCrash))}, not {at_crash!r}", code="FL533")
+        asked.number("the latency of a disk, in seconds,", latency, least=0)
+        if capacity is not None:
+            asked.number("the capacity of a disk, in bytes,", capacity, least=0)
+        if bandwidth is not None:
+            asked.number("the bandwidth of a disk, in bytes a second,", bandwidth, above=0)
         self.capacity = capacity
         self.latency = latency
         self.bandwidth = bandwidth
@@ -228,8 +237,9 @@ class File:
     async def read(self, size: int = -1, *, at: int = 0) -> bytes:
         """Read at an offset, up to the end of the file. size: at most so many bytes; -1 is all.
 
-        On a disk with short reads it may be fewer, but not none, before the end.
+        On a disk with short reads it may be fewer, but not none, before the end. Raises OSError (EINVAL).
         """
+        _require_place(at)
         end = self.size if size < 0 else min(at + size, self.size)
         data = bytes(self._contents.cached[at:end])
         await self._disk.take_time(len(data))
@@ -240,8 +250,9 @@ class File:
     async def write(self, data: bytes, *, at: int) -> int:
         """Write at an offset, into the cache. Returns how many bytes found room: on a full disk fewer than given.
 
-        Raises OSError (ENOSPC) when none did. Cancelled, it has written all the same.
+        Raises OSError: ENOSPC when none did, EINVAL for an offset below 0. Cancelled, it has written all the same.
         """
+        _require_place(at)
         contents = self._contents
         grows = max(0, at + len(data) - self.size)
         count = len(data) - (grows - self._disk.room(grows))
@@ -257,7 +268,8 @@ class File:
         return await self.write(data, at=self.size)
 
     async def truncate(self, size: int) -> None:
-        """Cut the file, if it is longer."""
+        """Cut the file, if it is longer. Raises OSError (EINVAL) for a size below 0."""
+        _require_place(size)
         if size < self.size:
             self._contents.add(size, b"")
         await self._disk.take_time(0)
@@ -269,6 +281,11 @@ class File:
         await self._disk.take_time(sum(len(write.data) for write in contents.pending))
         contents.settle(until)
         self._disk.settle_name(contents)
+
+
+def _require_place(at: int) -> None:
+    if at < 0:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
 
 def _answer(future: asyncio.Future[None]) -> None:
@@ -295,12 +312,23 @@ def disk(
     short_reads: bool = False,
     at_crash: AtCrash = "any",
 ) -> Disk:
-    """The disk of a node, made at the first call, with what is said then (see `Disk`). Crashes with its node."""
+    """The disk of a node, made at the first call, with what is said then (see `Disk`). Crashes with its node.
+
+    Raises UsageError (FL533) where a later call says something else.
+    """
     machine = machine_of(node)
+    said = Disk(capacity=capacity, latency=latency, bandwidth=bandwidth, short_reads=short_reads, at_crash=at_crash)
     if machine.disk is None:
-        machine.disk = made = Disk(
-            capacity=capacity, latency=latency, bandwidth=bandwidth, short_reads=short_reads, at_crash=at_crash
-        )
-        machine.at_crash.append(made.crash)
+        machine.disk = said
+        machine.at_crash.append(said.crash)
     own: Disk = machine.disk
+    for option, usual in _USUAL.items():
+        if getattr(said, option) not in (usual, getattr(own, option)):
+            raise UsageError(
+                f"the disk of node {node} has {option}={getattr(own, option)!r}, from the first call of world.disk",
+                code="FL533",
+            )
     return own
+
+
+_USUAL = {"capacity": None, "latency": 0.0, "bandwidth": None, "short_reads": False, "at_crash": "any"}

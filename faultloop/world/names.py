@@ -1,4 +1,4 @@
-"""What the functions of the module `socket` are while a run lasts: the class, and those that look up names.
+"""What functions of `socket` and `select` are while a run lasts: the class, and who looks up names or what is ready.
 
 They ask the network of the run that this thread is in; in any other thread, and for what that network leaves to this
 machine, they are the operating system's.
@@ -6,17 +6,21 @@ machine, they are the operating system's.
 
 from __future__ import annotations
 
+import select
 import socket as real
 import threading
+from types import ModuleType
 from typing import Any
 
 from faultloop.drivers.boundary import declare
+from faultloop.world import readiness
 from faultloop.world.hosts import canonical, is_loopback
 from faultloop.world.running import running_network
 from faultloop.world.sockets import Socket
 
 _ASKED = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo")
 _originals: dict[str, Any] = {name: getattr(real, name) for name in ("socket", *_ASKED)}
+_original_waits: dict[str, Any] = {name: getattr(select, name) for name in ("select", "poll") if hasattr(select, name)}
 _lending = threading.Lock()
 _borrowers = 0
 
@@ -110,13 +114,17 @@ _LENT: dict[str, Any] = {
 }
 
 
+_WAITS: dict[str, Any] = {"select": readiness.select, "poll": readiness.poll}
+
+
 def lend() -> None:
-    """Have the module `socket` name them from now on, until as many have called `give_back`."""
+    """Have the modules `socket` and `select` name them from now on, until as many have called `give_back`."""
     global _borrowers
     with _lending:
         _borrowers += 1
         if _borrowers == 1:
-            _put(_LENT)
+            _put(real, _LENT)
+            _put(select, {name: _WAITS[name] for name in _original_waits})
 
 
 def give_back() -> None:
@@ -125,9 +133,10 @@ def give_back() -> None:
     with _lending:
         _borrowers -= 1
         if not _borrowers:
-            _put(_originals)
+            _put(real, _originals)
+            _put(select, _original_waits)
 
 
-def _put(named: dict[str, Any]) -> None:
+def _put(module: ModuleType, named: dict[str, Any]) -> None:
     for name, function in named.items():
-        setattr(real, name, function)
+        setattr(module, name, function)

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from faultloop.drivers.network import FIRST_SIMULATED
 from faultloop.drivers.ready import ABSENT
 from faultloop.errors import UsageError
+from faultloop.world.asked import addresses_of
+from faultloop.world.asked import name as asked_name
 from faultloop.world.datagrams import DatagramSocket
 from faultloop.world.faults import Questions
 from faultloop.world.hosts import WILDCARDS, Host, Hosts
@@ -120,6 +122,10 @@ class Network:
         del self._descriptions[end.fd]
         heapq.heappush(self._free, end.fd)
         end.fd = -1
+
+    def described(self, fd: int) -> End | None:
+        """What stands behind a descriptor; None where it is not open."""
+        return self._descriptions.get(fd)
 
     def watch(self, fd: int, *, reader: Any = None, writer: Any = None) -> None:
         """Queue these handles, one or both, whenever the descriptor is ready for them."""
@@ -229,8 +235,12 @@ class Network:
     # What a scenario does to it
 
     def host(self, name: str, *addresses: str) -> Host:
-        """Make a host known."""
-        return self.hosts.add(name, *addresses)
+        """Make a host known. Raises UsageError (FL533)."""
+        given = addresses_of(asked_name("the name of a host", name), addresses)
+        try:
+            return self.hosts.add(name, *given)
+        except ValueError as error:  # another host has the address
+            raise UsageError(str(error), code="FL533") from None
 
     def require_host(self, name: str | Host) -> Host:
         """The host of a name. Raises UsageError (FL306) where nobody has it."""

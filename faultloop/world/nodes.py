@@ -8,6 +8,7 @@ worker.jump(-3600)                 its wall clock is set back by an hour
 
 from __future__ import annotations
 
+import math
 import sys
 from asyncio import events
 from collections.abc import Callable, Coroutine
@@ -21,7 +22,7 @@ from faultloop.drivers.asyncio.nodes import Nodes
 from faultloop.drivers.nodes import LIFE, Life
 from faultloop.drivers.nodes import Node as Machine
 from faultloop.errors import UsageError
-from faultloop.model.faults import NANOSECONDS
+from faultloop.world import asked
 from faultloop.world.hosts import Host
 from faultloop.world.network import current_network
 
@@ -58,13 +59,15 @@ class Node:
         """Run an async function on it, now and at each restart.
 
         name: of its task; by default the node's for the first, and `node.function` for others.
-        Raises UsageError (FL531) when the node is down.
+        Raises UsageError: FL531 when the node is down, FL533 for what is no async function.
         """
         if not self.is_up:
             raise UsageError(f"node {self.name} is down: restart it before something is started on it", code="FL531")
-        called = name or (f"{self.name}.{function.__name__}" if self._machine.boots else self.name)
+        function = asked.async_function(function)
+        known_as = getattr(function, "__name__", type(function).__name__)
+        called = name or (f"{self.name}.{known_as}" if self._machine.boots else self.name)
         with self._on_its_host():
-            self._machine.start(function, args, called)
+            self._machine.start(asked.coroutine_of(function), args, called)
 
     async def finished(self) -> None:
         """Wait until all that it was started with has ended, in this life or a later one. Raises what that raised.
@@ -82,8 +85,8 @@ class Node:
 
     def restart(self, *, after: float = 0) -> None:
         """Start it again with all that it was started with, if it is down. after: virtual seconds from now."""
-        if after:
-            self._machine.later(round(after * NANOSECONDS), self._machine.restart)
+        if wait := asked.nanoseconds("the time until a restart, in seconds,", after):
+            self._machine.later(wait, self._machine.restart)
         else:
             self._machine.restart()
 
@@ -97,13 +100,16 @@ class Node:
 
     def jump(self, seconds: float) -> None:
         """Set its wall clock forward, or back if negative. `monotonic` and timers do not notice."""
-        self._machine.wall_offset += round(seconds * NANOSECONDS)
+        self._machine.wall_offset += asked.nanoseconds("the jump of a clock, in seconds,", seconds, least=-math.inf)
 
     def drift(self, fraction: float) -> None:
-        """Let its wall clock go faster than time by a fraction from now on: 0.001 gains a second in a thousand."""
+        """Let its wall clock go faster than time by a fraction from now on: 0.001 gains a second in a thousand.
+
+        fraction: above -1, for a clock that drifts does not go backwards.
+        """
         machine = self._machine
         ahead = machine.wall_ahead
-        machine.wall_drift = fraction
+        machine.wall_drift = asked.number("the drift of a clock", fraction, above=-1)
         machine.wall_offset += ahead - machine.wall_ahead
 
     def at_crash(self, hook: Callable[[], None]) -> None:
@@ -135,7 +141,8 @@ class Node:
 
 
 def machine_of(name: str) -> Machine:
-    """The node of this name in the run that this is called in, made if need be. Raises UsageError (FL532)."""
+    """The node of this name in the run that this is called in, made if need be. Raises UsageError (FL532, FL533)."""
+    asked.name("the name of a node", name)
     loop = events._get_running_loop()
     if isinstance(loop, Loop):
         if loop.nodes is None:
@@ -158,7 +165,7 @@ def node(name: str, *, clock: float = 0.0, host: str | Host | None = None) -> No
 
     clock: how far its wall clock is ahead, in seconds.   host: where it is on the simulated network, made known if need
     be: what is started on the node from now on has its sockets there, also after a restart, at which the host rises.
-    Raises UsageError (FL532) outside a run.
+    Raises UsageError: FL532 outside a run, FL533 for what is no name or no time.
     """
     machine = machine_of(name)
     if host is not None:
@@ -167,6 +174,6 @@ def node(name: str, *, clock: float = 0.0, host: str | Host | None = None) -> No
         if machine.host is None:
             machine.at_restart.append(lambda: network.rise(machine.host))
         machine.host = on
-    if clock:
-        machine.wall_offset = round(clock * NANOSECONDS)
+    if ahead := asked.nanoseconds("the clock of a node, in seconds ahead,", clock, least=-math.inf):
+        machine.wall_offset = ahead
     return Node(machine)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faultloop.drivers.asyncio.loop import Loop
+from faultloop.engine.paths import bare_function, is_default_name
 from faultloop.model.faults import NANOSECONDS
 from faultloop.world.nodes import trio_host_here
 
@@ -41,8 +42,7 @@ def here() -> Here | None:
     loop = events._get_running_loop()
     if isinstance(loop, Loop):
         task: Any = asyncio_tasks.current_task(loop)
-        name = "" if task is None else getattr(task, "label", "") or task.get_name()
-        return Here(loop.now / NANOSECONDS, loop.step, name, _node_of(task))
+        return Here(loop.now / NANOSECONDS, loop.step, _name_of(task), _node_of(task))
     host = trio_host_here()
     if host is None:
         return None
@@ -54,6 +54,19 @@ def _recorder() -> Any:
     if isinstance(loop, Loop):
         return loop if hasattr(loop, "note") else None
     return trio_host_here()
+
+
+def _name_of(task: Any) -> str:
+    """A task's own part of its path; never asyncio's `Task-7`, which is another one in each run of a process."""
+    if task is None:
+        return ""
+    watched = getattr(task, "node", None)
+    if watched is not None:
+        return str(watched.settle().rpartition("/")[2])
+    name = getattr(task, "label", "") or task.get_name()
+    coroutine = task.get_coro()
+    made_up = is_default_name(name) and coroutine is not None
+    return bare_function(getattr(coroutine, "__qualname__", "") or type(coroutine).__name__) if made_up else name
 
 
 def _node_of(task: Any) -> str:

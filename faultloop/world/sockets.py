@@ -11,35 +11,21 @@ from __future__ import annotations
 
 import errno
 import socket as real
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from faultloop.drivers.asyncio.boundary import refuse_foreign_host
-from faultloop.errors import EscapeRefused
 from faultloop.world.datagrams import DatagramSocket
+from faultloop.world.refusals import not_the_systems, would_wait
 from faultloop.world.running import running_network
 from faultloop.world.stream import failure
 from faultloop.world.streams import StreamSocket
-
-if TYPE_CHECKING:
-    from faultloop.world.network import Network
+from faultloop.world.undecided import Undecided
 
 RealSocket: Any = real.socket
 End = StreamSocket | DatagramSocket
 _INTERNET = (real.AF_INET, real.AF_INET6)
 _KINDS = (real.SOCK_STREAM, real.SOCK_DGRAM)
 _PEEK = int(real.MSG_PEEK)
-
-
-@dataclass(slots=True)
-class _Undecided:
-    """What a socket was told before its address was known."""
-
-    network: Network
-    family: int
-    kind: int
-    proto: int
-    options: list[tuple[int, int, int | bytes]] = field(default_factory=list[tuple[int, int, int | bytes]])
 
 
 class _AnySocket(type):
@@ -58,7 +44,7 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
     __slots__ = ("_patience", "_undecided", "end")
 
     end: End | None
-    _undecided: _Undecided | None
+    _undecided: Undecided | None
     _patience: float | None
     """Its timeout in seconds, None to block; a real socket keeps its own."""
 
@@ -75,7 +61,7 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         cast(Any, self)._io_refs, cast(Any, self)._closed = 0, False
         if kind & getattr(real, "SOCK_NONBLOCK", 0):
             self._patience = 0.0
-        undecided = _Undecided(network, family, kind & ~flags, max(proto, 0))
+        undecided = Undecided(network, family, kind & ~flags, max(proto, 0))
         if network.decides_at_once():
             self._simulate(undecided)
         else:
@@ -90,7 +76,14 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         socket._patience = real.getdefaulttimeout()
         return socket
 
-    def _simulate(self, undecided: _Undecided) -> End:
+    def __del__(self) -> None:
+        """Who lets go of a socket closes it, as far as the other side can see."""
+        end = getattr(self, "end", None)
+        network = running_network()
+        if end is not None and network is not None and network is end.network:
+            network.close_descriptor(end)
+
+    def _simulate(self, undecided: Undecided) -> End:
         self.end = end = undecided.network.describe(undecided.family, undecided.kind, undecided.proto)
         self._undecided = None
         for option in undecided.options:
@@ -123,13 +116,7 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         return getattr(super(), name)(*args)
 
     def _would_block(self, what: str) -> Exception:
-        if self._patience == 0:
-            return failure(errno.EAGAIN)
-        return EscapeRefused(
-            f"a blocking {what} on a simulated socket would wait for ever: the network moves only while the loop runs. "
-            'Make it non-blocking and use the loop, or run with io="loopback"',
-            code="FL303",
-        )
+        return failure(errno.EAGAIN) if self._patience == 0 else would_wait(what)
 
     # Names and addresses
 
@@ -298,20 +285,14 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         """Let go of the descriptor without closing it; a simulated one is of no use to anybody else."""
         if self.end is None:
             return self._real("detach")
-        raise self._not_the_systems("detach")
+        raise not_the_systems("detach")
 
     def dup(self) -> Any:
         """Another socket for the same descriptor; not of a simulated one."""
         if self.end is None:
             self._settle()
             return RealSocket.dup(self)
-        raise self._not_the_systems("dup")
-
-    def _not_the_systems(self, what: str) -> EscapeRefused:
-        return EscapeRefused(
-            f'{what}() of a simulated socket: its descriptor is not the operating system\'s. Run with io="loopback"',
-            code="FL304",
-        )
+        raise not_the_systems("dup")
 
     # Bytes
 
@@ -338,7 +319,8 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         """Send buffers as one; without ancillary data where it is simulated."""
         if self.end is None:
             return self._real("sendmsg", buffers, *more)
-        return self.send(b"".join(buffers)) if len(more) < 3 else self.sendto(b"".join(buffers), more[2])
+        joined = b"".join(buffers)
+        return self.sendto(joined, more[2]) if len(more) > 2 and more[2] is not None else self.send(joined)
 
     def sendto(self, data: Any, *flags_and_address: Any) -> Any:
         """Send to an address."""
@@ -354,8 +336,8 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         end = self.end
         if end is None:
             return self._real("recv", size, flags)
-        if flags:
-            return self.recvfrom(size, flags)[0]
+        if flags or size <= 0:
+            return self.recvfrom(_wanted(size), flags)[0] if size else b""  # Python asks no kernel for nothing
         try:
             return end.receive(size)
         except BlockingIOError:
@@ -366,30 +348,48 @@ class Socket(RealSocket, metaclass=_AnySocket):  # type: ignore[misc]
         if self.end is None:
             return self._real("recvfrom", size, flags)
         try:
-            return self._open_end().receive_from(size, peek=bool(flags & _PEEK))
+            return self._open_end().receive_from(_wanted(size), peek=bool(flags & _PEEK))
         except BlockingIOError:
             raise self._would_block("recv") from None
 
     def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> Any:
         """Fill a buffer."""
-        return (
-            self.recvfrom_into(buffer, size, flags)[0]
-            if self.end is not None
-            else self._real("recv_into", buffer, size, flags)
-        )
+        if self.end is None:
+            return self._real("recv_into", buffer, size, flags)
+        return self.recvfrom_into(buffer, size, flags)[0] if memoryview(buffer).nbytes else 0
 
     def recvfrom_into(self, buffer: Any, size: int = 0, flags: int = 0) -> Any:
         """Fill a buffer, and say who sent it."""
         if self.end is None:
             return self._real("recvfrom_into", buffer, size, flags)
         view = memoryview(buffer).cast("B")
+        if size > len(view):
+            raise ValueError("nbytes is greater than the length of the buffer")
         data, address = self.recvfrom(size or len(view), flags)
         view[: len(data)] = data
         return len(data), address
 
-    def recvmsg(self, size: int, *more: Any) -> Any:
+    def recvmsg(self, size: int, ancillary: int = 0, flags: int = 0) -> Any:
         """Up to `size` bytes; never ancillary data where it is simulated."""
         if self.end is None:
-            return self._real("recvmsg", size, *more)
-        data, address = self.recvfrom(size)
+            return self._real("recvmsg", size, ancillary, flags)
+        data, address = self.recvfrom(size, flags)
         return data, [], 0, address
+
+    def recvmsg_into(self, buffers: Any, ancillary: int = 0, flags: int = 0) -> Any:
+        """Fill buffers, one after the other."""
+        if self.end is None:
+            return self._real("recvmsg_into", buffers, ancillary, flags)
+        views = [memoryview(buffer).cast("B") for buffer in buffers]
+        data, address = self.recvfrom(sum(map(len, views)), flags)
+        left = memoryview(data)
+        for view in views:
+            part, left = left[: len(view)], left[len(view) :]
+            view[: len(part)] = part
+        return len(data), [], 0, address
+
+
+def _wanted(size: int) -> int:
+    if size < 0:
+        raise ValueError("negative buffersize in recv")
+    return size

@@ -38,6 +38,8 @@ SPARED = (
     "threading",
 )
 """Whose calls always go to the machine: they wait for real threads and processes, or measure what is around a run."""
+SERVED: tuple[str, ...] = ("faultloop.drivers.jobs",)
+"""Below the spared ones, and served all the same: what it calls is the program's."""
 PLUMBING = frozenset(("datetime", "os", "random", "secrets", "time", "uuid"))
 """Modules that are asked by a program and ask another of them: whom they serve is further up."""
 declare("names of temporary files", "through", "the machine's: runs must not meet at one name")
@@ -70,7 +72,7 @@ class Source:
         self.clock_sequence = 0
         """The last instant that a uuid1 was made of, in its own units."""
         self._spared = entropy.spared
-        self._verdicts = _verdicts if not entropy.spared else dict[str, bool]()
+        self._verdicts = _verdicts if not entropy.spared else dict.fromkeys(SERVED, True)
         self._random: Random | None = None
         self._bits: Random | None = None
         self._drawn = 0
@@ -123,7 +125,7 @@ class Source:
         return instant
 
 
-_verdicts: dict[str, bool] = {}
+_verdicts: dict[str, bool] = dict.fromkeys(SERVED, True)
 """Which modules are served where nothing but SPARED is spared."""
 sources: dict[int, Source] = {}
 """The source of the run that each thread is in."""

@@ -41,7 +41,8 @@ class Stream:
     """One end of an established connection.
 
     error: an errno that the next operation raises, once.   has_ended: the other side has sent all it will.
-    is_shut: this side has.   is_dead: a reset, or a connection that was given up; nothing passes any more.
+    is_shut: this side has.   is_dead: a reset, a connection that was given up, or that ended on both sides; nothing
+    passes any more.
     is_closed: the program has let go of it.
     """
 
@@ -177,13 +178,23 @@ class Stream:
         elif segment is Flag.FIN:
             if not self.is_dead:
                 self.has_ended = True
+                self._part()
                 self.on_change()
         elif self.is_closed or self.is_dead:
             self.is_dead = True
             self.wire.carry(Flag.RST)  # nobody will ever read this
+        elif self.is_shut and self.is_deaf:
+            self.wire.carry(Flag.RST)  # nor this, and whoever sent it is to know (RFC 1122, section 4.2.2.13)
+            self.fail(errno.ECONNRESET)
         else:
             self.incoming.append(segment)
             self.on_change()
+
+    def _part(self) -> None:
+        """Where each side has sent its end and heard the other's, there is no connection any more."""
+        peer = self.peer
+        if self.is_shut and peer is not None and peer.has_ended:
+            self.is_dead = peer.is_dead = True
 
     def reset(self) -> None:
         """The other side has broken it off. What had come before stays readable."""

@@ -7,8 +7,8 @@ import socket as real
 from collections import deque
 from typing import TYPE_CHECKING
 
-from faultloop.world.descriptions import Address, Bytes, Description
-from faultloop.world.hosts import Host
+from faultloop.world.descriptions import Address, Bytes, Condition, Description
+from faultloop.world.hosts import WILDCARDS, Host
 from faultloop.world.links import SYN_RETRIES, Link, syn_wait
 from faultloop.world.stream import Stream, connect_ends, failure
 from faultloop.world.wires import Line
@@ -29,16 +29,14 @@ class StreamSocket(Description):
 
     def __init__(self, network: Network, host: Host, family: int, proto: int = 0) -> None:
         super().__init__(network, host, family, proto)
-        self.stream: Stream | None = None
-        self.send = self._send_nowhere
-        self.receive = self._receive_nothing
-        self.can_read = self._may_accept_or_has_failed
-        self.can_write = self._has_failed
+        self._use_none()
         self.peer: tuple[str, int] | None = None
         self.error = 0
         self.is_connecting = False
         self.is_news = False
-        """Whether nobody has asked yet how connecting ended: Linux answers one more connect with success."""
+        """Whether nobody has asked yet how connecting ended: Linux says so to one more connect."""
+        self._has_address = False
+        """Whether the program named the address it connects from."""
         self.backlog = 0
         self.waiting: deque[StreamSocket] = deque()
         """Connections that are made and not accepted."""
@@ -52,6 +50,18 @@ class StreamSocket(Description):
         """A socket that was never connected is hung up, too."""
         return not self.is_listening and not self.is_connecting
 
+    def condition(self) -> Condition:
+        """What polling it says."""
+        stream = self.stream
+        if stream is not None:
+            has_ended = stream.has_ended or stream.is_deaf or stream.is_dead
+            is_over = stream.is_dead or (stream.is_shut and has_ended)
+            return Condition(stream.can_read(), stream.can_write(), stream.error != 0, is_over, has_ended)
+        if self.is_listening or self.is_connecting:
+            return Condition(bool(self.waiting), False, False, False, False)
+        has_failed = self.is_news
+        return Condition(has_failed, True, self.error != 0, True, has_failed)
+
     def take_error(self) -> int:
         """The pending error, once."""
         if self.stream is not None:
@@ -63,7 +73,7 @@ class StreamSocket(Description):
 
     def listen(self, backlog: int) -> None:
         """Take connections, at most backlog + 1 that nobody has accepted."""
-        if self.stream is not None or self.is_connecting:
+        if self.stream is not None or self.is_connecting or self.is_news:
             raise failure(errno.EINVAL)
         self.bind_to_any()
         self.ports.require_free_to_listen(self, self.port)
@@ -83,22 +93,32 @@ class StreamSocket(Description):
 
     def connect(self, address: Address) -> None:
         """Begin to connect: the answer comes as an event, as Linux does it even where it is there at once."""
-        if self.stream is not None and self.is_news:
-            self.is_news = False
+        if self.is_news:
+            self._tell_news()
             return
         if self.is_listening or self.stream is not None:
             raise failure(errno.EISCONN)
         if self.is_connecting:
             raise failure(errno.EALREADY)
-        if self.error:
-            raise failure(self.take_error())
         name, port = self._parse(address)
         there = self.network.host_to_reach(name, self.host)
+        self._has_address = self.address not in ("", *WILDCARDS)
         self.bind_to_any(self.host.source_for(name))
         self.is_connecting = True
         self.peer = (name, port)
         self._knock(there, 0)
         raise failure(errno.EINPROGRESS)
+
+    def _tell_news(self) -> None:
+        """Return where there is a connection; else raise why there is none, and begin anew the next time."""
+        self.is_news = False
+        if self.stream is None or self.stream.is_dead:
+            error = self.take_error() or errno.ECONNABORTED
+            self._use_none()
+            self.peer = None
+            if not self._has_address:
+                self.address = WILDCARDS[self.family == real.AF_INET6]
+            raise failure(error)
 
     def _knock(self, there: Host, attempt: int) -> None:
         """Send a SYN; if no answer can come, again later."""
@@ -171,6 +191,7 @@ class StreamSocket(Description):
     def _fail(self, error: int) -> None:
         if self.is_connecting:
             self.is_connecting = False
+            self.is_news = True
             self.error = error
             self.peer = None
             self.changed()
@@ -181,13 +202,24 @@ class StreamSocket(Description):
         raise failure(self.take_error() or (errno.EAGAIN if self.is_connecting else errno.EPIPE))
 
     def _receive_nothing(self, limit: int) -> bytes:
-        raise failure(self.take_error() or (errno.EAGAIN if self.is_connecting else errno.ENOTCONN))
+        error = self.take_error()
+        if self.is_news and not error:
+            return b""  # it did not come about, which was said
+        raise failure(error or (errno.EAGAIN if self.is_connecting else errno.ENOTCONN))
 
     def receive_from(self, limit: int, *, peek: bool = False) -> tuple[bytes, Address | None]:
         """As receive; nobody says who sent it."""
         if peek and self.stream is not None and not self.is_closed:
             return self.stream.peek(limit), None
         return self.receive(limit), None
+
+    def _use_none(self) -> None:
+        """There is no connection."""
+        self.stream: Stream | None = None
+        self.send = self._send_nowhere
+        self.receive = self._receive_nothing
+        self.can_read = self._may_accept_or_has_failed
+        self.can_write = self._has_failed
 
     def _use(self, stream: Stream) -> None:
         """There is a connection, and this is its end."""
@@ -201,13 +233,19 @@ class StreamSocket(Description):
         return self.send(data)
 
     def shutdown(self, how: int) -> None:
-        """End sending, reading or both."""
+        """End sending, reading or both; a listener's reading is its listening, and who is still connecting gives up."""
+        if self.is_connecting or (self.is_listening and how != real.SHUT_WR):
+            self._give_up()
+            return
+        if self.is_listening:
+            return
         if self.stream is None or self.stream.is_dead:
             raise failure(errno.ENOTCONN)
-        if how in (real.SHUT_WR, real.SHUT_RDWR):
-            self.stream.shut()
+        self.is_news = False
         if how in (real.SHUT_RD, real.SHUT_RDWR):
             self.stream.turn_deaf()
+        if how in (real.SHUT_WR, real.SHUT_RDWR):
+            self.stream.shut()
 
     def peer_name(self) -> Address:
         """The other end's address. Raises ENOTCONN where there is no connection, or none any more."""
@@ -215,13 +253,18 @@ class StreamSocket(Description):
             raise failure(errno.ENOTCONN)
         return self.shown(*self.peer)
 
-    def close(self) -> None:
-        """Let go of it; connections that nobody has accepted are reset."""
+    def _give_up(self) -> None:
+        """Listen and connect no more; connections that nobody has accepted are reset."""
         self.is_listening = self.is_connecting = False
         for child in self.waiting:
             child.linger = _AT_ONCE
             child.close()
         self.waiting.clear()
+        self.changed()
+
+    def close(self) -> None:
+        """Let go of it; connections that nobody has accepted are reset."""
+        self._give_up()
         super().close()
         if self.stream is not None:
             self.stream.on_change = _nobody

@@ -58,7 +58,7 @@ def work_until_killed(url: str, seed: int, rate: int) -> None:
 def working(url: str, processes: int, rate: int) -> Iterator[None]:
     """Worker processes, for the life of the context."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.aqueue.processes", "aqueue.store.postgres"])
+    context.set_forkserver_preload(["aqueue.store.postgres"])  # this module may be the main one, made again in each
     workers = [
         context.Process(target=work_until_killed, args=(url, seed, rate), daemon=True)
         for seed in range(1, processes + 1)

@@ -20,7 +20,7 @@ def test_a_table_is_a_script_that_knows_the_arguments_it_gets(table: Table):
 
 def test_every_script_with_a_table_is_among_them():
     scripts = {table.full.split()[0] for table in TABLES}
-    others = {"workloads.py", "tables.py", "bookkeeping.py"}  # programs, this one, and a profile of one strategy
+    others = {"workloads.py", "tables.py"}  # programs, and this one
     assert {path.name for path in (ROOT / "benchmarks").glob("*.py")} - others <= scripts
 
 

@@ -1,14 +1,20 @@
 """The page of a trace, used as a person uses it."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any, Literal
 
 import msgspec
 import pytest
-from playwright.sync_api import Page, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
 
 from faultloop import Limits, run
+from faultloop.model.coverage import Covered, Point
 from faultloop.model.trace import Event
+from faultloop.report.coverage import FileCoverage, coverage_page
 from faultloop.report.page.build import Extras
 from tests.browser.conftest import Opener, Shown
 from tests.report.programs import busy, hand_over, many_events, stuck
@@ -17,6 +23,7 @@ from tests.report.support import TRACE
 pytestmark = pytest.mark.browser
 
 LOST = "cancel taker @ Queue.get #1 woken"
+Scheme = Literal["light", "dark"]
 COMMAND = "python -m faultloop replay a.trace.json"
 
 
@@ -42,6 +49,17 @@ def test_the_fault_is_seen_and_labelled(shown: Shown):
     expect(shown.page.locator(".lanes-body circle.fault")).to_be_visible()
     expect(shown.page.locator(".fault-label")).to_have_text("cancel")
     expect(shown.page.locator("aside")).to_contain_text("cancel taker")
+
+
+def test_the_label_of_a_fault_near_the_end_is_not_cut_off(open_page: Opener):
+    late = run(partial(many_events, turns=45), faults=["cancel stage-4 @ Queue.get #42 woken"]).trace
+    page = open_page(late).page
+    label = page.locator(".fault-label").bounding_box()
+    lanes = page.locator(".lanes-body").bounding_box()
+    assert label is not None
+    assert lanes is not None
+    assert lanes["x"] <= label["x"]
+    assert label["x"] + label["width"] <= lanes["x"] + lanes["width"]
 
 
 def test_a_violation_is_seen_and_labelled(open_page: Opener):
@@ -138,6 +156,53 @@ def test_buttons_and_pictures_have_names(shown: Shown):
             .filter(e => !(e.textContent.trim() || e.getAttribute('aria-label'))).length"""
     )
     assert unnamed == 0
+
+
+def objections(page: Page) -> list[str]:
+    """What axe-core has against a page, by rule, each with the first element that it is about."""
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]}" for each in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("program", [hand_over, stuck], ids=["handed over", "stuck"])
+def test_nobody_is_kept_from_using_the_page(open_page: Opener, program: Callable[[], Any], scheme: str):
+    """Contrast, names, roles, the keyboard: the rules of axe-core, over all that the page can show of a failure."""
+    source = Path(program.__code__.co_filename).read_text(encoding="utf-8").splitlines()
+    failing = run(program, faults=[LOST] if program is hand_over else []).trace
+    noted = (Event(at, at * 10**9, "note", 0, text=f"backlog = {at % 4}") for at in range(900, 920))
+    trace = msgspec.structs.replace(failing, events=(*failing.events, *noted))
+    passing = run(hand_over).trace
+    extras = Extras(passing=passing, commands=[("run it again", COMMAND)], lines_of=lambda _: source)
+    page = open_page(trace, extras, scheme=scheme).page
+    assert objections(page) == []
+    page.get_by_role("button", name="linear time").click()
+    page.get_by_label("filter events").fill("waits")
+    page.locator(".row.await").first.click()
+    assert objections(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_kept_from_using_the_page_of_await_coverage(browser: Browser, tmp_path: Path, scheme: Scheme):
+    tried = (("cancel", "parked", 3), ("cancel", "woken", 0))
+    file = FileCoverage(
+        "app.py",
+        (Covered(Point("app.py", 2, "work", "sleep"), tried),),
+        (3,),
+        "async def work():\n    await a\n    await b\n",
+    )
+    place = tmp_path / "coverage.html"
+    place.write_text(coverage_page((file,)), encoding="utf-8")
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(place.as_uri())
+    assert objections(page) == []
+    page.close()
+
+
+def test_what_nobody_could_use_is_objected_to(shown: Shown):
+    shown.page.evaluate("document.querySelector('.toolbar button').setAttribute('aria-label', '')")
+    shown.page.evaluate("document.querySelector('.toolbar button').textContent = ''")
+    assert [objection.partition(":")[0] for objection in objections(shown.page)] == ["button-name"]
 
 
 def test_a_command_is_copied(shown: Shown):

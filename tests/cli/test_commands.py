@@ -205,6 +205,35 @@ def test_show_runs_nothing(shell: Shell, lost: str):
     assert "waits Pool.acquire #1  scenes.py:" in said.out
 
 
+def test_show_takes_the_newest_trace_unless_one_is_named(shell: Shell, lost: str):
+    assert shell("show").out == shell("show", lost).out
+
+
+def test_show_hands_the_events_it_shows_to_a_machine(shell: Shell, lost: str):
+    said = shell("show", lost, "--task", "worker-2", "--json", "-")
+    shown = said.json["shown"]
+    assert {event["task"] for event in shown} == {"worker-2"}
+    assert len(shown) < said.json["events"]
+    cancelled = next(event for event in shown if event["event"] == "fault")
+    assert (cancelled["what"], cancelled["virtual_ns"]) == ("✗ cancel (faultloop)", 100_000_000)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["--task", "nobody"], 'no task matches "nobody". Tasks of this trace: pool_is_whole, worker-1, worker-2.'),
+        (["--around", "900"], "no event is within 10 of step 900: its steps are 0 to "),
+        (["--around", "-99"], "no event is within 10 of step -99: its steps are 0 to "),
+        (["--task", "worker-2", "--around", "900"], "no event of these tasks is within 10 of step 900"),
+    ],
+    ids=["a task", "a step", "a step below", "both"],
+)
+def test_what_a_trace_does_not_have_is_said(shell: Shell, lost: str, typed: list[str], said: str):
+    told = shell("show", lost, *typed)
+    assert (told.code, told.out) == (2, "")
+    assert said in told.err
+
+
 def test_diff_names_the_first_difference(shell: Shell, lost: str):
     shell("run", "scenes.py:pool_is_whole", "--out", "calm.json")
     said = shell("diff", lost, "calm.json", "--json", "d.json")

@@ -55,6 +55,7 @@ def test_less_than_asked_for_is_1(explored: Shell):
 
 def test_a_page_of_sources_is_written(explored: Shell):
     assert explored("coverage", "html", "-o", "cover.html").code == 0
+    assert explored("coverage", "html", "-o", "-").out == (explored.root / "cover.html").read_text(encoding="utf-8")
     assert "await slot" in (explored.root / "cover.html").read_text()
 
 

@@ -64,15 +64,38 @@ def test_a_trace_names_no_file_outside_the_project(failed: Shell):
 
 def test_an_export_is_json_in_the_format_that_was_asked_for(failed: Shell):
     assert failed("export", TRACE).code == 0
-    chrome = json.loads((failed.root / ".faultloop" / "scenes-pool_is_whole-run.chrome.json").read_text())
+    chrome = json.loads((failed.root / ".faultloop" / "scenes-pool_is_whole-run.chrome-trace.json").read_text())
     assert chrome["traceEvents"]
     assert failed("export", TRACE, "--format", "otel", "-o", "spans.json").code == 0
     assert json.loads((failed.root / "spans.json").read_text())["resourceSpans"]
 
 
 @pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["export", TRACE], '{"displayTimeUnit"'),
+        (["export", "--format", "otel"], '{"resourceSpans"'),
+        (["report", TRACE], "<!doctype html>"),
+        (["schema"], "{"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_a_document_goes_to_standard_output_and_nothing_else_does(failed: Shell, typed: list[str], said: str):
+    written = failed(*typed, "-o", "-")
+    assert (written.code, written.err) == (0, "")
+    assert written.out.lower().startswith(said.lower())
+    assert not (failed.root / "-").exists()
+
+
+def test_the_pages_of_standard_output_and_of_a_file_are_the_same(failed: Shell):
+    assert failed("report", TRACE, "-o", "page.html").code == 0
+    assert failed("report", TRACE, "-o", "-").out == (failed.root / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
     ("typed", "code"),
     [
+        (["export", TRACE, "-o", "-", "--json", "-"], "FL100"),
         (["export", "gone.json"], "FL1"),
         (["export", TRACE, "--format", "pdf"], "FL100"),
         (["export", TRACE, "-o", "no/such/folder/x.json"], "FL1"),

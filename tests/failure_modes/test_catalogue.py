@@ -11,7 +11,7 @@ import pytest
 
 from failure_modes.__main__ import main
 from failure_modes.catalogue import FOLDER, Bundle, CatalogueError, Patch, find
-from failure_modes.proof import prevent, repro
+from failure_modes.proof import prevent, recover, repro
 from failure_modes.scaffold import scaffold
 
 PROJECT = FOLDER.parent
@@ -46,6 +46,9 @@ def test_a_failure_mode_is_found_however_it_is_typed(name: str):
         (["show", "FM_999"], "FMC101"),
         (["repro"], "FMC102"),
         (["repro", "shoe"], "FMC101"),
+        (["repro", "--all", "FM_001"], "FMC102"),
+        (["repro", "FM_001", "--jobs", "0"], "FMC100"),
+        (["new", "FM_990", "_"], "FMC103"),
         (["new", "FM_001", "again"], "FMC104"),
         (["new", "FM_1", "short"], "FMC103"),
         (["new", "FM_990", "Not A Name"], "FMC103"),
@@ -71,6 +74,66 @@ def test_a_bundle_that_was_not_recorded_yet_is_answered_with_what_to_type(
     shutil.copytree(find("12").folder, folder, ignore=shutil.ignore_patterns("trace.json"))
     with pytest.raises(CatalogueError, match=r"python -m failure_modes record FM_012 \[FMC208\]"):
         proof(Bundle(folder))
+
+
+def half_done(folder: Path, scenario: str) -> Bundle:
+    """A bundle that somebody is at: all is there but what `scenario` says."""
+    made = Bundle(folder / f"modes_of_{folder.name}" / "FM_990_half_done")  # a package of its own, for each is imported
+    made.folder.mkdir(parents=True)
+    shutil.copy(find("12").folder / "spec.md", made.folder)
+    made.trace.write_text("{")
+    made.scenario.write_text(scenario)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("scenario", "said"),
+    [
+        ("import sys\nimport no_such_thing\n", "line 2: cannot be imported. ModuleNotFoundError"),
+        ("(\n", "line 1: cannot be imported. SyntaxError"),
+        ("raise KeyError('x')\n", "line 1: cannot be imported. KeyError"),
+    ],
+    ids=["an import", "the syntax", "an error of its own"],
+)
+def test_a_scenario_that_cannot_be_imported_is_answered_with_its_line(
+    scenario: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bundle = half_done(tmp_path, scenario)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(CatalogueError) as caught:
+        repro(bundle)
+    assert str(caught.value).startswith(f"FM_990_half_done/scenario.py, {said}")
+    assert caught.value.code == "FMC209"
+
+
+def test_an_unreadable_trace_is_answered_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    scenario = find("12").scenario.read_text(encoding="utf-8")
+    bundle = half_done(tmp_path, scenario)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("failure_modes.__main__.find", lambda _: bundle)
+    assert main(["prevent", "FM_990"]) == 2
+    told = capsys.readouterr()
+    assert "trace.json: is cut off at byte 1" in told.err
+    assert told.err.endswith("[FL103]\n")
+
+
+def test_a_trigger_that_reaches_nothing_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    bundle = half_done(tmp_path, find("12").scenario.read_text(encoding="utf-8"))
+    spec = bundle.folder / "spec.md"
+    fault = bundle.spec().faults[0]
+    spec.write_text(spec.read_text(encoding="utf-8").replace(fault, "cancel nobody @ sleep #1 parked"))
+    monkeypatch.syspath_prepend(tmp_path)
+    (objection,) = recover(bundle).objections
+    assert 'no task matched "nobody"' in objection
+    assert "NotReached(" not in objection
+
+
+def test_a_bundle_that_cannot_be_written_is_answered_in_a_sentence(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CatalogueError, match=r"cannot be written: Not a directory \[FMC106\]"):
+        scaffold("FM_990", "lost_shoe", folder=tmp_path / "file", tests=tmp_path)
 
 
 def test_a_reader_that_goes_away_is_no_error():

@@ -1,15 +1,12 @@
 """The guardrail of FM_022 holds: within a budget the overload ends with the outage."""
 
-from collections import Counter
-from random import Random
-
-import anyio
 import pytest
 
 import faultloop
-from aqueue import LoopClock, Queue, Retry, RetryBudget
+from aqueue import RetryBudget
 from failure_modes.catalogue import FOLDER, find
 from failure_modes.FM_022_metastable_overload.scenario import CAPACITY, RETRIES_PER_SECOND, Load, work
+from failure_modes.FM_022_metastable_overload.storm import budget_for, storm
 from failure_modes.FM_022_metastable_overload.table import POLICIES, Row, Size, rows, simulated
 from failure_modes.proof import Driver, prevent
 
@@ -29,6 +26,7 @@ def test_as_soon_as_the_service_is_back_it_does_all_that_comes():
     assert load.dead == 0
 
 
+SPEC = (FOLDER / "FM_022_metastable_overload" / "spec.md").read_text(encoding="utf-8")
 SMALL = Size(burst=100, fresh=6, capacity=10, outage=15, until=200)
 
 
@@ -46,38 +44,34 @@ def cells(line: str) -> list[str]:
 
 
 def test_the_table_in_the_spec_says_of_each_line_what_a_small_one_says():
-    spec = (FOLDER / "FM_022_metastable_overload" / "spec.md").read_text(encoding="utf-8")
-    told = {cells(line)[0]: cells(line)[-1] for line in spec.splitlines() if line.startswith("| ")}
+    told = {cells(line)[0]: cells(line)[-1] for line in SPEC.splitlines() if line.startswith("| ")}
     for row in rows():
         name, *_, verdict = cells(simulated(row, SMALL).text(SMALL))
         assert told[name] == verdict
 
 
-async def calls_a_second(budget: RetryBudget | None) -> list[int]:
-    """The real queue for forty seconds: 3 jobs a second, a service that bears 5 calls and is down for the first ten."""
-    q = Queue("memory:", clock=LoopClock(), random=Random(1), retry_budget=budget)
-    calls: Counter[int] = Counter()
-    began = anyio.current_time()
-
-    @q.task(retry=Retry(10, base=1, cap=8))
-    async def call() -> None:
-        second = int(anyio.current_time() - began)
-        calls[second] += 1
-        bears = 0 if second < 10 else 5 if calls[second - 1] <= 5 else 2
-        if calls[second] > bears:
-            raise OSError("503")
-
-    async with q, q.worker(concurrency=50):
-        for _ in range(40):
-            await q.enqueue_many(call.job() for _ in range(3))
-            await anyio.sleep(1)
-    return [calls[second] for second in range(40)]
+@pytest.fixture(scope="module")
+def storms() -> tuple[Row, Row]:
+    """What a storm makes of aqueue itself, its worker and its back-off: without its budget, and with it."""
+    return storm(SMALL, None), storm(SMALL, budget_for(SMALL))
 
 
-def test_the_real_queue_stays_overloaded_without_its_budget_and_does_not_with_it():
-    async def both() -> tuple[list[int], list[int]]:
-        return await calls_a_second(None), await calls_a_second(RetryBudget(percent=20, per_second=1, reserve=1))
+def test_the_real_queue_comes_to_what_the_model_says_without_its_budget_and_with_it(storms: tuple[Row, Row]):
+    without, within = storms
+    model = simulated(Row("full jitter", None, 1), SMALL)
+    assert without.overloaded_until == model.overloaded_until == SMALL.until - 1
+    assert without.done == pytest.approx(model.done, rel=0.1)
+    assert without.calls == pytest.approx(model.calls, rel=0.1)
+    assert without.dead > 0
+    assert within.recovers
+    assert (within.dead, within.done) == (0, within.came)
 
-    without, within = faultloop.run(both).value
-    assert min(without[20:]) > 5
-    assert max(within[12:]) <= 5
+
+def test_the_budget_of_the_full_size_is_the_one_that_a_queue_has_by_default():
+    assert budget_for(Size()) == RetryBudget()
+
+
+def test_the_spec_says_of_the_real_queue_what_a_small_storm_says(storms: tuple[Row, Row]):
+    told = {cells(line)[0]: cells(line)[-1] for line in SPEC.splitlines() if line.startswith("| aqueue")}
+    shown = [cells(row.text(SMALL)) for row in storms]
+    assert told == {name: verdict for name, *_, verdict in shown}

@@ -123,6 +123,29 @@ def test_a_record_says_where_it_was_made(driver: str):
     assert (outside.virtual_time, outside.step, outside.task) == ("", 0, "")  # type: ignore[attr-defined]
 
 
+def test_a_line_names_a_task_as_the_trace_does():
+    """asyncio counts `Task-7` over a whole process: a line that said so would be another one in each run."""
+    told: list[str] = []
+
+    async def child() -> None:
+        await asyncio.sleep(1)
+        place = here()
+        assert place is not None
+        told.append(place.task)
+
+    async def parent() -> None:
+        await asyncio.gather(child(), child())
+        await child()
+
+    ran = run(parent)
+    recorded = sorted(told)
+    assert recorded == ["child", "child#2", "parent"]
+    assert {task.path.rpartition("/")[2] for task in ran.trace.tasks} == set(recorded)
+    told.clear()
+    assert explore(parent, runs=3, faults=()).status == "passed"  # some of them are not recorded
+    assert {name.partition("#")[0] for name in told} == {"child", "parent"}
+
+
 @DRIVERS
 def test_a_structured_line_says_where_it_was_written_and_is_kept(driver: str):
     lines: list[structlog.typing.EventDict] = []

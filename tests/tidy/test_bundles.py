@@ -44,7 +44,10 @@ Said.
 
 ## Where it happened
 
-Said.
+- A queue: it was lost, [queue#1](https://example.org/1).
+
+In production it looks
+like nothing.
 """
 
 
@@ -118,6 +121,8 @@ def test_a_missing_section_is_named(tmp_path: Path, section: str):
         ("- await hold()", "- await held()", "FMC204"),
         ("```diff", "```", "FMC204"),
         ("cancel worker @ go #1 parked\n", "", "no block ```faults"),
+        ("[queue#1](https://example.org/1)", "queue#1", "«Where it happened» has no link to an incident"),
+        ("In production it looks", "It looks", "has no sentence «In production it looks like …»"),
     ],
 )
 def test_what_a_spec_does_not_say_is_named(tmp_path: Path, said: str, instead: str, code: str):

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from typing import Any
 
-from tests.world.programs_streams import LOCAL, Log, Program, receive_now, said, tried
+from tests.world.connections import LOCAL, Log, Program, receive_now, said, tried
 
 
 class Listener(asyncio.DatagramProtocol):

@@ -1,103 +1,23 @@
 """Programs that show what a kernel does with TCP. Each leaves a log, without ports, times and descriptors."""
 
 import asyncio
-import errno
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-Log = list[Any]
-Program = Callable[[Log], Awaitable[None]]
-LOCAL = "127.0.0.1"
+from tests.world.connections import (
+    LOCAL,
+    Log,
+    Program,
+    closed,
+    free_port,
+    pair,
+    peername,
+    port_of,
+    sock_pair,
+    tried,
+)
+
 MANY = 8_000_000
 """More bytes than any kernel takes without a reader."""
-
-
-class Recorder(asyncio.Protocol):
-    """Logs what its transport tells it, and lets itself be waited for."""
-
-    def __init__(self, log: Log, name: str, *, keep_open: bool = False) -> None:
-        self.log, self.name, self.keep_open = log, name, keep_open
-        self.transport: Any = None
-        self.received = bytearray()
-        loop = asyncio.get_running_loop()
-        self.made, self.ended, self.lost = loop.create_future(), loop.create_future(), loop.create_future()
-        self.paused, self.resumed = loop.create_future(), loop.create_future()
-        self.some = asyncio.Event()
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        self.made.set_result(None)
-
-    def data_received(self, data: bytes) -> None:
-        self.received += data
-        self.some.set()
-
-    def eof_received(self) -> bool:
-        self.log.append(f"{self.name}: end")
-        self.ended.set_result(None)
-        return self.keep_open
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.log.append(f"{self.name}: lost {said(exc)}")
-        self.lost.set_result(None)
-
-    def pause_writing(self) -> None:
-        if not self.paused.done():
-            self.paused.set_result(None)
-
-    def resume_writing(self) -> None:
-        if not self.resumed.done():
-            self.resumed.set_result(None)
-
-
-def said(error: BaseException | None) -> str:
-    """An error as a program sees it: its class and number."""
-    if error is None:
-        return "None"
-    number = getattr(error, "errno", None)
-    return f"{type(error).__name__}({errno.errorcode.get(number, number) if number else ''})"
-
-
-async def tried(log: Log, what: str, awaitable: Awaitable[Any]) -> Any:
-    try:
-        result = await awaitable
-    except Exception as error:
-        log.append(f"{what}: {said(error)}")
-        return None
-    log.append(f"{what}: done")
-    return result
-
-
-async def pair(log: Log, *, keep_open: bool = False) -> tuple[Recorder, Recorder, asyncio.AbstractServer]:
-    """A connection: its client, its server's side, and the server."""
-    loop = asyncio.get_running_loop()
-    accepted: asyncio.Queue[Recorder] = asyncio.Queue()
-
-    def accept() -> Recorder:
-        protocol = Recorder(log, "server", keep_open=keep_open)
-        accepted.put_nowait(protocol)
-        return protocol
-
-    server = await loop.create_server(accept, LOCAL, 0)
-    _, client = await loop.create_connection(
-        lambda: Recorder(log, "client", keep_open=keep_open), LOCAL, port_of(server)
-    )
-    server_side = await accepted.get()
-    await server_side.made
-    return client, server_side, server
-
-
-def port_of(server: Any) -> int:
-    return int(server.sockets[0].getsockname()[1])
-
-
-async def closed(server: Any, *ends: Recorder) -> None:
-    for end in ends:
-        await end.lost
-    server.close()
-    await server.wait_closed()
-
 
 # Connecting
 
@@ -187,7 +107,7 @@ async def another_host_cannot_be_bound_twice(log: Log) -> None:
 
 async def six_and_four_are_apart(log: Log) -> None:
     loop = asyncio.get_running_loop()
-    six = await loop.create_server(asyncio.Protocol, "::1", 0)
+    six = await loop.create_server(asyncio.Protocol, "::1", free_port())
     log.append(six.sockets[0].getsockname()[0])
     log.append(len(six.sockets[0].getsockname()))
     await tried(log, "by four", asyncio.open_connection(LOCAL, port_of(six)))
@@ -420,128 +340,6 @@ async def drain_waits_for_the_reader(log: Log) -> None:
     server.close()
 
 
-# Sockets
-
-
-async def sock_pair(log: Log) -> tuple[socket.socket, socket.socket, socket.socket]:
-    loop = asyncio.get_running_loop()
-    listener = socket.socket()
-    listener.bind((LOCAL, 0))
-    listener.listen(1)
-    listener.setblocking(False)
-    client = socket.socket()
-    client.setblocking(False)
-    accepting = asyncio.ensure_future(loop.sock_accept(listener))
-    await loop.sock_connect(client, listener.getsockname())
-    server_side, address = await accepting
-    log.append(address == client.getsockname())
-    return client, server_side, listener
-
-
-async def peername(sock: socket.socket) -> Any:
-    return sock.getpeername()
-
-
-async def sockets_of_the_loop(log: Log) -> None:
-    loop = asyncio.get_running_loop()
-    client, server_side, listener = await sock_pair(log)
-    await loop.sock_sendall(client, b"abcdef")
-    log.append(await loop.sock_recv(server_side, 2))
-    log.append(server_side.recv(2, socket.MSG_PEEK))
-    buffer = bytearray(10)
-    log.append(await loop.sock_recv_into(server_side, buffer))
-    log.append(bytes(buffer[:4]))
-    await tried(log, "nothing there", receive_now(server_side))
-    client.shutdown(socket.SHUT_WR)
-    log.append(await loop.sock_recv(server_side, 10))
-    await tried(log, "send after shutdown", loop.sock_sendall(client, b"x"))
-    await loop.sock_sendall(server_side, b"other way")
-    log.append(await loop.sock_recv(client, 100))
-    for sock in (client, server_side, listener):
-        sock.close()
-    log.append(client.fileno())
-    await tried(log, "closed", receive_now(client))
-
-
-async def receive_now(sock: socket.socket) -> bytes:
-    return sock.recv(10)
-
-
-async def a_socket_made_elsewhere(log: Log) -> None:
-    """Libraries make their own sockets and hand them over."""
-    loop = asyncio.get_running_loop()
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((LOCAL, 0))
-    accepted: list[Recorder] = []
-
-    def accept() -> Recorder:
-        accepted.append(Recorder(log, "server"))
-        return accepted[-1]
-
-    server = await loop.create_server(accept, sock=sock)
-    outgoing = socket.socket()
-    outgoing.setblocking(False)
-    await tried(log, "connect", loop.sock_connect(outgoing, sock.getsockname()))
-    await tried(log, "connect again", loop.sock_connect(outgoing, sock.getsockname()))
-    transport, client = await loop.create_connection(lambda: Recorder(log, "client"), sock=outgoing)
-    transport.write(b"hello")
-    transport.write_eof()
-    await closed(server, client, accepted[0])
-    log.append(bytes(accepted[0].received))
-
-
-async def readers_and_writers_by_hand(log: Log) -> None:
-    loop = asyncio.get_running_loop()
-    client, server_side, listener = await sock_pair(log)
-    readable, writable = asyncio.Event(), asyncio.Event()
-    loop.add_writer(client, writable.set)
-    await writable.wait()
-    log.append(loop.remove_writer(client))
-    log.append(loop.remove_writer(client))
-    loop.add_reader(server_side.fileno(), readable.set)
-    client.send(b"x")
-    await readable.wait()
-    log.append(loop.remove_reader(server_side.fileno()))
-    for sock in (client, server_side, listener):
-        sock.close()
-
-
-async def what_is_not_connected(log: Log) -> None:
-    sock = socket.socket()
-    sock.setblocking(False)
-    await tried(log, "peer", peername(sock))
-    await tried(log, "receive", receive_now(sock))
-
-    async def shut() -> None:
-        sock.shutdown(socket.SHUT_WR)
-
-    async def send() -> None:
-        sock.send(b"x")
-
-    async def accept() -> None:
-        sock.accept()
-
-    await tried(log, "shutdown", shut())
-    await tried(log, "send", send())
-    await tried(log, "accept", accept())
-    log.append(sock.getsockname())
-    sock.close()
-
-
-async def an_accepted_socket_becomes_a_transport(log: Log) -> None:
-    loop = asyncio.get_running_loop()
-    client, server_side, listener = await sock_pair(log)
-    transport, protocol = await loop.connect_accepted_socket(lambda: Recorder(log, "server"), server_side)
-    await loop.sock_sendall(client, b"hello")
-    await protocol.some.wait()
-    transport.write(b"bye")
-    log.append(await loop.sock_recv(client, 10))
-    client.close()
-    await protocol.lost
-    listener.close()
-
-
 PROGRAMS: tuple[Program, ...] = (
     an_echo_by_streams,
     addresses_of_both_sides,
@@ -566,9 +364,4 @@ PROGRAMS: tuple[Program, ...] = (
     a_large_transfer_comes_whole,
     a_reader_that_pauses_stops_the_writer,
     drain_waits_for_the_reader,
-    sockets_of_the_loop,
-    a_socket_made_elsewhere,
-    readers_and_writers_by_hand,
-    what_is_not_connected,
-    an_accepted_socket_becomes_a_transport,
 )

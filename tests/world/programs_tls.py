@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from pathlib import Path
 
-from tests.world.programs_streams import LOCAL, Log, Program, port_of, tried
+from tests.world.connections import LOCAL, Log, Program, port_of, tried
 
 CERTIFICATE = Path(__file__).with_name("certificate.pem")
 

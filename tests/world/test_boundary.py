@@ -44,8 +44,8 @@ def test_what_is_said_to_be_refused_is_refused():
             sock.dup()
 
     refused = [row for row in boundary() if row.fate == "refused"]
-    assert sorted(row.how for row in refused) == ["FL301", "FL302", "FL303", "FL304", "FL307"]
-    # Those left out: test_hosts.py, test_entropy.py.
+    assert sorted(row.how for row in refused) == ["FL301", "FL302", "FL303", "FL304", "FL307", "FL308"]
+    # Those left out: test_hosts.py, test_entropy.py, drivers/test_threads_beside.py.
     for scenario, code in ((pool, "FL302"), (elsewhere, "FL301"), (doubling, "FL304")):
         with pytest.raises(EscapeRefused, match=code):
             value_or_raise(scenario)

@@ -13,7 +13,7 @@ from faultloop.errors import UsageError
 from faultloop.report.story import story
 from faultloop.world.faults import HORIZON, KINDS, LATE, MOST, Questions, read_network_faults
 from tests.drivers.support import passed
-from tests.world.programs_streams import said
+from tests.world.connections import said
 from tests.world.test_hosts import echo
 
 Scenario = Callable[[], Coroutine[Any, Any, Any]]

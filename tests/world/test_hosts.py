@@ -11,7 +11,7 @@ import faultloop
 from faultloop import Status, world
 from faultloop.errors import EscapeRefused, UsageError
 from tests.drivers.support import passed, value
-from tests.world.programs_streams import said
+from tests.world.connections import said
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

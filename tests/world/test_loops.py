@@ -14,7 +14,7 @@ import pytest
 
 import faultloop
 from faultloop.errors import Deadlock, EscapeRefused, UsageError
-from tests.world.programs_streams import said
+from tests.world.connections import said
 from tests.world.test_hosts import ask, echo
 
 ORIGINALS = (random.random, time.time, time.monotonic, socket.socket, socket.getaddrinfo)

@@ -4,7 +4,7 @@ import errno
 from collections import deque
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultloop.world.hosts import Host
@@ -64,6 +64,7 @@ def attempt(action: object, *arguments: object) -> object:
         return error
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_bytes_come_in_order_none_twice_and_all_before_the_end(data: st.DataObject):
     """Any interleaving of sends, deliveries and reads; the end is read only after every byte."""
@@ -90,6 +91,7 @@ def test_bytes_come_in_order_none_twice_and_all_before_the_end(data: st.DataObje
         assert not is_over or received == sent
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_what_readiness_promises_holds(data: st.DataObject):
     """Whoever is told to read or write does not find that it would block."""
@@ -140,6 +142,7 @@ def test_a_reset_is_told_once_and_then_the_pipe_is_broken():
     assert attempt(one.send, b"x").errno == errno.EPIPE  # type: ignore[attr-defined]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 3 * PIECE_BYTES), min_size=1, max_size=8), st.integers(1, 10**7), st.integers(0, 10**9))
 def test_a_slow_link_delivers_everything_in_order_at_its_pace(sizes: list[int], bandwidth: int, latency: int):
     clock, link = Clock(), Link(latency=latency, bandwidth=bandwidth)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from faultloop.drivers import from_thread
 from faultloop.drivers.asyncio import ordering
 from faultloop.drivers.asyncio.aiosqlite_steps import step_aiosqlite
 from faultloop.drivers.asyncio.threads import inline_anyio
@@ -15,4 +16,5 @@ def install() -> None:
     """Put objects in the order of their creation, and let known libraries do without threads."""
     ordering.install()
     ordering.on_anyio_backend(inline_anyio)
+    from_thread.install()
     when_imported("aiosqlite.core", step_aiosqlite)

@@ -15,12 +15,16 @@ import threading
 import time
 import weakref
 from asyncio import events
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures.thread import _worker as _pool_worker  # pyright: ignore[reportUnknownVariableType]
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from faultloop.drivers.boundary import declare
+from faultloop.drivers.from_thread import job_of
+from faultloop.drivers.jobs import call
+from faultloop.drivers.rest import LAST_ANSWER_SECONDS, Look, all_rest, cannot_tell, look_at, may_wake, rest_for_good
 from faultloop.errors import OverLimit
 from faultloop.model.faults import NANOSECONDS
 
@@ -67,7 +71,7 @@ _posters: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 def run_inline(loop: Loop, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """Queue a thread's job as a step of its own. Returns the future of its result."""
     future = loop.create_future()
-    step_inline(loop, lambda: function(*args), function, lambda result, error: answer(future, result, error))
+    step_inline(loop, lambda: call(function, args), function, lambda result, error: answer(future, result, error))
     return future
 
 
@@ -82,7 +86,8 @@ def step_inline(loop: Loop, job: Callable[[], Any], name: object, done: Done) ->
         loop.inline_job = function_name(name)
         loop.slept_inline = 0
         try:
-            result, error = job(), None
+            with job_of(lambda: _at_home(loop)):
+                result, error = job(), None
         except (SystemExit, KeyboardInterrupt):
             raise  # the job's name stays: it is what the run ended in
         except BaseException as raised:
@@ -97,6 +102,16 @@ def step_inline(loop: Loop, job: Callable[[], Any], name: object, done: Done) ->
             done(result, error)
 
     loop.call_soon(step)
+
+
+@contextmanager
+def _at_home(loop: Loop) -> Generator[None, None, None]:
+    """The thread is the loop's again."""
+    events._set_running_loop(loop)
+    try:
+        yield
+    finally:
+        events._set_running_loop(None)
 
 
 def answer(future: Any, result: Any, error: BaseException | None) -> None:
@@ -164,19 +179,41 @@ def _foreign(loop: Loop) -> list[threading.Thread]:
 def settle(loop: Loop) -> bool:
     """Wait until every foreign thread has come to rest; then take what they posted. Returns whether anything came.
 
-    At rest: asleep in the kernel, with the same count of context switches at two looks. Exact on Linux; elsewhere the
-    wait is bounded only by time.
+    Exact on Linux; elsewhere the wait is bounded only by time (see `rest`).
     """
-    before: list[tuple[int, str]] | None = None
+    before: Look | None = None
     end = time.perf_counter() + SETTLE_SECONDS
     while time.perf_counter() < end:
         if loop.poll(_POLL_SECONDS):
             break
-        states = [_state(thread) for thread in _foreign(loop)]
-        if states == before and all(state.startswith("S") for _, state in states):
+        now = look_at(_foreign(loop))
+        if all_rest(before, now):
             break
-        before = states
+        before = now
     return drain(loop)
+
+
+def outwait(loop: Loop) -> bool:
+    """Nothing can run and no timer is pending: give threads real time that wake by themselves. Whether anything came.
+
+    Raises OverLimit where one is left that may still answer: whether that is a deadlock, nobody can say.
+    """
+    if not _foreign(loop):
+        return drain(loop)
+    end = time.perf_counter() + LAST_ANSWER_SECONDS
+    while is_under_way(loop):
+        if loop.poll(_PACE_SECONDS) or loop.inbox:
+            settle(loop)
+            return True
+        if time.perf_counter() > end:
+            left = [thread_name(thread) for thread in _foreign(loop) if not rest_for_good([thread])]
+            raise OverLimit(cannot_tell(left, '; threads="paced" waits longer'))
+    return drain(loop)
+
+
+def is_under_way(loop: Loop) -> bool:
+    """Whether some thread beside the loop goes on by itself, however long it sleeps."""
+    return may_wake(_foreign(loop))
 
 
 def pace(loop: Loop, until: int) -> bool:
@@ -205,16 +242,6 @@ def _may_answer(loop: Loop) -> bool:
     )
 
 
-def _state(thread: threading.Thread) -> tuple[int, str]:
-    number = thread.native_id or 0
-    try:
-        with open(f"/proc/self/task/{number}/status", encoding="ascii") as file:
-            text = file.read()
-    except OSError:
-        return number, "S" if not thread.is_alive() else "?"
-    return number, text[text.index("State:") + 7] + text[text.index("voluntary_ctxt_switches") :]
-
-
 def drain(loop: Loop) -> bool:
     """Queue what other threads posted: by the order their threads began, each thread's own in its order."""
     if not loop.inbox:
@@ -229,6 +256,17 @@ def drain(loop: Loop) -> bool:
     return True
 
 
+@contextmanager
+def _job_running(loop: Loop) -> Generator[None, None, None]:
+    """A library has a job done in a thread of its own: time waits for it, as for those of the loop's executors."""
+    loop.reaches_out = True
+    loop.jobs_running += 1
+    try:
+        yield
+    finally:
+        loop.jobs_running -= 1
+
+
 def inline_anyio(backend: ModuleType) -> None:
     """Let `anyio.to_thread.run_sync` go through the loop's executor when the loop runs jobs inline."""
     asyncio_backend: Any = getattr(backend, "AsyncIOBackend", None)
@@ -241,8 +279,12 @@ def inline_anyio(backend: ModuleType) -> None:
         cls: Any, func: Callable[..., Any], args: tuple[Any, ...], abandon_on_cancel: bool = False, limiter: Any = None
     ) -> Any:
         loop: Any = events._get_running_loop()
-        if getattr(loop, "thread_mode", "real") != "inline":
+        mode = getattr(loop, "thread_mode", "")
+        if not mode:
             return await original(cls, func, args, abandon_on_cancel, limiter)
+        if mode != "inline":
+            with _job_running(loop):
+                return await original(cls, func, args, abandon_on_cancel, limiter)
         await cls.checkpoint()
         async with limiter or cls.current_default_thread_limiter():
             with cancel_scope(shield=not abandon_on_cancel):

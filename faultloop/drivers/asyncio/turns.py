@@ -248,6 +248,10 @@ def idle(loop: Loop) -> None:
         return
     if has_io and loop.poll(LAST_POLL_SECONDS):
         return
+    if threads.outwait(
+        loop
+    ):  # whatever `is_awaited`: the count it goes by is the same when one thread came and one went
+        return
     raise Deadlock(f"deadlock at {loop.now / NANOSECONDS:.3f} s: no task can run and no timer is pending")
 
 
@@ -257,15 +261,20 @@ def _next_instant(loop: Loop) -> int:
 
 
 def _wait_for_work(loop: Loop) -> bool:
-    """Real work is under way in a thread or a child process: time stands still until it answers."""
-    while loop.jobs_running or any(transport.get_returncode() is None for transport in loop.subprocesses):
+    """Real work is under way in a thread or a child process: time stands still until it answers.
+
+    Not for threads that all wait for one another, or for this loop: what they wait for may be a timer.
+    """
+    while True:
+        has_children = any(transport.get_returncode() is None for transport in loop.subprocesses)
+        if not has_children and not (loop.jobs_running and threads.is_under_way(loop)):
+            return threads.drain(loop)
         if time.perf_counter() > loop.wall_end:
             raise OverLimit(
                 f"over limit: {loop.limits.wall_seconds:g} s of real time, waiting for a thread or a child process"
             )
         if loop.poll(0.001) or threads.drain(loop):
             return True
-    return False
 
 
 def _leave_instant(loop: Loop) -> None:

@@ -15,6 +15,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import trio
@@ -327,22 +328,14 @@ class Host:
             return
         if self.reaches_out() and private.poll(runner, 0):
             return
-        if self.jobs.running:
-            self._wait_for_work()
+        poll = partial(private.poll, runner)
+        if self.jobs.running and self.jobs.wait(poll, self.wall_end, self.limits.wall_seconds):
             return
         if self._advance():
             return
-        if private.poll(runner, LAST_POLL_SECONDS if self.reaches_out() else 0):
+        if poll(LAST_POLL_SECONDS if self.reaches_out() else 0) or self.jobs.outwait(poll):
             return
         raise Deadlock(f"deadlock at {self.now / NANOSECONDS:.3f} s: no task can run and no timer is pending")
-
-    def _wait_for_work(self) -> None:
-        """Real work is under way in a thread: time stands still until it answers."""
-        while self.jobs.running:
-            if time.perf_counter() > self.wall_end:
-                raise OverLimit(f"over limit: {self.limits.wall_seconds:g} s of real time, waiting for a thread")
-            if private.poll(self.runner, 0.01):
-                return
 
     def _advance(self) -> bool:
         """Move to the next instant at which something is due. Returns whether there was one."""

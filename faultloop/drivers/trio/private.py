@@ -10,13 +10,14 @@ import heapq
 import itertools
 import math
 import random
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, partial
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import trio
 import trio.abc
@@ -239,13 +240,22 @@ def is_parent_waiting(nursery: Any) -> bool:
 
 
 @contextmanager
-def own_context() -> Generator[None, None, None]:
-    """No trio is running here, whatever runs around; put back afterwards."""
+def own_context() -> Generator[Callable[[], AbstractContextManager[None]], None, None]:
+    """No trio is running here, whatever runs around; put back afterwards. Gives what puts it back for a while."""
     context: dict[str, Any] = _run.GLOBAL_RUN_CONTEXT.__dict__
     around = dict(context)
+
+    @contextmanager
+    def back() -> Generator[None, None, None]:
+        context.update(around)
+        try:
+            yield
+        finally:
+            context.clear()
+
     context.clear()
     try:
-        yield
+        yield back
     finally:
         context.clear()
         context.update(around)
@@ -370,3 +380,12 @@ def start_real_thread(work: Callable[[], Any], deliver: Callable[[Any], object],
     from trio._core import start_thread_soon  # type: ignore[attr-defined]
 
     start_thread_soon(work, deliver, name)
+
+
+def worker_state(thread: threading.Thread) -> Literal["", "idle", "busy"]:
+    """What a thread of trio's own is at; nothing for any other. An idle one sleeps until its timeout, and ends."""
+    worker = getattr(getattr(thread, "_target", None), "__self__", None)
+    if not type(worker).__module__.startswith("trio."):
+        return ""
+    cache = getattr(sys.modules.get("trio._core._thread_cache"), "THREAD_CACHE", None)
+    return "idle" if worker in getattr(cache, "_idle_workers", ()) else "busy"

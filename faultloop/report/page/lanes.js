@@ -102,12 +102,12 @@ class Lanes {
       if (x - free < LABELS_GAP || x < LEFT + 40) continue;
       free = x;
       this.axis.append(draw("text", { x, y: 16, "text-anchor": "middle" }, `${seconds(run.events.t[at])} s`));
-      if (jump) this.axis.append(draw("text", { x, y: 30, "text-anchor": "middle", class: "soft" }, `⫽ +${seconds(next - before)}`));
+      if (jump) this.axis.append(draw("text", { x, y: 27, "text-anchor": "middle", class: "soft" }, `// +${seconds(next - before)}`));
     }
     const told = state.axis === "step" ? "virtual time, by steps" : "virtual time";
     this.axis.append(draw("text", { x: 8, y: 16, class: "soft" }, told));
     for (const [value, anchor] of [[state.from, "start"], [state.to, "end"]])
-      this.axis.append(draw("text", { x: this.x(value), y: 36, "text-anchor": anchor, class: "soft" }, theAxis().tick(value)));
+      this.axis.append(draw("text", { x: this.x(value), y: 38, "text-anchor": anchor, class: "soft" }, theAxis().tick(value)));
   }
 
   lane(run, task) {
@@ -205,7 +205,8 @@ class Lanes {
       this.body.append(mark);
       if (ev === "fault" && x - labelled > 90) {
         labelled = x;
-        this.body.append(draw("text", { class: "fault-label", x: x + 9, y: y - 4 }, run.events.text[at] || "fault"));
+        const label = run.events.text[at] || "fault", isLast = x + 9 + label.length * 7 > LEFT + this.room; // no room for it
+        this.body.append(draw("text", { class: "fault-label", x: isLast ? x - 9 : x + 9, y: y - 4, "text-anchor": isLast ? "end" : "start" }, label));
       }
     }
     if (state.chosen >= 0 && run.events.task[state.chosen] >= 0) {

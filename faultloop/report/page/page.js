@@ -35,7 +35,7 @@ function commands() {
 function excerpt(site) {
   if (!site.source.length) return null;
   const here = Number(site.place.split(":").pop());
-  return make("div", { class: "source mono" }, ...site.source.map(([number, text]) =>
+  return make("div", { class: "source mono", role: "group", "aria-label": `source at ${site.place}`, tabindex: "0" }, ...site.source.map(([number, text]) =>
     make("div", { class: number === here ? "here" : "" }, make("span", { class: "number" }, String(number)), text)));
 }
 
