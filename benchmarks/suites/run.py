@@ -85,7 +85,10 @@ SUITES = (
         ("tests/_async/test_connection_pool.py",),
         differs=(
             ("::test_connection_pool_with_immediate_expiry[", "0.0 s never pass while code runs"),
-            ("test_integration.py::test_request[asyncio]", "a server in a thread that lives as long as the session"),
+            (
+                "::test_h2_timeout_during_",
+                "expected to fail, not strictly: on a real clock it does where the machine is busy",
+            ),
         ),
     ),
     Suite(

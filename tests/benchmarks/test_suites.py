@@ -70,4 +70,4 @@ def test_the_recorder_writes_each_verdict_and_who_ran_the_test(pytester: pytest.
 
 def test_the_docs_tell_of_the_releases_that_are_run():
     text = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
-    assert [suite.name for suite in SUITES if text.count(f"| {suite.name} {suite.release}") != 2] == []
+    assert [suite.name for suite in SUITES if f"| {suite.name} {suite.release}" not in text] == []
