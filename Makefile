@@ -7,11 +7,15 @@ EXTRAS ?= dev
 CONSTRAINTS ?= constraints.txt
 # The environment of other people's queues, which need other versions of what the rest needs.
 RELEASED_VENV ?= .venv-released
+# The environment of trio's oldest supported release, and of the newest anyio that runs on that.
+OLDEST_VENV ?= .venv-oldest-trio
+OLDEST_TRIO := $(shell sed -n 's/^trio = \["trio>=\(.*\)"\]/\1/p' pyproject.toml)
+ANYIO_OF_OLDEST_TRIO := 4.7.0
 ARGS   ?=
 # How many orders of each library `make test-libraries` replays.
 LIBRARY_SEEDS ?= 100
 # The oldest releases that the pytest plugin works with, and a Python that they install on.
-OLDEST_VENV ?= .venv-oldest
+PLUGINS_VENV ?= .venv-oldest
 OLDEST_PYTHON ?= python3.11
 
 # Tests that run pytest, or whole servers, within their process: in one of their own, so that nothing is left in it by others.
@@ -43,7 +47,7 @@ STAMP := $(VENV)/.synced-$(EXTRAS)-$(subst /,_,$(PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sync demo test test-portable test-core test-libraries test-browser sync-oldest test-oldest sync-released test-released check docs bench bench-quick clean
+.PHONY: help sync demo test test-portable test-core test-libraries test-browser sync-oldest test-oldest sync-released test-released test-oldest-trio check docs bench bench-quick clean
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub("%", "N", $$1); printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -82,11 +86,11 @@ test-browser: $(STAMP)  ## open pages in Chromium, which must be there (Debian: 
 	$(PY) -m pytest -m browser tests/browser $(ARGS)
 
 sync-oldest:  ## make .venv-oldest, with the lowest versions of what the pytest plugin meets
-	@$(MAKE) --no-print-directory sync PYTHON=$(OLDEST_PYTHON) VENV=$(OLDEST_VENV) EXTRAS=plugins CONSTRAINTS=constraints-oldest.txt
+	@$(MAKE) --no-print-directory sync PYTHON=$(OLDEST_PYTHON) VENV=$(PLUGINS_VENV) EXTRAS=plugins CONSTRAINTS=constraints-oldest.txt
 
 # What that pytest does not know in our settings is no failure of anybody's, nor are sockets that old plugins leave open.
 test-oldest: sync-oldest  ## test the pytest plugin with the oldest releases that it works with
-	$(OLDEST_VENV)/bin/python -m pytest -o addopts='-ra --import-mode=importlib' -m 'not newest' \
+	$(PLUGINS_VENV)/bin/python -m pytest -o addopts='-ra --import-mode=importlib' -m 'not newest' \
 		-W 'ignore:Unknown config option' -W ignore::pytest.PytestUnraisableExceptionWarning tests/surfaces $(ARGS)
 
 sync-released:  ## make .venv-released, with other people's queues in it
@@ -94,6 +98,13 @@ sync-released:  ## make .venv-released, with other people's queues in it
 
 test-released: sync-released  ## show failures of other people's queues, against real servers
 	$(RELEASED_VENV)/bin/python -m pytest -m released -n 4 tests/failure_modes/released $(ARGS)
+
+$(OLDEST_VENV).txt: pyproject.toml constraints.txt
+	@sed -e 's/^trio==.*/trio==$(OLDEST_TRIO)/' -e 's/^anyio==.*/anyio==$(ANYIO_OF_OLDEST_TRIO)/' constraints.txt >$@
+
+test-oldest-trio: $(OLDEST_VENV).txt  ## what drivers promise, and faults on trio, with trio's oldest supported release
+	@$(MAKE) --no-print-directory sync VENV=$(OLDEST_VENV) EXTRAS=test CONSTRAINTS=$(OLDEST_VENV).txt
+	$(OLDEST_VENV)/bin/python -m pytest tests/drivers/conformance tests/drivers/test_trio_faults.py $(ARGS)
 
 check: $(STAMP)  ## format, lint, types, the rules of the house, generated docs
 	$(PY) -m ruff format --check .
@@ -119,5 +130,5 @@ bench-quick: $(STAMP)  ## less of each table, in about five minutes
 	$(PY) benchmarks/tables.py --quick $(ARGS)
 
 clean:  ## remove all that the other targets made
-	rm -rf $(VENV) $(OLDEST_VENV) $(RELEASED_VENV) .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(RELEASED_VENV) $(PLUGINS_VENV) $(OLDEST_VENV) $(OLDEST_VENV).txt .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

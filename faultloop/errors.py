@@ -55,7 +55,7 @@ class JournalError(FaultloopError):
 class CoverageError(FaultloopError):
     """A file of await coverage is not there, damaged, or no such file."""
 
-    code = "FL113"
+    code = "FL120"
 
 
 class ReplayDiverged(FaultloopError):

@@ -31,7 +31,7 @@ def coverage_verb(options: Options, console: Console) -> int:
         raise CoverageError(
             f"{shown_path(data)}: it knows no files of the project in {root}{which}. "
             "Name the project with --root, or the files with --files",
-            code="FL115",
+            code="FL122",
         )
     return _told(files, data, options, console)
 

@@ -86,7 +86,7 @@ def export_verb(options: Options, console: Console) -> int:
     if not trace.events:
         raise TraceError(
             f"{path} keeps no events, only the deviations of its run: replay it with --out to get them.",
-            code="FL112",
+            code="FL123",
         )
     made = chrome_trace(trace) if options.format == "chrome" else otel_spans(trace)
     place = Path(options.out) if options.out else _default_place(path, options.format)

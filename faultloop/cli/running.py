@@ -21,6 +21,7 @@ from faultloop.model.faults import NANOSECONDS
 from faultloop.model.outcome import Status
 from faultloop.report.story import story
 from faultloop.report.words import clean
+from faultloop.search.mistaken import other_driver
 from faultloop.search.target import Scenario, load_target, relative_ref
 from faultloop.search.tracefile import require_folder, save_trace
 
@@ -68,6 +69,8 @@ def run_verb(options: Options, console: Console) -> int:
     if console.verbose and result.exception is not None:
         traceback.print_exception(result.exception, file=sys.stderr)
     warn_not_reached(result, console)
+    if hint := other_driver(result.trace.outcome.raised, options.driver):
+        console.warn(hint)
     console.result(run_result(result, path))
     return run_code(result)
 

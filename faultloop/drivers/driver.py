@@ -1,6 +1,8 @@
 """The seam between searching and where runs happen: what a driver can do, and which there are, by name.
 
 A driver's modules are imported when it is first asked for, so that nobody needs trio who does not use it.
+What each must keep is in tests/drivers/conformance, which takes up whatever stands in DRIVERS. Another one is made
+known there by the name of its library, as tests/drivers/third_driver.py shows.
 """
 
 from __future__ import annotations

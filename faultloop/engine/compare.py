@@ -56,7 +56,6 @@ def _parts(trace: Trace) -> list[str]:
 
 
 def _essence(trace: Trace, event: Event) -> tuple[object, ...]:
-    text = "" if event.ev == "note" else event.text
     return (
         event.step,
         event.t,
@@ -65,7 +64,7 @@ def _essence(trace: Trace, event: Event) -> tuple[object, ...]:
         _task(trace, event.by),
         _where(trace, event),
         event.nth,
-        text,
+        event.essence,
     )
 
 

@@ -109,9 +109,9 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 
     step: the number of the step it belongs to, from 1; t: virtual nanoseconds from 0.
     ev: `spawn` a task was made (by) · `await` a step ended in a wait at `site`, the task's nth there · `wake` the wait
-    of the task is over (by) · `end` the task ended (text: result, cancelled, or the exception's type) · `time` the
-    clock moved · `fault` a planned fault landed (text: its kind) · `hold` a wake-up was held back · `note` what the
-    program said.
+    of the task is over (by) · `end` the task ended (text: result, the exception's type, or cancelled, on trio with who
+    did it and why) · `time` the clock moved · `fault` a planned fault landed (text: its kind) · `hold` a wake-up was
+    held back · `note` what the program said.
     task, by: index into `Trace.tasks`, -1 for none.   site: index into `Trace.sites`, -1 for none.
     """
 
@@ -123,6 +123,17 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     site: int = -1
     nth: int = 0
     text: str = ""
+
+    @property
+    def essence(self) -> str:
+        """Of the text, what makes two runs differ: neither what a program notes nor the reason of a cancellation."""
+        match self.ev:
+            case "note":
+                return ""
+            case "end":
+                return self.text.partition(":")[0]
+            case _:
+                return self.text
 
 
 class Delivered(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -200,7 +211,7 @@ def digest_of(
         faults,
         [task.path for task in tasks],
         [(site.function, site.awaited) for site in sites],
-        [(e.step, e.t, e.ev, e.task, e.by, e.site, e.nth, e.text if e.ev != "note" else "") for e in events],
+        [(e.step, e.t, e.ev, e.task, e.by, e.site, e.nth, e.essence) for e in events],
         status,
     )
     return "sha256:" + hashlib.sha256(msgspec.json.encode(said)).hexdigest()

@@ -92,14 +92,14 @@ class _Refused(ValueError):
 
 
 def _strategy(text: str) -> str:
-    from faultloop.search.explore import require_strategy
+    from faultloop.search.asked import require_strategy
 
     _searchable(require_strategy, text)
     return text
 
 
 def _faults(text: str) -> tuple[str, ...]:
-    from faultloop.search.explore import require_faults
+    from faultloop.search.asked import require_faults
 
     names = _listed(text)
     _searchable(require_faults, names)

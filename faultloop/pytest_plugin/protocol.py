@@ -131,7 +131,7 @@ def _found(item: pytest.Item, ask: Ask, performance: Performance) -> Result:
         result.was_interrupted = was_interrupted
         return result
     result.carry(SUMMARY, _summary_of(found, time.perf_counter() - began) + noted)
-    if (ask.tasks, ask.where) != ("*", "*") and ask.faults and found.status == "passed" and not found.tried:
+    if (ask.tasks, ask.where) != ("*", "*") and ask.faults and found.status != "violated" and not found.tried:
         narrowed = (("tasks", ask.tasks), ("at", ask.where))
         said = " and ".join(f'{name} "{clean(pattern, 100)}"' for name, pattern in narrowed if pattern != "*")
         result.carry(UNSTRUCK, f"none of their awaits matches {said}")

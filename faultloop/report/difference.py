@@ -74,7 +74,7 @@ def _essence(trace: Trace, event: Event) -> tuple[object, ...]:
     where = (site.function, site.awaited) if site else ()
     task = trace.tasks[event.task].path if event.task >= 0 else ""
     by = trace.tasks[event.by].path if event.by >= 0 else ""
-    return (event.step, event.t, event.ev, task, by, where, event.nth, "" if event.ev == "note" else event.text)
+    return (event.step, event.t, event.ev, task, by, where, event.nth, event.essence)
 
 
 def _words(trace: Trace, event: Event | None) -> str:

@@ -57,14 +57,18 @@ class Conditions:
 
         seed: of all that is drawn, chance too unless `entropy` has its own.
         Raises UsageError: FL516 for an unknown io, FL530 for an unknown entropy, FL514 for an unknown network fault,
-        FL523 for an unknown mode of threads or a seed that is no number.
+        FL523 for an unknown mode of threads, a seed that is no number, and limits or checks that are none;
+        FL508 for faults that are no sequence.
         """
+        require_sequence(faults)
         if threads not in get_args(Threads):
             raise UsageError(
                 f'there are no threads "{threads}"; there are {", ".join(get_args(Threads))}', code="FL523"
             )
-        if seed is not None and not isinstance(seed, int):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UsageError(f"a seed is a whole number, not {seed!r}", code="FL523")
+        if seed is not None and (type(seed) is not int or seed < 0):
+            raise UsageError(f"a seed is a whole number from 0, not {seed!r}", code="FL523")
+        _require("limits", limits, Limits)
+        _require("checks", checks, Checks)
         usual = limits if limits is not None else Limits()
         judged = checks if checks is not None else Checks()
         world = msgspec.structs.replace(world_of(io, network_faults_in(faults)), entropy=read_entropy(entropy, seed))
@@ -82,6 +86,19 @@ class Conditions:
         network = None if is_bare else network_of(self.world)
         within = around(self.world.entropy)
         return Settings(order, choose, self.hold, self.threads, self.limits, network, within)
+
+
+def _require(name: str, value: object, kind: type) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise UsageError(f"{name} are faultloop.{kind.__name__}(...), not {value!r}", code="FL523")
+
+
+def require_sequence(faults: object) -> None:
+    """Raise UsageError (FL508) for faults that are not several, as one text is not."""
+    if isinstance(faults, str):
+        raise UsageError(f'faults is a sequence: faults=["{faults}"]', code="FL508")
+    if not isinstance(faults, Iterable):
+        raise UsageError(f"faults is a sequence, not {faults!r}", code="FL508")
 
 
 def read_entropy(entropy: AnyEntropy, seed: int | None) -> Entropy:

@@ -30,7 +30,7 @@ class _Head(msgspec.Struct):
 
 
 def load_coverage(path: str | os.PathLike[str]) -> Coverage:
-    """Read a coverage file. Raises CoverageError (FL113 not there or not readable, FL114 not such a file)."""
+    """Read a coverage file. Raises CoverageError (FL120 not there or not readable, FL121 not such a file)."""
     try:
         text = Path(path).read_bytes()
     except (OSError, ValueError) as error:
@@ -44,12 +44,12 @@ def load_coverage(path: str | os.PathLike[str]) -> Coverage:
         raise CoverageError(
             f"{os.fspath(path)}: not a file of {FORMAT}, version {VERSION} or lower ({error}). "
             "Move it away, or name another one with --data",
-            code="FL114",
+            code="FL121",
         ) from error
 
 
 def add_coverage(path: str | os.PathLike[str], coverage: Coverage) -> Coverage:
-    """Add to a coverage file, made if it is not there; return the whole. Raises CoverageError (FL114), TraceError."""
+    """Add to a coverage file, made if it is not there; return the whole. Raises CoverageError (FL121), TraceError."""
     with _alone(path):
         whole = merged(load_coverage(path), coverage) if os.path.exists(path) else coverage
         write_atomically(os.fspath(path), msgspec.json.encode(whole) + b"\n")

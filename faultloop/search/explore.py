@@ -7,29 +7,31 @@ what fails again as a run of its own is told.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import msgspec
+
 from faultloop.checks.standard import Checks
-from faultloop.deciders.strategies import STRATEGIES
 from faultloop.drivers.alarm import many_runs
-from faultloop.drivers.faults import make_error
 from faultloop.drivers.settings import Scenario
 from faultloop.engine.compare import Divergence, divergence
 from faultloop.errors import UsageError
-from faultloop.model.address import format_kind, parse_kind
+from faultloop.model.address import format_kind
 from faultloop.model.coverage import Coverage
-from faultloop.model.faults import Fail, Fault
+from faultloop.model.faults import Fault
 from faultloop.model.limits import Limits
 from faultloop.model.trace import Choices, Order, Threads
 from faultloop.model.world import Io
 from faultloop.search import collector
+from faultloop.search.asked import nothing_to_hit, require_errors, require_search, scope_of
 from faultloop.search.conditions import AnyEntropy, Conditions
 from faultloop.search.coverage import source_marks
 from faultloop.search.dispatch import Dispatch, crew_for
@@ -37,30 +39,26 @@ from faultloop.search.findings import Cause, Exploration, Failure, NotTried, cau
 from faultloop.search.journal import open_journal
 from faultloop.search.ledger import Ledger, OnProgress
 from faultloop.search.memory import recall, remember
+from faultloop.search.mistaken import other_driver
 from faultloop.search.place import find_root
-from faultloop.search.program import Program, forget, make_program
+from faultloop.search.program import Program, forget, make_program, sources_of
 from faultloop.search.run import Observed, threads_in_words
 from faultloop.search.runner import Brief, observing
 from faultloop.search.shrink import BUDGET
 from faultloop.search.smallest import smallest
 from faultloop.search.stages import Stages
-from faultloop.search.sweep import Scope, trials
+from faultloop.search.sweep import trials
 from faultloop.search.units import Found, Report
-from faultloop.world.faults import is_network_fault, read_network_faults
 
-DEFAULT_FAULTS = ("cancel", "expire")
-"""What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
-ON_NODES = "crash:1s"
-"""What else is tried where a scenario says that its tasks run on machines: one of them crashes and is started again."""
 HOLD_TURNS = 2
 """For how many turns order `any` may hold a ready task back: more, and programs that settle with a few yields break."""
 DEFAULT_RUNS = 2_000
+WITH_FAULTS = ("auto", "sweep")
+"""The strategies that try faults."""
 EXECUTOR_LANES = 4
 """How many strategies draw side by side where an executor does the work: how many workers it has, nobody knows."""
 INTERRUPTED = "interrupted"
 """The reason an exploration gives when it was stopped from the keyboard."""
-OF_ITS_OWN = ("auto", "sweep", "schedules")
-"""What a strategy may be besides the deciders' own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def explore(
     Never raises for the program's own errors. Interrupted from the keyboard it returns what it has.
     Raises UsageError, TargetError, CrewError, JournalError for what is asked wrongly or cannot be had.
     """
-    _require(strategy, runs, depth, order, hold)
+    require_search(scenario, strategy, runs, time_limit, depth, order, hold, observe)
     under = Conditions.of(
         limits=limits,
         threads=threads,
@@ -133,16 +131,9 @@ def explore(
         faults=faults or (),
         driver=driver,
     )
-    program = make_program(scenario, under, target=target, scope=_scope(faults, tasks, where), observe=observe)
+    program = make_program(scenario, under, target=target, scope=scope_of(faults, tasks, where), observe=observe)
     asked = _Asked(strategy, seed, order, depth, jobs, executor, files if files is not None else Files())
     return _explore(program, Ledger.opened(runs, time_limit, first, on_progress), asked)
-
-
-def _scope(faults: Sequence[str | Fault] | None, tasks: str, where: str) -> Scope:
-    implied = (parse_kind(ON_NODES),) if faults is None else ()
-    named = DEFAULT_FAULTS if faults is None else faults
-    kinds = tuple(parse_kind(f) if isinstance(f, str) else f for f in named if not is_network_fault(f))
-    return Scope(kinds, tasks, where, implied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,25 +148,40 @@ class _Asked:
     executor: Executor | None
     files: Files
 
-    def identity(self, program: Program, digest: str) -> dict[str, str | int | float | bool | None]:
-        """What must be the same for results in a journal to be of use."""
-        scope = program.scope
+    def identity(
+        self, program: Program, digest: str, sources: Mapping[str, str]
+    ) -> dict[str, str | int | float | bool | None]:
+        """What must be the same for results in a journal to be of use.
+
+        sources: what a fault leads to may have been mended meanwhile, which the calm run does not show.
+        """
+        scope, under = program.scope, program.under
         return {
             "target": program.target,
             "calm run": digest,
+            "source": hashlib.sha256(msgspec.json.encode(sources)).hexdigest()[:16],
             "python": platform.python_version(),
-            "driver": program.under.driver,
+            "driver": under.driver,
+            "io": under.world.io,
+            "threads": under.threads,
+            "limits": _in_words(msgspec.to_builtins(under.limits)),
+            "checks": _in_words(under.checks.changed()),
+            "observe": ", ".join(program.observe),
             "strategy": self.strategy,
             "seed": self.seed,
             "order": self.order or "",
-            "hold": program.under.hold,
+            "hold": under.hold,
             "depth": self.depth,
-            "faults": ", ".join((*map(format_kind, scope.kinds + scope.implied), *program.under.world.faults)),
-            "tasks": program.scope.tasks,
-            "at": program.scope.where,
-            "entropy": str(program.under.world.entropy),
+            "faults": ", ".join((*map(format_kind, scope.kinds + scope.implied), *under.world.faults)),
+            "tasks": scope.tasks,
+            "at": scope.where,
+            "entropy": str(under.world.entropy),
             "jobs": self.jobs if self.executor is None else "an executor",
         }
+
+
+def _in_words(changed: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in changed.items()) or "the usual"
 
 
 def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
@@ -188,7 +194,7 @@ def _explore(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
         ):
             found = _searched(program, ledger, asked)
     finally:
-        forget(program.number)
+        forget(program.key)
     return replace(found, unseen=tuple(observation.unseen))
 
 
@@ -197,20 +203,19 @@ def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     ledger.runs = 2
     if (objection := _objection(calm, again)) is not None:
         return _refused(program, calm, objection, ledger)
-    for kind in program.scope.kinds:
-        if isinstance(kind, Fail):
-            make_error(kind)  # now, when the calm run has imported what it needs, and not in the middle of the search
-    digest = calm.run.trace.digest
-    reason = ""
+    require_errors(program.scope)
+    digest, sources = calm.run.trace.digest, sources_of(program, calm)
+    is_faulting = asked.strategy in WITH_FAULTS
+    reason = nothing_to_hit(calm, program.scope) if is_faulting else ""
     lanes = asked.jobs if asked.executor is None else EXECUTOR_LANES
     with ExitStack() as open_until_the_end:
         journal = None
         if asked.files.journal is not None:
-            identity = asked.identity(program, digest)
+            identity = asked.identity(program, digest, sources)
             journal = open_until_the_end.enter_context(
                 open_journal(asked.files.journal, identity, Report, resume=asked.files.resume)
             )
-        brief = Brief(program, digest)
+        brief = Brief(program, digest, sources)
         crew = open_until_the_end.enter_context(crew_for(brief, jobs=asked.jobs, executor=asked.executor))
         stages = Stages(
             ledger,
@@ -221,7 +226,7 @@ def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
             keeps=asked.files.memory is not None,
         )
         try:
-            _stages(stages, program, asked)
+            _stages(stages, program, asked, hits_nothing=bool(reason))
         except KeyboardInterrupt:
             reason = INTERRUPTED  # what was found until then is kept
     if asked.files.memory is not None and stages.learned is not None:
@@ -229,9 +234,9 @@ def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     return _told(program, calm, ledger, reason)
 
 
-def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
+def _stages(stages: Stages, program: Program, asked: _Asked, *, hits_nothing: bool) -> None:
     strategy, order = asked.strategy, asked.order
-    if strategy in ("auto", "sweep") and program.scope.kinds:
+    if strategy in WITH_FAULTS and program.scope.kinds and not hits_nothing:
         planned = [trial.planned for trial in trials(program.calm(), program.scope, lambda _: None)]
         singles = len(planned)
         kinds = {*program.scope.kinds, *(each.fault for each in planned)}
@@ -250,35 +255,8 @@ def _stages(stages: Stages, program: Program, asked: _Asked) -> None:
     extra: Order | None = "any" if order is None and program.under.hold is not None else None
     by = "auto" if strategy == "schedules" else strategy
     draws_evenly = by == "auto" and not (order == "any" and program.under.hold is None)
-    with_faults = strategy == "auto" and bool(program.scope.kinds)
+    with_faults = strategy == "auto" and bool(program.scope.kinds) and not hits_nothing
     stages.orders(levels, extra, by, with_faults=with_faults, draws_evenly=draws_evenly)
-
-
-def require_strategy(strategy: str) -> None:
-    """Raises UsageError (FL510) for a strategy that there is not."""
-    if strategy not in OF_ITS_OWN and strategy not in STRATEGIES:
-        names = ", ".join(dict.fromkeys((*OF_ITS_OWN, *STRATEGIES)))
-        raise UsageError(f'there is no strategy "{strategy}"; there are {names}', code="FL510")
-
-
-def require_faults(kinds: Sequence[str]) -> None:
-    """Raises UsageError for a kind of fault that there is not. Whether an exception exists is known in a run."""
-    read_network_faults(kind for kind in kinds if is_network_fault(kind))
-    for kind in kinds:
-        if not is_network_fault(kind):
-            parse_kind(kind)
-
-
-def _require(strategy: str, runs: int, depth: int, order: str | None, hold: int | None) -> None:
-    if hold is not None and hold < 1:
-        raise UsageError(f"hold is a number of turns from 1, or None, not {hold}", code="FL513")
-    require_strategy(strategy)
-    if runs < 1:
-        raise UsageError(f"runs must be at least 1, got {runs}", code="FL511")
-    if order not in (None, "fifo", "batch", "any"):
-        raise UsageError(f'there is no order "{order}"; there are "fifo", "batch" and "any"', code="FL507")
-    if depth not in (1, 2):
-        raise UsageError(f"depth is 1 or 2, not {depth}", code="FL512")
 
 
 def _require_one_process(program: Program, asked: _Asked) -> None:
@@ -297,7 +275,8 @@ def _objection(first: Observed, second: Observed) -> str | None:
     """Why a search would say nothing: the calm run fails, or is not the same twice."""
     calm, again = first.run, second.run
     if calm.status.is_failure:
-        return "the scenario fails without any fault, so nothing was explored"
+        hint = other_driver(calm.trace.outcome.raised, calm.trace.env.driver)
+        return "the scenario fails without any fault, so nothing was explored" + (f": {hint}" if hint else "")
     if calm.trace.digest != again.trace.digest and not calm.trace.world.best_effort:
         difference = divergence(calm.trace, again.trace) or Divergence(0, calm.trace.digest, again.trace.digest)
         return f"not deterministic: {difference}{threads_in_words(first, second)}"
@@ -330,7 +309,7 @@ def _budget(program: Program) -> int:
 
 
 def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Exploration:
-    failures, attempts, was_interrupted = _shrunk(program, ledger, is_in_a_hurry=bool(reason))
+    failures, attempts, was_interrupted = _shrunk(program, ledger, is_in_a_hurry=reason == INTERRUPTED)
     reason = INTERRUPTED if was_interrupted else reason
     return Exploration(
         status="violated" if failures else "inconclusive" if reason else "passed",
@@ -345,8 +324,8 @@ def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Expl
         first_failure_run=ledger.first if failures else None,
         failures=failures,
         not_tried=tuple(NotTried(*row) for row in sorted(ledger.skipped.items())),
-        schedules=1 + len(ledger.schedules),
-        classes=len(ledger.classes),
+        schedules=len(ledger.schedules),
+        classes=max(len(ledger.classes), 1),
         exhausted=tuple(ledger.exhausted),
         attempts=attempts,
         coverage=_coverage(calm, ledger),

@@ -91,8 +91,9 @@ class Exploration:
     status: `violated` as soon as one failure was found; `inconclusive`, with a reason, when nothing can be said.
     points: await points of the calm run.   points_tried: those that a fault hit in it.   kinds_tried: the kinds of
     these, in words.   tried: faults tried, wherever.   not_tried: what could not be tried, and why.
-    schedules: different orders that were run.   classes: happens-before classes among those that were watched, as far
-    as what is observed tells them apart.   exhausted: what was tried completely, a sentence each, with its bound.
+    schedules: different orders that were run, by level.   classes: happens-before classes among those watched, as far
+    as what is observed tells them apart: there may be more, never fewer.   exhausted: what was tried completely, a
+    sentence each, with its bound.
     attempts: runs made to shrink failures, which `runs` does not count.   unseen: modules that were to be observed, and
     are compiled.   coverage: which awaits were seen, and what was tried there.
     """
@@ -110,7 +111,7 @@ class Exploration:
     failures: tuple[Failure, ...] = ()
     not_tried: tuple[NotTried, ...] = ()
     schedules: int = 1
-    classes: int = 0
+    classes: int = 1
     exhausted: tuple[str, ...] = ()
     attempts: int = 0
     unseen: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import msgspec
 
 from faultloop.model.coverage import Counting
 from faultloop.search.findings import Cause, Progress
-from faultloop.search.units import Drawing, Enumerating, Found, Guiding, Hit, Reaching, Report, Singles, Unit
+from faultloop.search.units import CALM, Drawing, Enumerating, Found, Guiding, Hit, Reaching, Report, Singles, Unit
 
 OnProgress = Callable[[Progress], None]
 _RESERVED_MAX = 64
@@ -40,7 +40,7 @@ class Ledger:
     skipped: dict[str, int] = field(default_factory=dict[str, int])
     hit: set[Hit] = field(default_factory=set[Hit])
     """Where the faults tried on the calm run landed."""
-    schedules: set[int] = field(default_factory=set[int])
+    schedules: set[int] = field(default_factory=lambda: {CALM})
     classes: set[int] = field(default_factory=set[int])
     exhausted: list[str] = field(default_factory=list[str])
     covered: Counting = field(default_factory=Counting)

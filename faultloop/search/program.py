@@ -7,38 +7,45 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
 from faultloop.deciders.replay import Replay
 from faultloop.drivers.settings import Scenario
-from faultloop.errors import TargetError
+from faultloop.errors import CrewError, TargetError
 from faultloop.model.faults import PlannedFault
 from faultloop.model.trace import Choices, Order
 from faultloop.search.conditions import Conditions
+from faultloop.search.coverage import source_marks
 from faultloop.search.place import find_root
 from faultloop.search.run import Observed, describe_target, run_with
 from faultloop.search.sweep import Scope
 from faultloop.search.target import load_target
 
+_process = os.urandom(8).hex()
 _numbers = itertools.count(1)
-_scenarios: dict[int, Scenario] = {}
+_scenarios: dict[str, Scenario] = {}
 """The scenarios of this process's explorations. A forked process has them as well."""
-_calm: dict[int, Observed] = {}
+_calm: dict[str, Observed] = {}
 """Their calm runs, likewise."""
+_imported: dict[tuple[str, str], str] = {}
+"""Of the files that programs of other processes lie in, by root and name: what tells the text that was imported."""
+OTHER_SOURCE = "FL408"
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """A scenario, what it runs under, and what a search is to hit.
 
-    number: of the exploration in the process that began it.   target: the scenario's name, empty if it has none.
+    key: of the exploration, and of no other in any process: a cluster's workers serve many.   target: the scenario's
+    name, empty if it has none.
     root: the folder that the name is relative to.   observe: modules whose state reports what touches it.
     """
 
-    number: int
+    key: str
     target: str
     root: str
     under: Conditions
@@ -47,7 +54,7 @@ class Program:
 
     def scenario(self) -> Scenario:
         """The scenario, imported if this process has not seen it yet. Raises TargetError."""
-        known = _scenarios.get(self.number)
+        known = _scenarios.get(self.key)
         if known is not None:
             return known
         if not self.target:
@@ -55,14 +62,14 @@ class Program:
                 "this scenario has no name that another process could import: put it at the top of a file, or jobs=1"
             )
         loaded: Scenario = load_target(self.target, root=self.root)
-        _scenarios[self.number] = loaded
+        _scenarios[self.key] = loaded
         return loaded
 
     def calm(self) -> Observed:
         """The calm run, with every wait kept; made if this process has not made it yet."""
-        known = _calm.get(self.number)
+        known = _calm.get(self.key)
         if known is None:
-            known = _calm[self.number] = self.traced(collect=True)
+            known = _calm[self.key] = self.traced(collect=True)
         return known
 
     def traced(
@@ -99,14 +106,39 @@ def make_program(
     observe: Sequence[str] = (),
 ) -> Program:
     """Make a scenario known to this process and to those forked from it, until `forget`."""
-    number = next(_numbers)
-    _scenarios[number] = scenario
+    key = f"{_process}-{os.getpid()}-{next(_numbers)}"
+    _scenarios[key] = scenario
     root = str(find_root(os.getcwd()))
     named = target or describe_target(scenario)
-    return Program(number, named, root, under, scope if scope is not None else Scope(()), tuple(observe))
+    return Program(key, named, root, under, scope if scope is not None else Scope(()), tuple(observe))
 
 
-def forget(number: int) -> None:
+def sources_of(program: Program, calm: Observed) -> dict[str, str]:
+    """What tells the present text of each of the project's files that the program lies in and its calm run waits in."""
+    files = {site.file for site in calm.sites.sites} | {program.target.partition(":")[0]}
+    return source_marks(files, Path(program.root))
+
+
+def require_same_sources(program: Program, sources: Mapping[str, str]) -> None:
+    """Have this process import the program, unless it knows it from the process that it was forked from.
+
+    sources: of the process that asks. Raises CrewError (FL408) if another text of one of them was imported here, for
+    this exploration or one before: a process imports a module once. Raises TargetError.
+    """
+    if program.key in _scenarios:
+        return
+    program.scenario()
+    here = source_marks(sources, Path(program.root))
+    for file, mark in sources.items():
+        if _imported.setdefault((program.root, file), here.get(file, "")) != mark:
+            raise CrewError(
+                f"a worker has imported another {file} than there is now: it was changed since, or the worker is on a "
+                "machine with another copy. Bring them up to date, and start the workers again",
+                code=OTHER_SOURCE,
+            )
+
+
+def forget(key: str) -> None:
     """The exploration is over."""
-    _scenarios.pop(number, None)
-    _calm.pop(number, None)
+    _scenarios.pop(key, None)
+    _calm.pop(key, None)

@@ -29,17 +29,17 @@ from faultloop.engine.choices import RecordedChoices
 from faultloop.engine.compare import event_in_words
 from faultloop.engine.plan import NotReached, Plan
 from faultloop.engine.recorder import Recorder
-from faultloop.errors import RunFailed, UsageError
+from faultloop.errors import RunFailed, TargetError, UsageError
 from faultloop.model.address import parse_fault
 from faultloop.model.faults import NANOSECONDS, Fail, PlannedFault
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Environment, Order, Stats, Target, Threads, Trace, digest_of
 from faultloop.model.world import Io
-from faultloop.search.conditions import AnyEntropy, Conditions
+from faultloop.search.conditions import AnyEntropy, Conditions, require_sequence
 from faultloop.search.logged import lines_kept
 from faultloop.search.place import find_root
-from faultloop.search.target import fingerprint
+from faultloop.search.target import fingerprint, required_arguments
 from faultloop.world.faults import is_network_fault
 from faultloop.world.loops import WorldLoop
 
@@ -110,6 +110,7 @@ def run(
     Never raises for the program's own errors: see `Run.status` and `Run.raise_if_failed()`.
     Raises UsageError and its kind for what is asked wrongly.
     """
+    require_scenario(scenario)
     _require_order(order)
     decider: Decider = Calm() if seed is None else Uniform(seed)
     return run_with(
@@ -189,7 +190,7 @@ def run_with(
     collect: keep every wait, for a sweep to enumerate.   guide: makes what answers the questions about the order of
     steps; any other is the decider's. It is given what tells a task's path from its ordinal.
     """
-    _require_coroutine_function(scenario)
+    require_callable(scenario)
     require_phases(under.driver, faults)
     root = find_root(os.getcwd())
     answers = RecordedChoices(decider)
@@ -256,16 +257,23 @@ def threads_in_words(*runs: Observed) -> str:
 
 def read_faults(faults: Sequence[str | PlannedFault]) -> tuple[PlannedFault, ...]:
     """Planned faults from text and values alike. Raises AddressError, or UsageError for an unknown error."""
-    if isinstance(faults, str):
-        raise UsageError(f'faults is a sequence: faults=["{faults}"]', code="FL508")
+    require_sequence(faults)
     mine = (fault for fault in faults if not is_network_fault(fault))
-    planned = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in mine)
+    planned = tuple(map(_read_fault, mine))
     for fault in planned:
         if isinstance(fault.fault, Fail) and "." not in fault.fault.error:
             from faultloop.drivers.faults import make_error
 
             make_error(fault.fault)
     return planned
+
+
+def _read_fault(asked: object) -> PlannedFault:
+    if isinstance(asked, str):
+        return parse_fault(asked)
+    if not isinstance(asked, PlannedFault):
+        raise UsageError(f"a fault is an address as text, or a PlannedFault, not {asked!r}", code="FL508")
+    return asked
 
 
 def describe_target(scenario: Scenario) -> str:
@@ -306,7 +314,19 @@ def _require_order(order: str) -> None:
         raise UsageError(f'there is no order "{order}"; there are "fifo", "batch" and "any"', code="FL507")
 
 
-def _require_coroutine_function(scenario: object) -> None:
+def require_scenario(scenario: Scenario) -> None:
+    """Raise UsageError for what cannot be called, TargetError (FL104) for what cannot be called without arguments."""
+    require_callable(scenario)
+    if required := required_arguments(scenario):
+        name = clean(getattr(scenario, "__qualname__", repr(scenario)))
+        raise TargetError(
+            f"{name} needs {required}; a scenario takes no arguments. Write an async function that calls it with them, "
+            "or pass functools.partial(…)"
+        )
+
+
+def require_callable(scenario: object) -> None:
+    """Raise UsageError for what cannot be called."""
     if inspect.iscoroutine(scenario):
         scenario.close()
         raise UsageError(f"pass the scenario itself, not a call of it: {scenario.__name__}, not {scenario.__name__}()")

@@ -7,7 +7,7 @@ and counts only if that run fails as well; of those that fail alike within a uni
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from random import Random
@@ -29,10 +29,11 @@ from faultloop.model.outcome import Status
 from faultloop.model.trace import Choices, Order
 from faultloop.search.findings import causes_of
 from faultloop.search.lane import Lane
-from faultloop.search.program import Program, answering
+from faultloop.search.program import Program, answering, require_same_sources
 from faultloop.search.sweep import Trial, first_seen, identity, trials
 from faultloop.search.tally import Alike, Tally
 from faultloop.search.units import (
+    CALM,
     Commission,
     Drawing,
     Enumerating,
@@ -53,7 +54,7 @@ ORDER_NUMBERS: dict[Order, int] = {"fifo": 0, "batch": 1, "any": 2}
 _UNSTEADY = "a fast run failed and the recorded one did not: not deterministic?"
 _OVER_LIMIT = "it ran over a limit: cannot tell"
 
-_observing: set[int] = set()
+_observing: set[str] = set()
 """The programs whose modules are observed in this process, and so in those forked from it."""
 _for_good = ExitStack()
 """Never closed: a process that only works for others observes for as long as it lives."""
@@ -61,16 +62,24 @@ _for_good = ExitStack()
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What a process has to know before its first unit. digest: of the calm run, which must be the same everywhere."""
+    """What a process has to know before its first unit.
+
+    digest: of the calm run, which must be the same everywhere.   sources: of the program, likewise.
+    """
 
     program: Program
     digest: str
+    sources: Mapping[str, str]
 
 
 def prepare(brief: Brief) -> Callable[[Commission], Report]:
-    """What does units in this process. Raises TargetError, and NotDeterministic if the calm run is another one here."""
-    if brief.program.number not in _observing:
+    """What does units in this process.
+
+    Raises TargetError, CrewError (FL408) if the program is another one here, NotDeterministic if its calm run is.
+    """
+    if brief.program.key not in _observing:
         _for_good.enter_context(observing(brief.program))
+    require_same_sources(brief.program, brief.sources)
     runner = Runner(brief.program)
     here = brief.program.calm().run.trace
     if here.digest != brief.digest:
@@ -88,11 +97,11 @@ def observing(program: Program) -> Generator[Observation]:
     Chance and clocks of the runs are kept in place as well, for as long.
     """
     with kept(program.under.world.entropy), observed(program.observe) as observation:
-        _observing.add(program.number)
+        _observing.add(program.key)
         try:
             yield observation
         finally:
-            _observing.discard(program.number)
+            _observing.discard(program.key)
 
 
 class Runner:
@@ -348,8 +357,11 @@ class Runner:
 
 
 def _mark(order: Order, choices: Choices) -> int:
-    """What tells two orders apart. Of integers only, so that it is the same in every process."""
-    return hash((ORDER_NUMBERS[order], choices.count, choices.picks))
+    """What tells two orders of one level apart. Of integers only, so that it is the same in every process.
+
+    To answer with the oldest everywhere is asyncio's own order at every level, and so the calm run's.
+    """
+    return CALM if not choices.picks else hash((ORDER_NUMBERS[order], choices.count, choices.picks))
 
 
 def _alike(facts: Facts, planned: tuple[PlannedFault, ...]) -> Alike:

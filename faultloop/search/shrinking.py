@@ -33,4 +33,4 @@ def shrink_trace(trace: Trace | str | os.PathLike[str], scenario: Scenario, *, r
     try:
         return smallest(program, found, at_run=1, budget=runs)
     finally:
-        forget(program.number)
+        forget(program.key)

@@ -4,8 +4,9 @@ In this order, within the budget: every single fault at every await of the calm 
 hits a wait that only the first one led to · orders of ready tasks at level `batch`, with and without faults · level
 `any` with its bound, when asked for, or when `batch` is saturated and nothing was found.
 
-A level with few orders is enumerated. Any other is left for the next one when the later half of its watched runs showed
-no two steps in an order not seen before; then the levels take turns, until SATURATED_RUNS in a row had been seen.
+A level with few orders is enumerated, and their classes are counted by at most as many runs. Any other is left for the
+next one when the later half of its watched runs showed no two steps in an order not seen before; then the levels take
+turns, until SATURATED_RUNS in a row had been seen.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ SATURATED_RUNS = 200
 """Orders are no longer drawn once this many in a row were seen before."""
 ENUMERATED_MAX = 64
 """Up to how many orders a level is enumerated."""
+COUNTING = "unseen"
+"""The strategy that goes through happens-before classes, once each: what orders that were all made come to."""
 AT_ONCE_MAX = 8
 """Up to how many there is no need to draw some beside: enumerating begins with what is least unlike the calm run."""
 
@@ -49,7 +52,8 @@ class _Level:
     """How far one order level is.
 
     answers: what enumerating goes on with; None when it is over, or was given up.   enumerated: runs so far.
-    ways: how many there seem to be.   part, watched: runs of a strategy.
+    ways: how many there seem to be.   uncounted: of how many, all that there are, the classes are to be counted.
+    part, watched: runs of a strategy.
     fruitful: the number of the last watched run that showed something new.   stale: runs in a row that did not.
     learned, lessons: what strategies learned, put together, and what came back since.
     """
@@ -61,6 +65,7 @@ class _Level:
     lessons: list[Saved] = field(default_factory=list[Saved])
     enumerated: int = 0
     ways: int = 0
+    uncounted: int = 0
     part: int = 0
     watched: int = 0
     fruitful: int = 0
@@ -77,6 +82,8 @@ class _Level:
     @property
     def is_saturated(self) -> bool:
         """Whether it is another level's turn."""
+        if self.uncounted:
+            return False
         if self.is_done or self.is_enumerated:
             return True
         if self.answers is not None:
@@ -185,7 +192,7 @@ class Stages:
 
     def _take_turns(self, states: list[_Level], with_faults: bool, *, to_the_end: bool = False) -> None:
         while self._ledger.may_run():
-            going_on = [s for s in states if not (s.is_done if to_the_end else s.is_saturated)]
+            going_on = [s for s in states if not ((s.is_done and not s.uncounted) if to_the_end else s.is_saturated)]
             if not going_on:
                 return
             by_order = {state.order: state for state in going_on}
@@ -195,6 +202,9 @@ class Stages:
                 self._learn(by_order[unit.order], unit, report, with_faults)
 
     def _next_units(self, state: _Level, with_faults: bool) -> Iterator[Unit]:
+        if state.uncounted:
+            yield Guiding(state.order, COUNTING, self._seed, 0, state.uncounted)
+            return
         if state.answers is not None:
             yield Enumerating(state.order, state.answers, ENUMERATED_PER_UNIT if state.answers else 1)
             if state.ways <= AT_ONCE_MAX:
@@ -227,6 +237,9 @@ class Stages:
         match unit:
             case Enumerating():
                 self._enumerated(state, report, with_faults)
+                return
+            case Guiding() if state.uncounted:
+                state.uncounted = 0
                 return
             case Guiding():
                 state.watched += report.runs
@@ -261,6 +274,8 @@ class Stages:
         if report.is_exhausted:
             state.answers = None
             state.is_enumerated, state.is_done = True, not with_faults or not report.asked
+            # Under a bound on holding back, each order is a class of its own (see faultloop.deciders.classes).
+            state.uncounted = state.enumerated if report.asked and state.order == "batch" else 0
             why = f": all {state.enumerated}" if report.asked else ": no two steps were ever ready in one turn"
             self._ledger.exhausted.append(f"every order at level {state.order}{why}")
         elif report.is_cut or state.ways > ENUMERATED_MAX or state.enumerated > 2 * state.ways:

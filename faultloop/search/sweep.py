@@ -2,6 +2,10 @@
 
 A sweep stands on a *parent*: a traced run of which every wait is known. Up to the fault, a run that gives the parent's
 answers is the parent, so its step numbers hold; and the parent's waits say what the address of each is.
+Guarantee: every wait of the parent that the scope covers, with every kind, in every phase that the driver has; only of
+the steps that a long wait could be raced against at most RIVALS_MAX. What cannot be done is told.
+Source: SQLite's tests of running out of memory and of failing I/O, which make the n-th call fail for each n («How
+SQLite Is Tested», sections 3.1 and 3.2).
 """
 
 from __future__ import annotations

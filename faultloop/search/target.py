@@ -203,12 +203,12 @@ def _checked(value: object, ref: str) -> Scenario:
         raise TargetError(f'"{shown(ref)}" is an async generator: it yields. A scenario is awaited; it may return.')
     if not _is_async(value):
         raise TargetError(f'"{shown(ref)}" is not async. Write it as: async def {name}().')
-    if required := _required(value):
+    if required := required_arguments(value):
         what_to_do = "Write an async function that calls it with them."
         source, _ = split_ref(ref)
         if name.startswith("test") and is_file_source(source):
             what_to_do = f"If they are fixtures, it is pytest that makes them. {under_pytest(f'{source}::{name}')}"
-        raise TargetError(f'"{shown(ref)}" needs {_listed(required)}; a scenario takes no arguments. {what_to_do}')
+        raise TargetError(f'"{shown(ref)}" needs {required}; a scenario takes no arguments. {what_to_do}')
     return cast("Scenario", value)
 
 
@@ -230,13 +230,14 @@ def _innermost(value: object) -> object:
     return value
 
 
-def _required(value: Callable[..., object]) -> list[str]:
+def required_arguments(value: Callable[..., object]) -> str:
+    """The arguments that a function cannot be called without, as a list in words; empty if there are none."""
     try:
         parameters = inspect.signature(value).parameters.values()
     except (ValueError, TypeError):
-        return []
+        return ""
     open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [p.name for p in parameters if p.default is p.empty and p.kind not in open_ended]
+    return _listed([p.name for p in parameters if p.default is p.empty and p.kind not in open_ended])
 
 
 def _no_such_function(ref: str, function: str, names: list[str]) -> TargetError:

@@ -17,6 +17,10 @@ Identity = tuple[str, str, int]
 """What makes a wait the same in two runs: its task's path, its site, and which time."""
 
 
+CALM = 0
+"""Among the hashes of orders, that of the calm run's."""
+
+
 class Singles(msgspec.Struct, frozen=True, tag=True):
     """The single faults of the calm run, from `start` up to `stop`."""
 

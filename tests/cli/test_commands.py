@@ -307,6 +307,17 @@ def test_explore_of_what_is_not_deterministic_is_3(shell: Shell):
     assert (said.code, "cannot tell" in said.out) == (3, True)
 
 
+def test_explore_of_tasks_that_nobody_is_called_is_3_and_names_those_there_are(shell: Shell):
+    said = shell("explore", "scenes.py:two_are_needed", "--tasks", "readr")
+    assert said.code == 3
+    assert 'called "readr"; there are two_are_needed, reader, writer' in " ".join(said.out.split())
+
+
+def test_an_error_that_the_program_does_not_have_is_2(shell: Shell):
+    said = shell("explore", "scenes.py:fine", "--faults", "fail:NoSuchError")
+    assert (said.code, '"NoSuchError" is not an exception' in said.err, "[FL504]" in said.err) == (2, True, True)
+
+
 def test_what_a_check_counts_for_is_part_of_the_trace(shell: Shell):
     (shell.root / "leak.py").write_text(
         "import asyncio\n"

@@ -23,6 +23,16 @@ def test_an_exploration_leaves_its_coverage_and_the_next_one_adds_to_it(explored
     assert len(after["points"]) == len(before["points"]) + 1
 
 
+def test_a_damaged_coverage_file_takes_nothing_of_what_was_found(explored: Shell):
+    (explored.root / DATA).write_text("damaged", encoding="utf-8")
+    said = explored("explore", "scenes.py:pool_is_whole", "--strategy", "sweep", "--faults", "cancel", "--out", "found")
+    assert said.code == 1
+    assert "1 of " in said.out
+    assert (explored.root / "found" / "scenes-pool_is_whole-1.trace.json").exists()
+    assert "[FL121]" in said.err
+    assert (explored.root / DATA).read_text(encoding="utf-8") == "damaged", "it is left as it is"
+
+
 def test_the_report_is_a_line_a_file(explored: Shell):
     said = explored("coverage", "report", "--json", "out.json")
     assert said.code == 0
@@ -67,10 +77,10 @@ def test_erasing_begins_anew(explored: Shell):
 @pytest.mark.parametrize(
     ("typed", "code"),
     [
-        (["coverage", "report", "--data", "gone.json"], "FL113"),
-        (["coverage", "erase", "--data", "scenes.py"], "FL114"),
-        (["coverage", "report", "--data", "scenes.py"], "FL114"),
-        (["coverage", "report", "--files", "nothing/*"], "FL115"),
+        (["coverage", "report", "--data", "gone.json"], "FL120"),
+        (["coverage", "erase", "--data", "scenes.py"], "FL121"),
+        (["coverage", "report", "--data", "scenes.py"], "FL121"),
+        (["coverage", "report", "--files", "nothing/*"], "FL122"),
         (["coverage", "report", "--fail-under", "101"], "FL100"),
         (["coverage", "dance"], "FL100"),
     ],

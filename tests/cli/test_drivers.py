@@ -1,5 +1,7 @@
 """--driver: one scenario on asyncio, on trio, and on both."""
 
+import pytest
+
 from faultloop.search.tracefile import load_trace
 from tests.cli.conftest import Shell
 
@@ -53,3 +55,38 @@ def test_the_doctor_examines_a_scenario_on_the_driver_it_is_given(shell: Shell):
     said = shell("doctor", "leaks.py:leaks", "--driver", "trio")
     assert said.code == 0
     assert "runs on    trio" in said.out
+
+
+ELSEWHERE = """\
+import asyncio, trio
+
+async def of_trio():
+    await trio.sleep(1)
+
+async def of_asyncio():
+    asyncio.get_running_loop()
+
+async def of_nobody():
+    raise RuntimeError("no running event loop")
+"""
+
+
+@pytest.mark.parametrize("verb", ["run", "explore"])
+@pytest.mark.parametrize(
+    ("name", "driver", "right"), [("of_trio", "asyncio", "trio"), ("of_asyncio", "trio", "asyncio")]
+)
+def test_a_program_of_the_other_loop_is_told_which_driver_it_needs(
+    shell: Shell, verb: str, name: str, driver: str, right: str
+):
+    (shell.root / "elsewhere.py").write_text(ELSEWHERE, encoding="utf-8")
+    said = shell(verb, f"elsewhere.py:{name}", "--driver", driver)
+    words = " ".join((said.out + said.err).split())
+    assert said.code == 1
+    assert f"it is written for {right}, and this run was on {driver}: --driver {right}" in words
+    assert shell(verb, f"elsewhere.py:{name}", "--driver", right).code == 0
+
+
+def test_an_error_of_the_programs_own_names_no_driver(shell: Shell):
+    (shell.root / "elsewhere.py").write_text(ELSEWHERE, encoding="utf-8")
+    said = shell("run", "elsewhere.py:of_nobody", "--driver", "asyncio")
+    assert "--driver" not in said.out + said.err

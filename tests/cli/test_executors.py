@@ -22,6 +22,12 @@ def test_a_dask_cluster_does_the_units_in_order_and_survives_a_killed_worker(tmp
     assert said["runs"] == said["runs here"], "a run there is the run here"
     assert said["explored"] == said["explored here"], "an exploration there finds what one here does"
     assert len(said["explored"][2]) == 2
+    first, other, mended = said["one after another"]
+    assert first == [1, ""]
+    assert other == [0, ""], "a program of another process is not taken for the first one's"
+    assert mended[0] == 2
+    assert "a worker has imported another one.py than there is now" in mended[1], "never a result of the old text"
+    assert "[FL408]" in mended[1]
 
 
 def refused(name: str, address: str, seconds: float = 10) -> FaultloopError:

@@ -18,6 +18,7 @@ import faultloop
 from faultloop import Status, world
 from faultloop.drivers.trio import faults, private
 from faultloop.errors import UsageError
+from faultloop.report.timeline import timeline
 from tests.drivers.conformance.kit import busy
 
 
@@ -112,6 +113,51 @@ def test_a_cancellation_says_that_it_was_faultloops():
 
     said = on_trio(scenario, "cancel scenario @ sleep").value
     assert "faultloop" in said or tuple(map(int, trio.__version__.split(".")[:2])) < (0, 31)
+
+
+def test_who_cancelled_a_task_and_why_is_shown_and_is_no_part_of_the_digest(monkeypatch: pytest.MonkeyPatch):
+    """trio says it from 0.31 on; a trace must be the same run on one that does not."""
+
+    async def scenario() -> None:
+        async def shut_down() -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.sleep_forever, name="worker")
+                await trio.sleep(1)
+                nursery.cancel_scope.cancel(**why)
+
+        async def fall() -> None:
+            await trio.sleep(2)
+            raise OSError(object())
+
+        await shut_down()
+        with trio.move_on_after(1):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.sleep_forever, name="late")
+        with contextlib.suppress(ExceptionGroup):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.sleep_forever, name="bystander")
+                nursery.start_soon(fall)
+
+    says_why = tuple(map(int, trio.__version__.split(".")[:2])) >= (0, 31)
+    why = {"reason": "deploy: shutting down"} if says_why else {}
+    run = faultloop.run(scenario, driver="trio")
+    ended = {
+        run.trace.tasks[event.task].path.rpartition("/")[2]: event.text
+        for event in run.trace.events
+        if event.ev == "end"
+    }
+    if says_why:
+        assert ended["worker"] == "cancelled: deploy: shutting down"
+        assert ended["late"] == "cancelled: deadline"
+        assert ended["bystander"].startswith("cancelled: nursery: child task raised exception")
+        assert "0x…" in ended["bystander"], "an address is another one in the next run"
+        assert "ended: cancelled: deploy: shutting down" in timeline(run.trace)
+    else:
+        assert {ended["worker"], ended["late"], ended["bystander"]} == {"cancelled"}
+    monkeypatch.setattr("faultloop.drivers.trio.trace.cancelled_in_words", lambda error: "cancelled")
+    silent = faultloop.run(scenario, driver="trio")
+    assert silent.trace.digest == run.trace.digest
+    assert faultloop.replay(run.trace, scenario).divergence is None
 
 
 def test_a_cancel_at_a_bare_checkpoint_lands_there():

@@ -313,6 +313,7 @@ def on_dask(arguments: list[str]) -> object:
         results = Elsewhere(Duty(dies_once, arguments[0]), executor).carry_out(range(20))
         said["results"] = [done.result for done in results]
         said["explored"] = explored(arguments[0], "--executor", "dask", "--address", cluster.scheduler_address)
+        said["one after another"] = one_after_another(Path(arguments[0]), cluster.scheduler_address)
     said["explored here"] = explored(arguments[0])
     return said
 
@@ -324,6 +325,34 @@ def explored(folder: str, *more: str) -> object:
     code = main([*asked, "--json", str(result)])
     told = json.loads(result.read_bytes())
     return [code, told["runs"], [(failure["fault"], failure["count"]) for failure in told["failures"]]]
+
+
+ONE = """import asyncio
+async def one():
+    try:
+        await asyncio.sleep(1)
+    except asyncio.CancelledError:
+        assert {holds}
+        raise
+"""
+OTHER = """import asyncio
+async def other():
+    await asyncio.sleep(2)
+    await asyncio.sleep(2)
+"""
+
+
+def one_after_another(folder: Path, address: str) -> list[list[object]]:
+    """What people at one cluster come to: one explores a program, another one another, the first mends theirs."""
+    (folder / "pyproject.toml").touch()
+    command = [sys.executable, "-m", "faultloop", "explore", "--executor", "dask", "--address", address, "--forget"]
+    came: list[list[object]] = []
+    for holds, target in ((False, "one.py:one"), (False, "other.py:other"), (True, "one.py:one")):
+        (folder / "one.py").write_text(ONE.format(holds=holds))
+        (folder / "other.py").write_text(OTHER)
+        done = subprocess.run([*command, target], cwd=folder, capture_output=True, text=True, timeout=60)
+        came.append([done.returncode, done.stderr])
+    return came
 
 
 def is_alive(pid: int) -> bool:

@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from itertools import count
 from typing import Any
 
+import anyio
 import pytest
 
 from faultloop import Checks, Exploration, Limits, Status, explore, replay, run
-from faultloop.errors import UsageError
+from faultloop.errors import TargetError, UsageError
 from faultloop.model.faults import Cancel
 from faultloop.search.findings import Progress
 
@@ -190,8 +192,8 @@ def test_every_connection_of_a_server_can_be_hit_and_the_fault_found_again():
     ("named", "bound"),
     [
         ({"tasks": "user"}, "of user in the calm run"),
-        ({"where": "Queue.*"}, "at Queue.* in the calm run"),
-        ({"tasks": "us*|x", "where": "sleep"}, "of us*|x at sleep in the calm run"),
+        ({"where": "user"}, "at user in the calm run"),
+        ({"tasks": "us*", "where": "sleep"}, "of us* at sleep in the calm run"),
     ],
 )
 def test_the_sentence_names_the_awaits_that_the_faults_were_meant_for(named: dict[str, Any], bound: str):
@@ -228,6 +230,27 @@ def test_only_the_tasks_and_places_asked_for_are_hit():
     assert explore(leaky(), strategy="sweep", tasks="nobody").tried == 0
     assert explore(leaky(), strategy="sweep", where="Queue.*").tried == 0
     assert explore(leaky(), strategy="sweep", tasks="user", where="sleep").tried > 0
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"tasks": "nobody"}, 'no task that waits in the calm run is called "nobody"; there are scenario, user'),
+        ({"tasks": "user", "where": "Queue.*"}, 'no await of the calm run is called "Queue.*"; there are user>sleep'),
+    ],
+    ids=["tasks", "awaits"],
+)
+def test_a_name_that_nothing_has_is_said_and_claims_nothing(named: dict[str, Any], said: str):
+    """A slip of the pen must not look like a scenario that bears every fault."""
+    found = explore(leaky(), **named)
+    assert (found.status, found.reason) == ("inconclusive", f"no fault was tried: {said}")
+    assert not any("single fault" in sentence for sentence in found.exhausted)
+    assert any("every order" in sentence for sentence in found.exhausted), "orders are tried all the same"
+
+
+def test_orders_alone_need_no_task_of_that_name():
+    assert explore(two_workers, faults=(), tasks="nobody").status == "passed"
+    assert explore(two_workers, strategy="schedules", tasks="nobody", runs=50).status == "passed"
 
 
 def test_a_task_that_names_itself_is_found_by_that_name():
@@ -296,8 +319,47 @@ def test_order_fifo_draws_no_orders():
 def test_few_orders_are_enumerated_and_the_sentence_says_how_many():
     found = explore(needs_an_order, strategy="schedules", order="batch")
     assert found.exhausted == ("every order at level batch: all 2",)
-    assert found.schedules == 3  # calm, and both orders
-    assert found.runs == 4
+    assert found.schedules == 2  # the calm one, and the other
+    assert (found.runs, found.classes) == (6, 1)  # calm twice, each order twice; what `said` holds is not observed
+
+
+async def three_of_whom_two_share() -> None:
+    """Six orders. Only who puts first can be told."""
+    queue: asyncio.Queue[int] = asyncio.Queue()
+
+    async def put(item: int) -> None:
+        queue.put_nowait(item)
+
+    async def look_away() -> None: ...
+
+    await asyncio.gather(put(1), look_away(), put(2))
+
+
+@pytest.mark.parametrize("driver", ["asyncio", "trio"])
+def test_orders_that_are_enumerated_are_told_with_their_classes(driver: str):
+    async def on_anyio() -> None:
+        send, receive = anyio.create_memory_object_stream[int](2)
+
+        async def put(item: int) -> None:
+            send.send_nowait(item)
+
+        async def look_away() -> None: ...
+
+        with send, receive:
+            async with anyio.create_task_group() as group:
+                group.start_soon(put, 1)
+                group.start_soon(look_away)
+                group.start_soon(put, 2)
+
+    scenario = on_anyio if driver == "trio" else three_of_whom_two_share
+    found = explore(scenario, strategy="schedules", order="batch", driver=driver)
+    assert found.exhausted == ("every order at level batch: all 6",)
+    assert (found.schedules, found.classes) == (6, 2)
+
+
+def test_the_calm_run_alone_is_one_order_of_one_class():
+    found = explore(two_workers, strategy="sweep")
+    assert (found.schedules, found.classes) == (1, 1)
 
 
 def test_drawing_ends_when_nothing_new_is_drawn_and_says_so():
@@ -431,12 +493,37 @@ def test_a_check_that_is_off_finds_nothing():
         ({"order": "chaos"}, "FL507"),
         ({"depth": 3}, "FL512"),
         ({"faults": ["explode"]}, "FL500"),
+        ({"runs": 2.5}, "FL511"),
+        ({"time_limit": 0}, "FL511"),
+        ({"time_limit": float("nan")}, "FL511"),
+        ({"faults": "cancel"}, "FL508"),
+        ({"faults": [5]}, "FL508"),
+        ({"observe": "json"}, "FL508"),
+        ({"tasks": None}, "FL508"),
+        ({"where": ["sleep"]}, "FL508"),
+        ({"threads": "some"}, "FL523"),
+        ({"limits": 3}, "FL523"),
+        ({"checks": 3}, "FL523"),
+        ({"seed": -1}, "FL523"),
+        ({"faults": 3}, "FL508"),
+        ({"faults": ["fail:NoSuchError"]}, "FL504"),
+        ({"faults": ["fail:NoSuchError"], "jobs": 2}, "FL504"),
     ],
 )
 def test_what_is_asked_wrongly_is_refused_with_a_code(asked: dict[str, Any], code: str):
     with pytest.raises(UsageError) as caught:
         explore(alone, **asked)
     assert caught.value.code == code
+
+
+def test_a_scenario_with_arguments_is_refused_with_their_names():
+    async def takes(pool: object, jobs: int) -> None: ...
+
+    for call in (explore, run):
+        with pytest.raises(TargetError, match=r"takes needs pool, jobs; a scenario takes no arguments") as caught:
+            call(takes)  # type: ignore[arg-type]
+        assert caught.value.code == "FL104"
+    assert run(partial(takes, None, 1)).status is Status.PASSED
 
 
 async def accepts_a_connection() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import functools
+import importlib
 import json
 import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from faultloop import Exploration, explore
+from faultloop import Checks, Exploration, Limits, explore
 from faultloop.errors import JournalError, UsageError
 from faultloop.search.explore import Files
 from faultloop.search.findings import Progress
 from faultloop.search.ledger import OnProgress
+from faultloop.search.target import load_target
 
 made = 0
 """How often this process has run the scenario below."""
@@ -135,6 +138,54 @@ def test_a_journal_of_another_exploration_is_not_gone_on_with(tmp_path: Path):
     with pytest.raises(JournalError, match="faults"):
         explore(leaky, faults=["expire"], order="fifo", depth=1, files=Files(journal, resume=True))
     explore(leaky, faults=["expire"], order="fifo", depth=1, files=Files(journal))
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"limits": Limits(steps=5_000)}, "limits is the usual there and steps=5000 here"),
+        ({"checks": Checks(leaked_tasks="violation")}, "checks is the usual there and leaked_tasks=violation here"),
+        ({"threads": "real"}, "threads is inline there and real here"),
+        ({"io": "simulated"}, "io is auto there and simulated here"),
+    ],
+    ids=["limits", "checks", "threads", "io"],
+)
+def test_results_under_other_conditions_are_not_taken_over(tmp_path: Path, changed: dict[str, Any], named: str):
+    journal = tmp_path / "journal.jsonl"
+    asked: dict[str, Any] = {"faults": ["cancel"], "order": "fifo", "depth": 1}
+    explore(leaky, files=Files(journal), **asked)
+    with pytest.raises(JournalError, match=named):
+        explore(leaky, files=Files(journal, resume=True), **asked, **changed)
+
+
+MENDED_LATER = """import asyncio
+async def scenario():
+    try:
+        await asyncio.sleep(1)
+    except asyncio.CancelledError:
+        {cleanup}
+        raise
+"""
+
+
+def test_results_of_code_that_has_changed_since_are_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The calm run does not come by where the code was mended, so it looks the same."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    program, journal = tmp_path / "mended_later.py", tmp_path / "journal.jsonl"
+
+    def explored(cleanup: str, *, resume: bool) -> Exploration:
+        program.write_text(MENDED_LATER.format(cleanup=cleanup))
+        monkeypatch.delitem(sys.modules, "mended_later", raising=False)
+        importlib.invalidate_caches()
+        scenario = load_target("mended_later.py:scenario", root=tmp_path)
+        return explore(scenario, target="mended_later.py:scenario", files=Files(journal, resume=resume))
+
+    assert explored("assert False", resume=False).status == "violated"
+    assert explored("assert False", resume=True).status == "violated"
+    with pytest.raises(JournalError, match="source"):
+        explored("pass  # mended", resume=True)
+    assert explored("pass  # mended", resume=False).status == "passed"
 
 
 async def crowd() -> None:

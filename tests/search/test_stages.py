@@ -92,18 +92,21 @@ def test_a_wait_that_many_first_faults_lead_to_is_hit_after_the_first_of_them_on
     assert elsewhere.ledger.exhausted == ["every second fault at an await that only a first fault led to"]
 
 
-def test_few_orders_are_enumerated_and_nothing_is_drawn():
+def test_few_orders_are_enumerated_their_classes_counted_and_nothing_is_drawn():
     left = iter([(1,), (2,), None])
 
     def answer(unit: Unit) -> Report:
+        if unit == Guiding("batch", "unseen", 0, 0, 3):
+            return Report(2, classes=(5, 6))
         assert isinstance(unit, Enumerating)
         following = next(left)
         return Report(1, schedules=(id(following),), ways=3, following=following or (), is_exhausted=following is None)
 
     elsewhere = Elsewhere(answer)
     elsewhere.stages().orders(("batch",), None, "auto", draws_evenly=True)
-    assert elsewhere.kinds() == ["Enumerating batch"]
+    assert elsewhere.kinds() == ["Enumerating batch", "Guiding batch"]
     assert elsewhere.ledger.exhausted == ["every order at level batch: all 3"]
+    assert (len(elsewhere.units), len(elsewhere.ledger.classes)) == (4, 2)
 
 
 def test_many_orders_are_drawn_until_they_had_all_been_seen():

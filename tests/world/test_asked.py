@@ -132,7 +132,11 @@ def test_places_before_a_file_are_refused_as_by_the_kernel():
     ("asked", "told"),
     [
         ({"threads": "inlined"}, "there are inline, real, paced [FL523]"),
-        ({"seed": "one"}, "a seed is a whole number, not 'one' [FL523]"),
+        ({"limits": 3}, "limits are faultloop.Limits(...), not 3 [FL523]"),
+        ({"checks": True}, "checks are faultloop.Checks(...), not True [FL523]"),
+        ({"faults": [3]}, "a fault is an address as text, or a PlannedFault, not 3 [FL508]"),
+        ({"seed": -1}, "a seed is a whole number from 0, not -1 [FL523]"),
+        ({"seed": "one"}, "a seed is a whole number from 0, not 'one' [FL523]"),
         ({"entropy": Entropy(spared="myapp")}, 'spared=("myapp",) [FL530]'),  # type: ignore[arg-type]
     ],
 )

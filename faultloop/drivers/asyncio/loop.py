@@ -7,6 +7,7 @@ what would reach outside the machine is refused by name.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import concurrent.futures
 import functools
@@ -355,7 +356,7 @@ class Loop(NetworkLoop):
         if self.threads_at_start < 0:
             if threading.active_count() > 1:
                 self.threads_known = weakref.WeakSet(threading.enumerate())
-            self.threads_at_start = threads.count_at_start(self)
+            self.threads_at_start = _thread._count()
             self.reaches_out |= threads.has_posters()
         if self.wall_end == float("inf"):
             self.wall_end = time.perf_counter() + self.limits.wall_seconds

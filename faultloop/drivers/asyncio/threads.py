@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import _thread
 import re
-import sys
 import threading
 import time
 import weakref
@@ -151,14 +150,6 @@ def post(loop: Loop, handle: Any) -> None:
     if (name := thread_name(thread)) not in loop.heard_from:
         loop.heard_from.append(name)
     loop.inbox.append((thread, handle))
-
-
-def count_at_start(loop: Loop) -> int:
-    """How many threads there are, if another number shows that one came; else a number that there never is.
-
-    With others than the run's own about, one may come as another one ends.
-    """
-    return sys.maxsize if loop.threads_known else _thread._count()
 
 
 def has_foreign_threads(loop: Loop) -> bool:

@@ -14,7 +14,10 @@ Pause     its node's steps are kept back and run when it goes on.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, assert_never
+
+import trio
 
 from faultloop.drivers import nodes
 from faultloop.drivers.faults import CANCEL_MESSAGE, make_error, own_scope
@@ -24,6 +27,8 @@ from faultloop.drivers.trio.host import Host
 from faultloop.drivers.trio.nodes import life_of
 from faultloop.model.faults import Cancel, Crash, Delay, Expire, Fail, Fault, Pause
 
+REASON_MAX = 200
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+")
 _BARE = "the task gave way at a bare checkpoint, where nothing can fail: it can be cancelled or delayed"
 
 
@@ -147,6 +152,18 @@ def cancel(scope: Any) -> None:
         scope.cancel(reason=CANCEL_MESSAGE)
     except TypeError:
         scope.cancel()
+
+
+def cancelled_in_words(error: trio.Cancelled) -> str:
+    """How a task ended that was cancelled: with who did it and why, as far as this trio says so (from 0.31 on).
+
+    That it was a fault of ours is told of the fault.
+    """
+    source, reason = getattr(error, "source", "unknown"), getattr(error, "reason", None)
+    if reason == CANCEL_MESSAGE:
+        return "cancelled"
+    why = [*([source] if source not in ("explicit", "unknown") else []), *([str(reason)] if reason else [])]
+    return ": ".join(["cancelled", *(_ADDRESS.sub("0x…", text)[:REASON_MAX] for text in why)])
 
 
 def own_scope_of(task: Any) -> Any:

@@ -12,7 +12,7 @@ from faultloop.drivers.facts import Wait
 from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
 from faultloop.drivers.trio import private
-from faultloop.drivers.trio.faults import Injector, deadline_scope
+from faultloop.drivers.trio.faults import Injector, cancelled_in_words, deadline_scope
 from faultloop.drivers.trio.host import Host
 from faultloop.drivers.trio.nodes import life_of
 from faultloop.drivers.trio.sites import coroutine_label, given_name, site_number
@@ -236,7 +236,7 @@ class Tracer:
             error = nodes.error_of(task)
         if error is None:
             return "result"
-        return "cancelled" if isinstance(error, trio.Cancelled) else type(error).__name__
+        return cancelled_in_words(error) if isinstance(error, trio.Cancelled) else type(error).__name__
 
     def time_moved(self) -> None:
         """Record the new time."""
