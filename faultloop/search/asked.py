@@ -59,7 +59,7 @@ def require_strategy(strategy: str) -> None:
 
 
 def require_faults(kinds: Sequence[str]) -> None:
-    """Raise UsageError for a kind of fault that there is not. Which exceptions there are is known after the calm run."""
+    """Raise UsageError for a kind of fault that there is not. Which exceptions there are is known only in a run."""
     read_network_faults(network_faults_in(kinds))
     scope_of(kinds, "*", "*")
 
