@@ -15,7 +15,7 @@ from faultloop.pytest_plugin.items import is_async, objection
 from faultloop.pytest_plugin.options import Ask, ask_for, complain, is_on, mark_of, read
 from faultloop.pytest_plugin.protocol import carry_out
 from faultloop.pytest_plugin.result import Result
-from faultloop.pytest_plugin.traces import recorded_test
+from faultloop.pytest_plugin.traces import recorded_test, require_folder
 from faultloop.search import collector
 
 ASK = pytest.StashKey[Ask]()
@@ -28,6 +28,7 @@ class Session:
         self._config = config
         self._is_for_all = is_on(config)
         self._adopted = 0
+        self._folders: set[str] = set()
         self.trace: str = config.getoption("faultloop_trace") or ""
         if self.trace:
             self._replayed = recorded_test(Path(self.trace))
@@ -81,6 +82,9 @@ class Session:
     def _take(self, item: pytest.Item, ask: Ask) -> None:
         self._adopted += 1
         item.stash[ASK] = ask
+        if ask.mode == "explore" and ask.directory not in self._folders:
+            require_folder(item, ask.directory)
+            self._folders.add(ask.directory)
         if item.get_closest_marker("trio") is not None:
             item.add_marker(pytest.mark.trio(run=run_on_trio), append=False)
 
@@ -110,6 +114,8 @@ class Session:
         for report in reports:
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        if result.was_interrupted:
+            raise KeyboardInterrupt
         return True
 
     @pytest.hookimpl(tryfirst=True)
