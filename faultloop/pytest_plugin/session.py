@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
+import weakref
 from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from faultloop.drivers.partings import part_at_exit, that_hold_up
 from faultloop.pytest_plugin import APART
 from faultloop.pytest_plugin.hosts import call_unhosted, run_on_trio
 from faultloop.pytest_plugin.items import is_async, objection
@@ -29,6 +33,7 @@ class Session:
         self._is_for_all = is_on(config)
         self._adopted = 0
         self._folders: set[str] = set()
+        self._left: weakref.WeakSet[threading.Thread] | None = None
         self.trace: str = config.getoption("faultloop_trace") or ""
         if self.trace:
             self._replayed = recorded_test(Path(self.trace))
@@ -101,6 +106,18 @@ class Session:
         with collector.at_rest():
             return (yield)
 
+    @contextmanager
+    def _parting_from_threads(self) -> Generator[None]:
+        """What a test's runs leave does not keep the process from ending: of many runs, some end in the middle."""
+        before = set(that_hold_up())
+        yield
+        left = [thread for thread in that_hold_up() if thread not in before]
+        if left and self._left is None:
+            self._left = known = weakref.WeakSet[threading.Thread]()
+            part_at_exit(lambda: list(known))
+        if self._left is not None:
+            self._left.update(left)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run a test that is ours: as often as it takes, and with one result."""
@@ -109,7 +126,8 @@ class Session:
             return None
         hook = item.ihook
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        result = carry_out(item, ask, trace=self.trace)
+        with self._parting_from_threads():
+            result = carry_out(item, ask, trace=self.trace)
         reports = _wider_teardown(item, nextitem, result)
         for report in reports:
             hook.pytest_runtest_logreport(report=report)

@@ -293,6 +293,21 @@ def test_what_broken_runs_leave_open_is_no_error_of_the_next_test(suite: Suite):
     assert "left open" not in done.stderr.str()
 
 
+def test_threads_that_broken_runs_leave_do_not_keep_the_session_from_ending(suite: Suite):
+    suite.write(
+        "import asyncio, pytest, threading\n"
+        "@pytest.mark.asyncio\nasync def test_a():\n"
+        "    may_end = threading.Event()\n"
+        "    threading.Thread(target=may_end.wait, name='helper').start()\n"
+        "    await asyncio.sleep(1)\n"
+        "    may_end.set()\n"
+    )
+    arguments = ("--faultloop=explore", "--faultloop-runs=20")
+    done = suite.pytester.runpytest_subprocess(*arguments, timeout=50)
+    assert done.ret == 0
+    assert "threads of the program had not ended: helper" in done.stderr.str()
+
+
 def test_a_trio_test_that_is_skipped_in_its_setup_calls_nothing_and_is_skipped(suite: Suite):
     suite.write(
         "import pytest, trio\n@pytest.fixture\ndef no():\n    pytest.skip('no')\n"
