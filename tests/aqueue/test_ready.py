@@ -16,10 +16,12 @@ import pytest
 from msgspec.structs import replace
 
 from aqueue.lifecycle import Life
+from aqueue.store import sqlite_deep
 from aqueue.store.memory_live import fits, urgency
 from aqueue.store.memory_tables import MemoryTables
 from aqueue.store.rows import JobRow, Narrowing, Tables
 from aqueue.store.sqlite import connect_file
+from aqueue.store.sqlite_deep import NEAR
 from aqueue.store.sqlite_schema import create_schema
 from aqueue.store.sqlite_tables import SqliteTables
 
@@ -126,7 +128,7 @@ def write_some(tables: Any, random: Random, rows: dict[int, JobRow], now: int) -
             job_id = tables.insert_job(new)
             rows[job_id] = replace(new, id=job_id)
             continue
-        row = random.choice(live)
+        row = random.choice(live[-20:])
         busy = [o for o in live if row.order_key and o.order_key == row.order_key and o.life.state == "running"]
         after = a_change(random, row, now, key_is_busy=bool(busy))
         tables.replace_job(row, after)
@@ -153,15 +155,14 @@ def compare(tables: Any, random: Random, rows: dict[int, JobRow], now: int) -> N
     assert tables.next_run_at(now) == min(later, default=None)
     pending = [row.task for row in rows.values() if row.life.state == "pending"]
     assert tables.pending_tasks(9) == sorted(set(pending))
-    assert [tables.count_pending(task, 99) for task in (None, *TASKS)] == [len(pending), *map(pending.count, TASKS)]
+    assert [tables.count_pending(task, 9999) for task in (None, *TASKS)] == [len(pending), *map(pending.count, TASKS)]
     running = [row.task for row in rows.values() if row.life.state == "running"]
     assert [tables.count_running(task) for task in TASKS] == [*map(running.count, TASKS)]
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_what_is_ready_is_what_a_plain_look_finds(tables: Any, seed: int):
-    random, rows, now = Random(seed), dict[int, JobRow](), 1000
-    for _ in range(60):
+def stroll(tables: Any, seed: int, rows: dict[int, JobRow], steps: int) -> None:
+    random, now = Random(seed), 1000
+    for _ in range(steps):
         if random.random() < 0.2:
             write_for_nothing(tables, random, rows, now)
         else:
@@ -169,6 +170,31 @@ def test_what_is_ready_is_what_a_plain_look_finds(tables: Any, seed: int):
                 rows = write_some(tables, random, rows, now)
         now += random.choice((0, 1, 7, 25, -10))
         compare(tables, random, rows, now)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_ready_is_what_a_plain_look_finds(tables: Any, seed: int):
+    stroll(tables, seed, {}, steps=60)
+
+
+@pytest.mark.parametrize("keys_max", [1000, 1])
+@pytest.mark.parametrize("seed", range(6))
+def test_behind_a_backlog_too(tables: Any, seed: int, keys_max: int, monkeypatch: pytest.MonkeyPatch):
+    """Of delayed jobs, of one task, or blocked by their key: more than are looked through in the order of urgency."""
+    monkeypatch.setattr(sqlite_deep, "KEYS_MAX", keys_max)
+    rows: dict[int, JobRow] = {}
+    with transaction(tables):
+        for number in range(NEAR + 30):
+            new = some_row(Random(0), 1000)
+            kind = seed % 3
+            delay = 10**6 if kind == 0 or not number else 0
+            new = replace(
+                new, uid=f"{seed}-{number}", task="a", priority=2, deadline=None, order_key="k" if kind == 2 else None,
+                life=replace(new.life, run_at=900 + delay),
+            )  # fmt: skip
+            job_id = tables.insert_job(new)
+            rows[job_id] = replace(new, id=job_id)
+    stroll(tables, seed, rows, steps=40)
 
 
 def test_what_is_stale_in_memory_does_not_pile_up():
