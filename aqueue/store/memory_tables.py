@@ -1,13 +1,10 @@
-"""Rows in dictionaries, with an undo log instead of a journal.
-
-It finds by walking over the live jobs: meant for thousands of live jobs, not for millions.
-"""
+"""Rows in dictionaries, with an undo log instead of a journal. What is live is found by memory_live.py."""
 
 from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from typing import TypeVar
@@ -16,6 +13,7 @@ from msgspec.structs import replace
 
 from aqueue.errors import WriteRefused
 from aqueue.lifecycle import TERMINAL, Claim, EventKind, State
+from aqueue.store.memory_live import LiveJobs, urgency
 from aqueue.store.rows import (
     BreakerRow,
     EffectRow,
@@ -47,7 +45,7 @@ class MemoryTables:
         """Create empty tables."""
         self._jobs: dict[int, JobRow] = {}
         self._last_id = 0  # ids are not given twice, also when a row is removed
-        self._live: dict[int, None] = {}  # ids of pending and running jobs, in order of insertion
+        self._live = LiveJobs()
         self._uids: dict[str, int] = {}
         self._events: list[Event] = []
         self._events_of: dict[int, list[Event]] = {}
@@ -76,8 +74,7 @@ class MemoryTables:
         if job.uid in self._uids:
             return None
         job_id = self._last_id = self._last_id + 1
-        self._jobs[job_id] = replace(job, id=job_id)
-        self._live[job_id] = None
+        self._put(replace(job, id=job_id))
         self._uids[job.uid] = job_id
         self._undo.append(lambda: self._forget(self._jobs[job_id], last_id=job_id - 1))
         return job_id
@@ -96,8 +93,7 @@ class MemoryTables:
 
     def live_twin(self, task: str, unique_key: str) -> int | None:
         """The pending or running job of this task and key."""
-        twins = (row.id for row in self._live_jobs() if (row.task, row.unique_key) == (task, unique_key))
-        return next(twins, None)
+        return self._live.twin(task, unique_key)
 
     def replace_job(self, before: JobRow, after: JobRow) -> None:
         """Write `after` over `before`."""
@@ -133,35 +129,15 @@ class MemoryTables:
     def _forget(self, row: JobRow, *, last_id: int) -> None:
         self._last_id = last_id
         del self._jobs[row.id], self._uids[row.uid]
-        self._live.pop(row.id, None)
+        self._live.discard(row.id)
 
     def _put(self, row: JobRow) -> None:
         self._jobs[row.id] = row
-        if row.life.state in TERMINAL:
-            self._live.pop(row.id, None)
-        else:
-            self._live[row.id] = None
-
-    def _live_jobs(self) -> Iterator[JobRow]:
-        return (self._jobs[job_id] for job_id in self._live)
+        self._live.put(row)
 
     def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
         """Due pending jobs whose key is free, highest priority first, then oldest due first."""
-        first_of: dict[str, int] = {}  # order key -> oldest pending id, or 0 while a job of the key runs
-        for row in self._live_jobs():
-            if row.order_key is not None:
-                rank = 0 if row.life.state == "running" else row.id
-                first_of[row.order_key] = min(rank, first_of.get(row.order_key, rank))
-        due = [
-            row
-            for row in self._live_jobs()
-            if row.life.state == "pending"
-            and row.life.run_at <= now
-            and (row.order_key is None or first_of[row.order_key] == row.id)
-            and _fits(row, narrowing, now)
-        ]
-        due.sort(key=_urgency)
-        return due[:limit]
+        return self._live.ready(now, limit, narrowing)
 
     def take_ready(self, now: int, limit: int, narrowing: Narrowing, claim: Claim) -> list[JobRow]:
         """Claim what `ready` finds."""
@@ -173,18 +149,17 @@ class MemoryTables:
 
     def next_run_at(self, now: int) -> int | None:
         """When the next job that is not due yet will be."""
-        later = (row.life.run_at for row in self._live_jobs() if row.life.state == "pending" and row.life.run_at > now)
-        return min(later, default=None)
+        return self._live.next_run_at(now)
 
     def claimed_with(self, nonce: str) -> list[JobRow]:
         """Running jobs taken by this one request to claim, in the order of `ready`."""
-        return sorted((row for row in self._live_jobs() if row.life.claim_nonce == nonce), key=_urgency)
+        return sorted((row for row in self._live.running() if row.life.claim_nonce == nonce), key=urgency)
 
     def expired(self, now: int, limit: int) -> list[JobRow]:
         """Running jobs whose lease ran out, oldest lease first."""
         leases = [
             (row.life.lease_until, row.id)
-            for row in self._live_jobs()
+            for row in self._live.running()
             if row.life.lease_until is not None and row.life.lease_until < now
         ]
         return [self._jobs[job_id] for _, job_id in sorted(leases)[:limit]]
@@ -256,16 +231,15 @@ class MemoryTables:
 
     def count_running(self, task: str) -> int:
         """How many jobs of the task are running."""
-        return sum(1 for row in self._live_jobs() if row.life.state == "running" and row.task == task)
+        return sum(1 for row in self._live.running() if row.task == task)
 
     def pending_tasks(self, limit: int) -> list[str]:
         """The first `limit` tasks that have a pending job, by their names."""
-        return sorted({row.task for row in self._live_jobs() if row.life.state == "pending"})[:limit]
+        return self._live.pending_tasks()[:limit]
 
     def count_pending(self, task: str | None, limit: int) -> int:
         """How many jobs are pending, of one task or of all, counted up to the limit."""
-        pending = (row for row in self._live_jobs() if row.life.state == "pending" and task in (None, row.task))
-        return sum(1 for _ in islice(pending, limit))
+        return min(limit, self._live.count_pending(task))
 
     def limits(self) -> dict[str, LimitRow]:
         """Every limit, by scope."""
@@ -353,19 +327,3 @@ def _empty_database() -> bytes:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         create_schema(connection)
         return connection.serialize()
-
-
-def _fits(row: JobRow, narrowing: Narrowing, now: int) -> bool:
-    if narrowing.overdue and (row.deadline is None or row.deadline > now):
-        return False
-    if narrowing.isolated is not None and narrowing.isolate_after is not None:
-        is_suspect = row.life.crashes >= narrowing.isolate_after and row.life.crashes > 0
-        if is_suspect != narrowing.isolated:
-            return False
-    if narrowing.only is not None and row.task not in narrowing.only:
-        return False
-    return row.task not in narrowing.without and not (narrowing.fresh_only and row.life.failures)
-
-
-def _urgency(row: JobRow) -> tuple[int, int, int]:
-    return (-row.priority, row.life.run_at, row.id)

@@ -16,17 +16,23 @@ from aqueue.errors import LeaseLost
 from aqueue.lifecycle import Claim
 from aqueue.store.columns import JOB, LIFE, job_row
 from aqueue.store.rows import JobRow, Narrowing, Success
+from aqueue.store.sqlite_deep import NEAR, deep_ids, is_deep
 from aqueue.store.sqlite_log import Line
 
 __all__ = ["Outlook", "claim_rows", "outlook", "ready_rows", "succeed_rows"]
 
 _ROW: Final = ",".join((*JOB, *LIFE))
+# The first in the order of urgency. What is taken from them is taken in that order, without sorting what is left.
+_NEAREST: Final = (
+    "(SELECT * FROM aq_job INDEXED BY aq_ready WHERE state='pending' ORDER BY priority DESC, run_at, id "
+    f"LIMIT {NEAR}) j"
+)
 # The index is named where the order of urgency would tempt SQLite to look through all that is pending.
 _DUE: Final = {
-    index: f" FROM aq_job j {index} WHERE j.state='pending' AND j.run_at<=? AND (j.order_key IS NULL OR NOT EXISTS("
+    source: f" FROM {source} WHERE j.state='pending' AND j.run_at<=? AND (j.order_key IS NULL OR NOT EXISTS("
     "SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
     "AND (o.state='running' OR o.id<j.id)))"
-    for index in ("", "INDEXED BY aq_deadline", "INDEXED BY aq_crashed")
+    for source in (_NEAREST, "aq_job j INDEXED BY aq_deadline", "aq_job j INDEXED BY aq_crashed")
 }
 _URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT ?"
 # What a narrowing adds to _DUE: constant texts, so that each of the few combinations is one prepared statement.
@@ -48,6 +54,7 @@ _CLAIM: Final = (
     "UPDATE OR FAIL aq_job SET state='running',attempt=attempt+1,worker=?,claim_nonce=?,lease_until=? "
     "WHERE id IN(SELECT j.id"
 )
+_OF_IDS: Final = " FROM aq_job j WHERE j.id IN (SELECT value FROM json_each(?))"
 _CLAIMED: Final = f") RETURNING {_ROW}"
 _OUTLOOK: Final = (
     "SELECT EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND deadline<=?),"
@@ -81,7 +88,12 @@ def outlook(connection: sqlite3.Connection, now: int) -> Outlook:
 def ready_rows(connection: sqlite3.Connection, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
     """Due pending jobs whose key is free, highest priority first, then oldest due first."""
     sql, values = _due(now, limit, narrowing)
-    return [job_row(columns) for columns in connection.execute(f"SELECT {_ROW}{sql}", values)]
+    rows = [job_row(columns) for columns in connection.execute(f"SELECT {_ROW}{sql}", values)]
+    if len(rows) < limit and _may_be_deeper(connection, narrowing):
+        ids = json.dumps(deep_ids(connection, now, limit, narrowing))
+        rows = [job_row(columns) for columns in connection.execute(f"SELECT {_ROW}{_OF_IDS}", (ids,))]
+    rows.sort(key=_urgency)
+    return rows
 
 
 def claim_rows(
@@ -89,17 +101,31 @@ def claim_rows(
 ) -> tuple[list[JobRow], list[Line]]:
     """Claim what `ready_rows` would find, and return it as it is then, in that order, with the lines to log."""
     sql, values = _due(now, limit, narrowing)
-    cursor = connection.execute(f"{_CLAIM}{sql}{_CLAIMED}", (claim.worker, claim.nonce, claim.lease_until, *values))
-    rows = [job_row(columns) for columns in cursor.fetchall()]
+    claimer = (claim.worker, claim.nonce, claim.lease_until)
+    columns = connection.execute(f"{_CLAIM}{sql}{_CLAIMED}", (*claimer, *values)).fetchall()
+    if len(columns) < limit and _may_be_deeper(connection, narrowing):
+        ids = json.dumps(deep_ids(connection, now, limit - len(columns), narrowing))
+        columns += connection.execute(f"{_CLAIM}{_OF_IDS}{_CLAIMED}", (*claimer, ids)).fetchall()
+    rows = [job_row(each) for each in columns]
     if len(rows) > 1:
-        rows.sort(key=lambda row: (-row.priority, row.life.run_at, row.id))
+        rows.sort(key=_urgency)
     return rows, [(row.id, now, "claimed", row.life.attempt, claim.worker, None) for row in rows]
 
 
+def _urgency(row: JobRow) -> tuple[int, int, int]:
+    return (-row.priority, row.life.run_at, row.id)
+
+
+def _may_be_deeper(connection: sqlite3.Connection, narrowing: Narrowing) -> bool:
+    """Whether what was found is not all there is."""
+    return not narrowing.overdue and not narrowing.isolated and is_deep(connection)
+
+
 def _due(now: int, limit: int, narrowing: Narrowing) -> tuple[str, list[object]]:
-    """What follows the columns of a query of ready jobs, and its values."""
-    index = "INDEXED BY aq_crashed" if narrowing.isolated else ""
-    sql = _DUE["INDEXED BY aq_deadline" if narrowing.overdue else index]
+    """What follows the columns of a query of ready jobs, and its values; of the nearest jobs, where there are many."""
+    source = "aq_job j INDEXED BY aq_crashed" if narrowing.isolated else _NEAREST
+    source = "aq_job j INDEXED BY aq_deadline" if narrowing.overdue else source
+    sql = _DUE[source]
     values: list[object] = [now]
     if narrowing.isolated is not None:
         sql += _ISOLATED[narrowing.isolated]
@@ -116,7 +142,7 @@ def _due(now: int, limit: int, narrowing: Narrowing) -> tuple[str, list[object]]
         sql += _ONLY
         values.append(_listed(narrowing.only))
     values.append(limit)
-    return sql + _URGENCY, values
+    return sql + (" LIMIT ?" if source == _NEAREST else _URGENCY), values
 
 
 @lru_cache(maxsize=16)

@@ -3,6 +3,7 @@
     python benchmarks/queue.py [--only NAME,…] [--jobs 3000] [--rounds 3] [--lone 180]
     python benchmarks/queue.py --memory [--jobs 1000000]
     python benchmarks/queue.py --parts
+    python benchmarks/queue.py --depth [--depths 100,10000,100000] [--backlog TEXT] [--stores memory,SQLite,PostgreSQL]
 
 Each contender runs in a process of its own, in turn with the others, round after round; the median of the rounds
 counts, with the best beside it. A run: jobs are enqueued by ten producers and in batches of a hundred, then a worker
@@ -43,6 +44,7 @@ from typing import Any
 
 import anyio
 
+from benchmarks.queues import depth
 from benchmarks.queues.contender import ACCOUNT, CONCURRENCY, Contender, Servers
 from benchmarks.queues.ours import Aqueue, StrawMan
 from benchmarks.queues.parts import parts
@@ -63,8 +65,6 @@ CONTENDERS: Mapping[str, Callable[[], Contender]] = {
 PRODUCERS = 10
 LONE_PER_SECOND = 60
 PATIENCE_SECONDS = 120.0
-# What pays for itself only over many jobs is not asked of a store that looks through all that is live.
-JOBS_MAX = {"aqueue-memory": 1000}
 
 
 # One run, in a process of its own.
@@ -212,7 +212,7 @@ def compare(names: list[str], jobs: int, rounds: int, lone: int) -> dict[str, li
                 with fresh(name, postgres, redis) as servers:
                     if servers is None:
                         continue
-                    figures = in_a_process(name, servers, min(jobs, JOBS_MAX.get(name, jobs)), lone)
+                    figures = in_a_process(name, servers, jobs, lone)
                     if figures is not None:
                         found.setdefault(name, []).append(figures)
             print(f"round {done + 1} of {rounds} done", file=sys.stderr)
@@ -329,6 +329,20 @@ def _size(folder: str) -> int:
     return sum(path.stat().st_size for path in Path(folder).iterdir())
 
 
+# Depth.
+
+
+async def show_depth(names: list[str], depths: list[int], backlog: str) -> None:
+    """Print a line for each store and kind of backlog, as it is measured."""
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder, postgres_server() as url:
+        stores = {"memory": lambda: "memory:", "SQLite": lambda: depth.sqlite_url(folder)}
+        if url is not None:
+            stores["PostgreSQL"] = lambda: depth.postgres_url(url)
+        chosen = {name: stores[name] for name in names if name in stores}
+        async for line in depth.depth_table(chosen, depths, backlog):
+            print(line, flush=True)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -338,6 +352,10 @@ def main() -> None:
     parser.add_argument("--lone", type=int, default=180)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--parts", action="store_true")
+    parser.add_argument("--depth", action="store_true")
+    parser.add_argument("--depths", default=",".join(map(str, depth.DEPTHS)))
+    parser.add_argument("--backlog", default="", metavar="TEXT")
+    parser.add_argument("--stores", default="memory,SQLite,PostgreSQL")
     parser.add_argument("--one", nargs=4, metavar=("NAME", "FOLDER", "POSTGRES", "REDIS"), help=argparse.SUPPRESS)
     chosen: Any = parser.parse_args()
     if chosen.memory:
@@ -345,6 +363,11 @@ def main() -> None:
             asyncio.run(keep_working(chosen.jobs or 1_000_000, folder))
     if chosen.parts:
         print(parts())
+        return
+    if chosen.depth:
+        asyncio.run(
+            show_depth(chosen.stores.split(","), [int(each) for each in chosen.depths.split(",")], chosen.backlog)
+        )
         return
     jobs = chosen.jobs or 3000
     if chosen.one:
