@@ -24,6 +24,7 @@ from faultloop.drivers.driver import driver_named, require_phases
 from faultloop.drivers.facts import Facts, Wait
 from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
+from faultloop.drivers.own import begin_with
 from faultloop.drivers.settings import Scenario
 from faultloop.engine.choices import RecordedChoices
 from faultloop.engine.compare import event_in_words
@@ -192,6 +193,7 @@ def run_with(
     """
     require_callable(scenario)
     require_phases(under.driver, faults)
+    begin_with(scenario)
     root = find_root(os.getcwd())
     answers = RecordedChoices(decider)
     recorder = Recorder(under.limits.events)
