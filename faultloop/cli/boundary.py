@@ -19,6 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
+        # CPython ends a process by the signal, whatever its exit code, where the last string that it was given to
+        # execute was interrupted: dataclasses give it many while a program is imported.
+        exec("")
         _complain("faultloop: interrupted.")
         return INTERRUPTED
     except BrokenPipeError:

@@ -21,6 +21,7 @@ from faultloop.deciders.unseen import Fresh
 from faultloop.drivers.alarm import many_runs
 from faultloop.drivers.driver import driver_named
 from faultloop.drivers.facts import Facts, Wait
+from faultloop.drivers.keyboard import listen, stop_listening
 from faultloop.drivers.observed.observing import Observation, observed
 from faultloop.drivers.own import begin_with
 from faultloop.engine.choices import RecordedChoices
@@ -122,12 +123,15 @@ class Runner:
         begin_with(self._scenario)  # a worker may serve several explorations at a time
         end = time.perf_counter() + seconds if seconds is not None else float("inf")
         tally = Tally(commission.runs, end, commission.stops_at_first)
+        is_listening = listen()  # between two runs as well
         try:
             with many_runs(self._program.under.limits.wall_seconds):
                 return self._made(unit, tally)
         except KeyboardInterrupt:
             tally.is_cut = True
             return tally.report(is_interrupted=True)
+        finally:
+            stop_listening(is_listening)
 
     def _made(self, unit: Unit, tally: Tally) -> Report:
         match unit:
