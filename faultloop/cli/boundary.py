@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_stdout()
         return BAD_USAGE
     except Exception as error:
+        if sys.stdout.closed:
+            _complain("faultloop: the program closed standard output, so its result cannot be told. [FL110]")
+            return CANNOT_TELL
         if _wants_details(arguments):
             traceback.print_exception(error)
         what = f"{type(error).__name__}: {error}"[:300].splitlines()[0]
@@ -68,9 +71,11 @@ def sentence(error: FaultloopError) -> str:
 def _command(arguments: list[str], *, is_process: bool) -> int:
     from faultloop.cli.arguments import VERBS, parse
     from faultloop.cli.console import Console
+    from faultloop.cli.project import begin_here
 
     options = parse(arguments)
     options.may_restart = is_process
+    begin_here()
     console = Console(json_file=options.json_file, verbose=options.verbose, quiet=options.quiet)
     match options.verb:
         case "run":

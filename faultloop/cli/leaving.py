@@ -13,6 +13,9 @@ import threading
 import time
 from typing import Any, Final, NoReturn
 
+from faultloop.cli.codes import CANNOT_TELL
+
+_leave_at_once = os._exit
 PATIENCE_SECONDS: Final = 1.0
 """Of real time: how long threads are given to end by themselves."""
 
@@ -22,6 +25,24 @@ def leave(code: int) -> NoReturn:
     if _left():
         threading.Thread(target=_give_up, args=(code,), daemon=True).start()
     sys.exit(code)
+
+
+def tell_of_exits() -> None:
+    """Let nobody take the program's `os._exit(0)` for «nothing found». Processes that it forks end as they want to."""
+    here, leave_at_once = os.getpid(), os._exit
+
+    def told(status: int) -> NoReturn:
+        if os.getpid() != here:
+            leave_at_once(status)
+        print(
+            f"faultloop: the program ended this process, os._exit({status}), before anything could be said. "
+            "Run it in a process of its own, or let the scenario put something in its place. [FL115]",
+            file=sys.stderr,
+            flush=True,
+        )
+        leave_at_once(CANNOT_TELL)
+
+    os._exit = told
 
 
 def _left() -> list[str]:
@@ -37,4 +58,4 @@ def _give_up(code: int) -> None:
         atexit_functions._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
+        _leave_at_once(code)
