@@ -1,6 +1,7 @@
 """Ctrl-C during a proof is no result of it."""
 
 import asyncio
+import multiprocessing
 import signal
 from contextlib import suppress
 
@@ -47,4 +48,4 @@ def test_an_interruption_is_told_in_one_sentence_and_no_process_is_left(names, m
     assert command.main(["prevent", *names, "--jobs", "2"]) == 130
     out, err = capsys.readouterr()
     assert (out, err) == ("", "failure_modes: interrupted.\n")
-    assert command.multiprocessing.active_children() == []
+    assert multiprocessing.active_children() == []
