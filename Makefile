@@ -14,6 +14,9 @@ ANYIO_OF_OLDEST_TRIO := 4.7.0
 ARGS   ?=
 # How many orders of each library `make test-libraries` replays.
 LIBRARY_SEEDS ?= 100
+# The oldest releases that the pytest plugin works with, and a Python that they install on.
+PLUGINS_VENV ?= .venv-oldest
+OLDEST_PYTHON ?= python3.11
 
 # Tests that run pytest, or whole servers, within their process: in one of their own, so that nothing is left in it by others.
 # ARGS may leave none of a pass (exit code 5), which is no failure; and where ARGS names tests, there is one pass, of those.
@@ -44,7 +47,7 @@ STAMP := $(VENV)/.synced-$(EXTRAS)-$(subst /,_,$(PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sync demo test test-portable test-core test-libraries test-browser sync-released test-released test-oldest-trio check docs bench bench-quick clean
+.PHONY: help sync demo test test-portable test-core test-libraries test-browser sync-oldest test-oldest sync-released test-released test-oldest-trio check docs bench bench-quick clean
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub("%", "N", $$1); printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -81,6 +84,14 @@ test-libraries: $(STAMP)  ## replay each library on the simulated network in 100
 
 test-browser: $(STAMP)  ## open pages in Chromium, which must be there (Debian: apt-get install chromium)
 	$(PY) -m pytest -m browser tests/browser $(ARGS)
+
+sync-oldest:  ## make .venv-oldest, with the lowest versions of what the pytest plugin meets
+	@$(MAKE) --no-print-directory sync PYTHON=$(OLDEST_PYTHON) VENV=$(PLUGINS_VENV) EXTRAS=plugins CONSTRAINTS=constraints-oldest.txt
+
+# What that pytest does not know in our settings is no failure of anybody's, nor are sockets that old plugins leave open.
+test-oldest: sync-oldest  ## test the pytest plugin with the oldest releases that it works with
+	$(PLUGINS_VENV)/bin/python -m pytest -o addopts='-ra --import-mode=importlib' -m 'not newest' \
+		-W 'ignore:Unknown config option' -W ignore::pytest.PytestUnraisableExceptionWarning tests/surfaces $(ARGS)
 
 sync-released:  ## make .venv-released, with other people's queues in it
 	@$(MAKE) --no-print-directory sync VENV=$(RELEASED_VENV) EXTRAS=released CONSTRAINTS=constraints-released.txt
@@ -119,5 +130,5 @@ bench-quick: $(STAMP)  ## less of each table, in about five minutes
 	$(PY) benchmarks/tables.py --quick $(ARGS)
 
 clean:  ## remove all that the other targets made
-	rm -rf $(VENV) $(RELEASED_VENV) $(OLDEST_VENV) $(OLDEST_VENV).txt .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(RELEASED_VENV) $(PLUGINS_VENV) $(OLDEST_VENV) $(OLDEST_VENV).txt .faultloop .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

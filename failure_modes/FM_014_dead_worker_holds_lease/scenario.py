@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(slots=True)
 class Store:
-    """The queue's table. seen_at: when somebody looked at it last."""
+    """The queue's table. seen_at: when a worker was up last; after that nobody is there to look."""
 
     rows: list[Row] = field(default_factory=lambda: [Row() for _ in range(JOBS)])
     seen_at: float = 0.0
@@ -90,6 +90,7 @@ async def work(sweep: Sweep) -> Store:
 
     async def serve(worker: str) -> None:
         while anyio.current_time() < closing:
+            store.seen_at = anyio.current_time()
             await sweep(store, worker)
             row = await store.claim()
             if row is None:
@@ -101,7 +102,6 @@ async def work(sweep: Sweep) -> Store:
     for worker in ("worker-1", "worker-2"):
         world.node(worker).start(serve, worker)
     await anyio.sleep(SHIFT_SECONDS + POLL_SECONDS)
-    store.seen_at = anyio.current_time()
     return store
 
 

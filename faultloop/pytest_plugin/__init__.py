@@ -9,18 +9,20 @@ are shown; what runs tests (`session`) is imported when a test is to be run.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faultloop.pytest_plugin.options import MODES, OPTIONS
+from faultloop.pytest_plugin.options import MODES, OPTIONS, complain, require_known, typed
 
 if TYPE_CHECKING:
     from faultloop.pytest_plugin.fixture import Faultloop
 
-SUMMARY, TRACE, APART = "faultloop", "faultloop_trace", "faultloop_apart"
-"""What a report carries for us: the summary of an exploration, the path of a trace, why a test was left alone."""
+SUMMARY, TRACE, APART, UNSTRUCK = "faultloop", "faultloop_trace", "faultloop_apart", "faultloop_unstruck"
+"""What a report carries for us: the summary of an exploration, the path of a trace, why a test was left alone, and why
+no fault struck it."""
 SESSION = "faultloop-session"
 """The name of the plugin that runs tests, once it is needed."""
 
@@ -30,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faultloop", "faults at await points (faultloop)")
     group.addoption(
         "--faultloop",
-        choices=MODES,
+        metavar="|".join(MODES),
         default=None,
         help="run: each async test once, in virtual time; explore: with faults and orders; off: not even marked ones",
     )
@@ -39,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         group.addoption(f"--faultloop-{option.name}", metavar=option.metavar, default=None, help=option.help)
         parser.addini(f"faultloop_{option.name}", f"--faultloop-{option.name}", default=None)
+
+
+def pytest_load_initial_conftests(args: list[str]) -> None:
+    """Say of a mistyped option of ours which ones there are."""
+    require_known(args)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,12 +75,28 @@ def _start(config: pytest.Config) -> Any:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, Any, Any]:
     """Take over the tests that are marked, or all async ones, once the other plugins are done with them."""
     result = yield
-    is_off = config.getoption("faultloop") == "off"
-    if not is_off and (
-        config.pluginmanager.has_plugin(SESSION) or any(item.get_closest_marker("faultloop") for item in items)
-    ):
-        _start(config).adopt(items)
+    try:
+        _adopt(config, items)
+    except pytest.UsageError as error:
+        if not hasattr(config, "workerinput"):
+            raise
+        # pytest-xdist takes a worker that leaves now for one that crashed. An error of the collection it tells, once.
+        config.hook.pytest_collectreport(report=pytest.CollectReport("faultloop", "failed", str(error), []))
+        items.clear()
     return result
+
+
+def _adopt(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("faultloop") == "off":
+        return
+    if config.pluginmanager.has_plugin(SESSION) or any(item.get_closest_marker("faultloop") for item in items):
+        _start(config).adopt(items)
+    elif names := typed(config):
+        raise complain(
+            f"{' and '.join(names)} was typed, and no test is to be run under faultloop: "
+            "add --faultloop=explore, or --faultloop=run",
+            "FL805",
+        )
 
 
 @pytest.fixture
@@ -109,16 +132,21 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     traces = dict.fromkeys(
         (getattr(report, "nodeid", ""), path) for report in reports for path in _carried(report, TRACE)
     )
-    apart: dict[str, int] = {}
-    for nodeid, why in dict.fromkeys(
-        (getattr(report, "nodeid", ""), why) for report in reports for why in _carried(report, APART)
-    ):
-        assert nodeid
-        apart[why] = apart.get(why, 0) + 1
-    if not traces and not apart:
+    counted = [
+        f"{count} test{'s' * (count > 1)} {what}: {why}"
+        for name, what in ((APART, "not under faultloop"), (UNSTRUCK, "struck by no fault"))
+        for why, count in _tests_by_reason(reports, name).items()
+    ]
+    if not traces and not counted:
         return
     terminalreporter.section("faultloop")
     for nodeid, path in traces:
         terminalreporter.line(f"{nodeid}: pytest --faultloop-trace {path}")
-    for why, count in apart.items():
-        terminalreporter.line(f"{count} test{'s' * (count > 1)} not under faultloop: {why}")
+    for line in counted:
+        terminalreporter.line(line)
+
+
+def _tests_by_reason(reports: list[Any], name: str) -> Counter[str]:
+    """How many tests carry each value. A test has several reports."""
+    carried = {(getattr(report, "nodeid", ""), why) for report in reports for why in _carried(report, name)}
+    return Counter(sorted(why for _, why in carried))

@@ -33,7 +33,15 @@ def with_test(ref: str, root: Path, use: Callable[[Hosted], T], *, confined: boo
     file, _, name = ref.partition("::")
     locate(f"{file}:test", root=root, confined=confined)
     borrower = _Borrower(ref, use)
-    arguments = [f"{root / file}::{name}", "-p", "no:terminal", "-p", "no:cacheprovider", "-Wignore", "--faultloop=off"]
+    arguments = [
+        f"{root / file}::{name}",
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:cacheprovider",
+        "-Wignore",
+        "--faultloop=off",
+    ]
     if importlib.util.find_spec("xdist") is not None:
         arguments.append("-n0")  # whatever the project's own options say
     said = io.StringIO()
@@ -62,6 +70,10 @@ class _Borrower:
         self.values: list[Any] = []
         self.error: BaseException | None = None
         self.complaint = ""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """pytest 8 asks for this when an assertion fails, also without the plugin that declares it."""
+        config.option.verbose = getattr(config.option, "verbose", 0)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and not self.complaint:

@@ -25,7 +25,7 @@ from faultloop.pytest_plugin.options import Ask
 from faultloop.pytest_plugin.result import Result
 from faultloop.pytest_plugin.traces import commands, keep_traces, seed_of, shown
 from faultloop.report.story import story
-from faultloop.search.explore import explore
+from faultloop.search.explore import INTERRUPTED, explore
 from faultloop.search.findings import Failure
 from faultloop.search.replay import replay
 from faultloop.search.run import run
@@ -95,6 +95,8 @@ class _Search:
             target=self._item.nodeid,
         )
         self._runs += found.runs
+        if found.reason == INTERRUPTED:
+            raise KeyboardInterrupt
         if found.failures:
             self._failure = found.failures[0]
             self._inputs = _drawn()

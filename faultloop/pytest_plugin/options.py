@@ -6,12 +6,13 @@ Nothing here imports more than the standard library and pytest: it is read in ev
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
 import pytest
 
+PREFIX = "--faultloop"
 MODES = ("off", "run", "explore")
 Mode = Literal["run", "explore", "replay"]
 ORDERS = ("fifo", "batch", "any")
@@ -86,6 +87,40 @@ def _order(text: str) -> str:
     return text
 
 
+class _Refused(ValueError):
+    """What the search says of a value: a sentence and its code."""
+
+
+def _strategy(text: str) -> str:
+    from faultloop.search.asked import require_strategy
+
+    _searchable(require_strategy, text)
+    return text
+
+
+def _faults(text: str) -> tuple[str, ...]:
+    from faultloop.search.asked import require_faults
+
+    names = _listed(text)
+    _searchable(require_faults, names)
+    return names
+
+
+def _searchable(require: Callable[[Any], None], value: object) -> None:
+    from faultloop.errors import FaultloopError
+
+    try:
+        require(value)
+    except FaultloopError as error:
+        raise _Refused(error.args[0], error.code) from None
+
+
+def _some(text: str) -> str:
+    if not text:
+        raise ValueError(text)
+    return text
+
+
 def _pages(text: str) -> bool:
     if text not in PAGES:
         raise ValueError(text)
@@ -116,16 +151,14 @@ OPTIONS = (
     ),
     Option("order", "order", "LEVEL", "how far tasks may overtake: fifo, batch, any", _order, "fifo, batch or any"),
     Option(
-        "faults", "faults", "LIST", "cancel,expire,fail:OSError,delay:2s,net:reset", _listed, "cancel,expire or none"
+        "faults", "faults", "LIST", "cancel,expire,fail:OSError,delay:2s,net:reset", _faults, "cancel,expire or none"
     ),
-    Option(
-        "strategy", "strategy", "NAME", "auto, sweep, schedules, or one for orders", str, "auto, sweep or schedules"
-    ),
-    Option("tasks", "tasks", "GLOB", "only at awaits of these tasks", str, "a pattern"),
-    Option("at", "where", "GLOB", "only at these awaits", str, "a pattern"),
+    Option("strategy", "strategy", "NAME", "auto, sweep, schedules, or one for orders", _strategy, "auto"),
+    Option("tasks", "tasks", "GLOB", "only at awaits of these tasks", _some, "a pattern"),
+    Option("at", "where", "GLOB", "only at these awaits", _some, "a pattern"),
     Option("observe", "observe", "LIST", "modules whose state is watched", _listed, "modules"),
     Option("threads", "threads", "MODE", "how work for threads is done", _threads, "inline, real or paced", False),
-    Option("dir", "directory", "DIR", "where traces go (.faultloop beside the root)", str, "a folder", False),
+    Option("dir", "directory", "DIR", "where traces go (.faultloop beside the root)", _some, "a folder", False),
     Option("html", "html", "WHEN", "a page beside each trace: failed or never", _pages, "failed or never", False),
     Option(
         "split", "split", "K", "make K tests of each, with seeds of their own, for xdist", _count, "a number from 1"
@@ -144,18 +177,37 @@ def is_on(config: pytest.Config) -> bool:
     """Whether tests are to be run that bear no mark. Raises UsageError for options that cannot be."""
     given = _given(config)
     mode = _mode(config)
-    for name in ("split", "jobs"):
-        if name in given:
-            read(name, given[name][0], given[name][1])
-    if mode == "off":
-        return False
-    return mode is not None or bool(config.getoption("faultloop_trace"))
+    trace = config.getoption("faultloop_trace")
+    if trace == "":
+        raise complain("--faultloop-trace: expected a file, got nothing", "FL804")
+    is_asked = mode in ("run", "explore") or (trace is not None and mode != "off")
+    for name, (value, place) in given.items():
+        if is_asked or name in ("split", "jobs"):
+            read(name, value, place)
+    return is_asked
+
+
+def require_known(arguments: Sequence[str]) -> None:
+    """Raises UsageError for an option of ours that does not exist; the parser would not say which ones there are."""
+    for argument in arguments:
+        name = argument.partition("=")[0].removeprefix(f"{PREFIX}-")
+        if argument.startswith(f"{PREFIX}-") and name not in ("trace", *_BY_NAME):
+            raise complain(f"there is no option {_unknown(name, ('trace', *_BY_NAME), before=PREFIX + '-')}", "FL804")
+
+
+def typed(config: pytest.Config) -> list[str]:
+    """The options of ours that somebody typed, other than the mode: not those in a file."""
+    return [
+        name
+        for name in (argument.partition("=")[0] for argument in config.invocation_params.args)
+        if name.startswith(f"{PREFIX}-")
+    ]
 
 
 def _mode(config: pytest.Config) -> str | None:
     mode = config.getoption("faultloop") or config.getini("faultloop") or _table(config).get("mode")
     if mode is not None and mode not in MODES:
-        raise complain(f'the mode is {", ".join(MODES)}, not "{mode}"', "FL804")
+        raise complain(f'--faultloop is one of {", ".join(MODES)}, not "{mode}"', "FL804")
     return cast("str | None", mode)
 
 
@@ -198,6 +250,8 @@ def read(name: str, value: object, place: str) -> object:
     text = ",".join(map(str, cast("list[object]", value))) if isinstance(value, list | tuple) else str(value)
     try:
         meant = option.read(text)
+    except _Refused as error:
+        raise complain(f"{place}: {error.args[0]}", error.args[1]) from None
     except ValueError:
         raise complain(f'{place}: expected {option.expected}, got "{text}"', "FL804") from None
     if name == "jobs" and meant != 1:
@@ -249,9 +303,9 @@ def mark_of(item: pytest.Item) -> dict[str, object] | None:
     return said
 
 
-def _unknown(name: str, known: tuple[str, ...]) -> str:
+def _unknown(name: str, known: tuple[str, ...], *, before: str = "") -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    return f'"{name}"' + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}")
+    return f'"{before}{name}"' + (f"; did you mean {before}{near[0]}?" if near else f"; there are {', '.join(known)}")
 
 
 assert {option.field for option in OPTIONS} == {field.name for field in fields(Ask)} - {"mode"}

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -50,12 +52,12 @@ class Performance:
         item = self._item
         try:
             with hosts_on(stage, name=getattr(item, "originalname", "") or item.name):
-                call = self._made("setup", stage)
+                call = self._made("setup", stage, is_told=is_told)
                 errors += self._errors_of(call, stage, is_told=is_told)
                 if call.excinfo is None:
-                    call = self._made("call", stage)
+                    call = self._made("call", stage, is_told=is_told)
                     errors += self._errors_of(call, stage, is_told=is_told)
-                call = self._made("teardown", stage)
+                call = self._made("teardown", stage, is_told=is_told)
                 errors += self._errors_of(call, stage, is_told=is_told)
         finally:
             for name in _TELLERS:
@@ -85,7 +87,7 @@ class Performance:
         if not item._request:
             item._initrequest()
 
-    def _made(self, when: When, stage: Stage) -> Any:
+    def _made(self, when: When, stage: Stage, *, is_told: bool) -> Any:
         """One phase of the test. What it raises is kept, but for what ends the session."""
 
         def phase() -> None:
@@ -97,7 +99,8 @@ class Performance:
 
         call = cast(Any, CallInfo).from_call(phase, when=when, reraise=(Exit,))
         error = call.excinfo.value if call.excinfo is not None else None
-        if isinstance(error, KeyboardInterrupt) and not self._item.config.getoption("usepdb"):
+        # A debugger is entered in the run that is told, and in no other.
+        if isinstance(error, KeyboardInterrupt) and not (is_told and self._item.config.getoption("usepdb")):
             raise error
         return call
 
@@ -155,6 +158,24 @@ _TELLERS = ("repr_failure", "_repr_failure_py")
 def _say_nothing(*_: object, **__: object) -> str:
     """In the place of what makes an error's text with its source: most of a failing run's time, and nobody reads it."""
     return "not told"
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """Around many runs: Ctrl-C ends them, wherever they are.
+
+    asyncio's runner makes a cancellation of the test of it, and such a test is explored for how it takes one: it may
+    swallow it, and that is nothing the search did. A handler that is not Python's own the runners leave in place.
+    """
+    usual = signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not usual:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: usual(number, frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 @contextmanager

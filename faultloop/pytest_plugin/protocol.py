@@ -21,11 +21,11 @@ from faultloop.errors import FaultloopError
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Outcome, Status
-from faultloop.pytest_plugin import APART, SUMMARY, TRACE
+from faultloop.pytest_plugin import APART, SUMMARY, TRACE, UNSTRUCK
 from faultloop.pytest_plugin.hosts import OtherDriver
 from faultloop.pytest_plugin.items import driver_of, is_given
 from faultloop.pytest_plugin.options import Ask
-from faultloop.pytest_plugin.performance import Performance, quietly
+from faultloop.pytest_plugin.performance import Performance, interruptible, quietly
 from faultloop.pytest_plugin.result import Result
 from faultloop.pytest_plugin.traces import commands, keep_coverage, keep_pages, keep_traces, seed_of, shown
 from faultloop.report.failure import needs_line
@@ -120,14 +120,21 @@ def _found(item: pytest.Item, ask: Ask, performance: Performance) -> Result:
         result.carry(SUMMARY, calm.time + noted)
         return result
     checks = Checks(unretrieved="note") if noted else Checks()
-    with quietly(item.config):
+    with quietly(item.config), interruptible():
         found = _search(item, ask, performance, calm.driver, checks)
-    if found.reason == INTERRUPTED:
+    was_interrupted = found.reason == INTERRUPTED
+    if was_interrupted and not found.failures:
         raise KeyboardInterrupt
     keep_coverage(item, ask.directory, found.coverage)
     if found.failures:
-        return _told(item, ask, found, performance)
+        result = _told(item, ask, found, performance)
+        result.was_interrupted = was_interrupted
+        return result
     result.carry(SUMMARY, _summary_of(found, time.perf_counter() - began) + noted)
+    if (ask.tasks, ask.where) != ("*", "*") and ask.faults and found.status != "violated" and not found.tried:
+        narrowed = (("tasks", ask.tasks), ("at", ask.where))
+        said = " and ".join(f'{name} "{clean(pattern, 100)}"' for name, pattern in narrowed if pattern != "*")
+        result.carry(UNSTRUCK, f"none of their awaits matches {said}")
     return result
 
 

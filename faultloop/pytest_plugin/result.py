@@ -14,6 +14,8 @@ class Result:
     """What a test came to: reports, as pytest makes them, with ours in them."""
 
     reports: list[pytest.TestReport] = field(default_factory=list[pytest.TestReport])
+    was_interrupted: bool = False
+    """Whether somebody stopped the search from the keyboard: this is told, and then the session ends."""
 
     @property
     def is_plain_pass(self) -> bool:

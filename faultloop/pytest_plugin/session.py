@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import threading
+import weakref
 from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from faultloop.drivers.partings import part_at_exit, that_hold_up
 from faultloop.pytest_plugin import APART
 from faultloop.pytest_plugin.hosts import call_unhosted, run_on_trio
 from faultloop.pytest_plugin.items import is_async, objection
 from faultloop.pytest_plugin.options import Ask, ask_for, complain, is_on, mark_of, read
 from faultloop.pytest_plugin.protocol import carry_out
 from faultloop.pytest_plugin.result import Result
-from faultloop.pytest_plugin.traces import recorded_test
+from faultloop.pytest_plugin.traces import recorded_test, require_folder
 from faultloop.search import collector
 
 ASK = pytest.StashKey[Ask]()
@@ -28,6 +32,8 @@ class Session:
         self._config = config
         self._is_for_all = is_on(config)
         self._adopted = 0
+        self._folders: set[str] = set()
+        self._left: weakref.WeakSet[threading.Thread] | None = None
         self.trace: str = config.getoption("faultloop_trace") or ""
         if self.trace:
             self._replayed = recorded_test(Path(self.trace))
@@ -81,6 +87,9 @@ class Session:
     def _take(self, item: pytest.Item, ask: Ask) -> None:
         self._adopted += 1
         item.stash[ASK] = ask
+        if ask.mode == "explore" and ask.directory not in self._folders:
+            require_folder(item, ask.directory)
+            self._folders.add(ask.directory)
         if item.get_closest_marker("trio") is not None:
             item.add_marker(pytest.mark.trio(run=run_on_trio), append=False)
 
@@ -97,6 +106,18 @@ class Session:
         with collector.at_rest():
             return (yield)
 
+    @contextmanager
+    def _parting_from_threads(self) -> Generator[None]:
+        """What a test's runs leave does not keep the process from ending: of many runs, some end in the middle."""
+        before = set(that_hold_up())
+        yield
+        left = [thread for thread in that_hold_up() if thread not in before]
+        if left and self._left is None:
+            self._left = known = weakref.WeakSet[threading.Thread]()
+            part_at_exit(lambda: list(known))
+        if self._left is not None:
+            self._left.update(left)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run a test that is ours: as often as it takes, and with one result."""
@@ -105,11 +126,14 @@ class Session:
             return None
         hook = item.ihook
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        result = carry_out(item, ask, trace=self.trace)
+        with self._parting_from_threads():
+            result = carry_out(item, ask, trace=self.trace)
         reports = _wider_teardown(item, nextitem, result)
         for report in reports:
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        if result.was_interrupted:
+            raise KeyboardInterrupt
         return True
 
     @pytest.hookimpl(tryfirst=True)

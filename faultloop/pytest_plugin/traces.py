@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 import zlib
@@ -14,7 +15,7 @@ from faultloop.model.coverage import Coverage
 from faultloop.model.trace import Trace
 from faultloop.pytest_plugin.options import complain
 from faultloop.search.coverage import add_coverage
-from faultloop.search.tracefile import load_trace, save_trace
+from faultloop.search.tracefile import UNWRITABLE, load_trace, save_trace
 
 FOLDER = ".faultloop"
 
@@ -66,9 +67,24 @@ def _folder(item: pytest.Item, directory: str) -> Path:
 
 
 def _make(folder: Path, *, is_ours: bool) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if is_ours and not (folder / ".gitignore").exists():
-        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    """Raises TraceError (FL110)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_ours and not (folder / ".gitignore").exists():
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise TraceError(f"cannot make the folder for traces, {folder}: {error.strerror}", code=UNWRITABLE) from None
+
+
+def require_folder(item: pytest.Item, directory: str) -> None:
+    """Make the folder for traces before anything is searched. Raises UsageError (FL110) if that cannot be."""
+    folder = _folder(item, directory)
+    try:
+        _make(folder, is_ours=not directory)
+    except TraceError as error:
+        raise complain(error.args[0], error.code) from None
+    if not os.access(folder, os.W_OK):
+        raise complain(f"cannot write traces to {folder}: nobody may write there", UNWRITABLE)
 
 
 def shown(path: Path) -> str:

@@ -13,7 +13,7 @@ from faultloop.model.faults import Fail, Fault
 from faultloop.search.conditions import require_sequence
 from faultloop.search.run import Observed, require_scenario
 from faultloop.search.sweep import Scope
-from faultloop.world.faults import is_network_fault
+from faultloop.world.faults import is_network_fault, network_faults_in, read_network_faults
 
 DEFAULT_FAULTS = ("cancel", "expire")
 """What may happen to any await in production. Fail and Delay must be asked for: not every await may fail."""
@@ -38,9 +38,7 @@ def require_search(
     require_scenario(scenario)
     if hold is not None and hold < 1:
         raise UsageError(f"hold is a number of turns from 1, or None, not {hold}", code="FL513")
-    if strategy not in OF_ITS_OWN and strategy not in STRATEGIES:
-        names = ", ".join(dict.fromkeys((*OF_ITS_OWN, *STRATEGIES)))
-        raise UsageError(f'there is no strategy "{strategy}"; there are {names}', code="FL510")
+    require_strategy(strategy)
     if type(runs) is not int or runs < 1:
         raise UsageError(f"runs must be a whole number, at least 1; got {runs!r}", code="FL511")
     if time_limit is not None and not time_limit > 0:  # not a number is not more than 0 either
@@ -51,6 +49,19 @@ def require_search(
         raise UsageError(f"depth is 1 or 2, not {depth}", code="FL512")
     if isinstance(observe, str):
         raise UsageError(f'observe is a sequence: observe=["{observe}"]', code="FL508")
+
+
+def require_strategy(strategy: str) -> None:
+    """Raise UsageError (FL510) for a strategy that there is not."""
+    if strategy not in OF_ITS_OWN and strategy not in STRATEGIES:
+        names = ", ".join(dict.fromkeys((*OF_ITS_OWN, *STRATEGIES)))
+        raise UsageError(f'there is no strategy "{strategy}"; there are {names}', code="FL510")
+
+
+def require_faults(kinds: Sequence[str]) -> None:
+    """Raise UsageError for a kind of fault that there is not. Which exceptions there are is known only in a run."""
+    read_network_faults(network_faults_in(kinds))
+    scope_of(kinds, "*", "*")
 
 
 def scope_of(faults: Sequence[str | Fault] | None, tasks: str, where: str) -> Scope:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -49,6 +50,9 @@ def shown(text: str) -> str:
 
 def split_ref(ref: str) -> tuple[str, str]:
     """The source and the function of a target. Raises TargetError when there are not two of them."""
+    file, _, test = ref.partition("::")
+    if file.endswith(".py") and ("::" in test or "[" in test):
+        raise TargetError(f'"{shown(ref)}" is a test, whose object and parameters pytest makes. {under_pytest(ref)}')
     source, _, function = ref.replace("::", ":").rpartition(":")
     if function.endswith("()") and function[:-2].isidentifier():
         raise TargetError(f'"{shown(ref)}": name the function, do not call it: {function[:-2]}, not {function}.')
@@ -61,6 +65,11 @@ def split_ref(ref: str) -> tuple[str, str]:
     if not source or not function.isidentifier():
         raise TargetError(f'"{shown(ref)}" is not a target. Write path/to/file.py:function or package.module:function.')
     return source, function
+
+
+def under_pytest(node: str) -> str:
+    """What to type for a test, named by its node id."""
+    return f"Explore it there: pytest --faultloop=explore {shlex.quote(shown(node))}"
 
 
 def is_file_source(source: str) -> bool:

@@ -26,7 +26,17 @@ from types import ModuleType
 from typing import Any, cast
 
 from faultloop.errors import ImportRefused, TargetError
-from faultloop.search.place import Place, find_root, locate, package_files, relative_ref, shown, split_ref
+from faultloop.search.place import (
+    Place,
+    find_root,
+    is_file_source,
+    locate,
+    package_files,
+    relative_ref,
+    shown,
+    split_ref,
+    under_pytest,
+)
 
 __all__ = ["Scenario", "find_root", "fingerprint", "is_test", "load_target", "relative_ref"]
 
@@ -194,10 +204,11 @@ def _checked(value: object, ref: str) -> Scenario:
     if not _is_async(value):
         raise TargetError(f'"{shown(ref)}" is not async. Write it as: async def {name}().')
     if required := required_arguments(value):
-        raise TargetError(
-            f'"{shown(ref)}" needs {required}; a scenario takes no arguments. '
-            "Write an async function that calls it with them."
-        )
+        what_to_do = "Write an async function that calls it with them."
+        source, _ = split_ref(ref)
+        if name.startswith("test") and is_file_source(source):
+            what_to_do = f"If they are fixtures, it is pytest that makes them. {under_pytest(f'{source}::{name}')}"
+        raise TargetError(f'"{shown(ref)}" needs {required}; a scenario takes no arguments. {what_to_do}')
     return cast("Scenario", value)
 
 

@@ -52,7 +52,7 @@ def here() -> Here | None:
 def _recorder() -> Any:
     loop = events._get_running_loop()
     if isinstance(loop, Loop):
-        return loop if hasattr(loop, "note") else None
+        return loop
     return trio_host_here()
 
 

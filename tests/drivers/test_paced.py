@@ -77,6 +77,33 @@ def test_paced_time_jumps_once_no_thread_lives():
     assert time.monotonic() - began < 30
 
 
+def test_a_thread_that_comes_as_another_one_ends_is_waited_for():
+    """As many threads as at the beginning, but not the same: a count does not show that one came."""
+    may_end = threading.Event()
+    earlier = threading.Thread(target=may_end.wait)
+    earlier.start()
+
+    async def scenario() -> str:
+        may_end.set()
+        earlier.join()
+        loop = asyncio.get_running_loop()
+        posted = loop.create_future()
+        never = threading.Event()
+
+        def work() -> None:
+            never.wait(0.05)  # until the loop has nothing else to do
+            loop.call_soon_threadsafe(posted.set_result, "posted")
+
+        later = threading.Thread(target=work)
+        later.start()
+        try:
+            return str(await posted)
+        finally:
+            later.join()
+
+    assert value(scenario, threads="paced") == "posted"
+
+
 def test_a_thread_is_named_by_what_it_runs_and_never_by_its_number():
     class Pump(threading.Thread):
         pass

@@ -69,8 +69,35 @@ def test_outside_of_a_run_a_note_goes_nowhere():
     anyio.run(sells)
 
 
-def test_runs_that_are_not_recorded_bear_notes():
-    assert explore(sells, runs=60).status == "passed"
+@DRIVERS
+def test_runs_that_are_not_recorded_bear_notes_and_go_on_behind_them(driver: str):
+    reached: list[str] = []
+
+    async def sells_twice() -> None:
+        await sells()
+        await anyio.sleep(1)
+        reached.append("the end")
+
+    assert explore(sells_twice, runs=60, tasks="seller", driver=driver).status == "passed"
+    assert len(reached) > 4  # the calm runs, and every one in which a timer or an order was another
+    found = explore(sells_without_its_slot, runs=60, tasks="seller", driver=driver)
+    assert [failure.message.partition("\n")[0] for failure in found.failures] == ["AssertionError: a slot is lost"]
+
+
+async def sells_without_its_slot() -> None:
+    slots = 1
+
+    async def sell() -> None:
+        nonlocal slots
+        slots -= 1
+        note(f"slots = {slots}")
+        await anyio.sleep(1)
+        note("sold")
+        slots += 1
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(sell, name="seller")
+    assert slots == 1, "a slot is lost"
 
 
 def test_what_asyncio_says_is_not_the_programs():

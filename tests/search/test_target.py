@@ -155,6 +155,10 @@ def test_partials_wrappers_and_callable_objects_are_async_functions(root: Path, 
         ("good.py:Class", "is a class, not an async function"),
         ("good.py:generator", "is an async generator"),
         ("good.py:needy", "needs a, c; a scenario takes no arguments"),
+        ("test_it.py::test_pool", "If they are fixtures, it is pytest that makes them. Explore it there: "),
+        ("test_it.py:test_pool", "pytest --faultloop=explore test_it.py::test_pool"),
+        ("test_it.py::TestPool::test_it", "pytest --faultloop=explore test_it.py::TestPool::test_it"),
+        ("test_it.py::test_it[a b]", "pytest --faultloop=explore 'test_it.py::test_it[a b]'"),
         ("called.py:main", "already called: pass main, not main()"),
         ("none_async.py:main", "It has no async function"),
         ("good.py", "names no function. It has main, other, generator, needy: write good.py:main"),
@@ -181,6 +185,7 @@ def test_what_cannot_be_loaded_is_said_in_a_sentence(root: Path, put: Put, ref: 
     (root / "folder").mkdir()
     put("notes.txt", "x")
     put("called.py", "async def scene(): ...\nmain = scene()")
+    put("test_it.py", "async def test_pool(pool): ...")
     put("none_async.py", "def plain(): ...")
     put("raises.py", "x = 1\nraise ValueError('no\\n luck')")
     put("wrong.py", "async def main(:")

@@ -97,6 +97,15 @@ def test_files_say_what_the_command_line_leaves_open(suite: Suite, place: str):
         pytest.param(["--faultloop=run", "--faultloop-jobs=4"], "FL807", "pytest-xdist", id="jobs"),
         pytest.param(["--faultloop-trace=none.json"], "FL107", "there is no such file", id="trace"),
         pytest.param(["--faultloop=run", "-k", "two"], "FL805", "no async test was selected", id="nothing"),
+        pytest.param(["--faultloop-runs=5"], "FL805", "--faultloop-runs was typed", id="nobody-asks"),
+        pytest.param(["--faultloop=sweep"], "FL804", "off, run, explore", id="mode"),
+        pytest.param(["--faultloop-seeds=4"], "FL804", "did you mean --faultloop-seed?", id="unknown"),
+        pytest.param(["--faultloop-trace="], "FL804", "expected a file", id="no-trace"),
+        pytest.param(["--faultloop=run", "--faultloop-strategy=odd"], "FL510", 'no strategy "odd"', id="strategy"),
+        pytest.param(["--faultloop=run", "--faultloop-faults=bogus"], "FL500", "expected a fault", id="faults"),
+        pytest.param(["--faultloop=run", "--faultloop-faults=net:odd"], "FL514", '"net:odd"', id="network"),
+        pytest.param(["--faultloop=run", "--faultloop-at="], "FL804", "expected a pattern", id="pattern"),
+        pytest.param(["--faultloop=explore", "--faultloop-dir=test_it.py"], "FL110", "File exists", id="folder"),
     ],
 )
 def test_a_wrong_command_line_is_a_sentence(suite: Suite, arguments: list[str], code: str, words: str):
@@ -105,6 +114,43 @@ def test_a_wrong_command_line_is_a_sentence(suite: Suite, arguments: list[str], 
     assert f"[{code}]" in printed
     assert words in printed
     assert "Traceback" not in printed
+    assert "passed" not in printed  # before anything runs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mark", "code"),
+    [
+        (["--faultloop=run", "-k", "two"], "", "FL805"),
+        (["--faultloop-runs=5"], "", "FL805"),
+        ([], "@pytest.mark.faultloop(run=3)", "FL804"),
+    ],
+    ids=["nothing", "nobody-asks", "mark"],
+)
+def test_what_a_worker_refuses_is_the_same_sentence_once(suite: Suite, arguments: list[str], mark: str, code: str):
+    suite.write(TWO.format(marks=mark))
+    printed = suite.run("-n2", *arguments, errors=1)
+    assert f"[{code}]" in printed
+    assert "INTERNALERROR" not in printed
+
+
+def test_an_option_in_a_file_asks_for_nothing_by_itself(suite: Suite):
+    suite.write(TWO.format(marks=""))
+    suite.run("-o", "faultloop_runs=5", passed=2)
+    suite.run("--faultloop=off", "--faultloop-runs=5", passed=2)
+
+
+def test_an_exception_that_there_is_not_fails_the_test_instead_of_striking_nothing(suite: Suite):
+    suite.write(ONE.format(marks=""))
+    printed = suite.run("--faultloop=explore", "--faultloop-faults=fail:Nope", failed=1)
+    assert '"Nope" is not an exception this program has imported' in printed
+    assert "[FL504]" in printed
+
+
+def test_patterns_that_match_no_await_are_told_at_the_end(suite: Suite):
+    suite.write(ONE.format(marks=""))
+    printed = suite.run("--faultloop=explore", "--faultloop-at=odd*", "--faultloop-tasks=none", passed=1)
+    assert '1 test struck by no fault: none of their awaits matches tasks "none" and at "odd*"' in printed
+    assert "struck by no fault" not in suite.run("--faultloop=explore", "--faultloop-at=*sleep*", passed=1)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,13 @@ def test_the_base_class_is_in_virtual_time_without_pytest_too(suite: Suite, monk
     suite.run("test_it.py", "--faultloop=explore", "--faultloop-runs=20", passed=1, failed=1)
 
 
-def test_pytest_asyncio_in_auto_mode_and_its_debug_flag_are_taken(suite: Suite):
+def test_pytest_asyncio_in_auto_mode_is_taken(suite: Suite):
+    suite.write("import asyncio\nasync def test_it():\n    await asyncio.sleep(3600)\n")
+    suite.run("--faultloop=run", "--asyncio-mode=auto", passed=1)
+
+
+@pytest.mark.newest
+def test_the_debug_flag_of_pytest_asyncio_is_taken(suite: Suite):
     suite.write("import asyncio\nasync def test_it():\n    await asyncio.sleep(3600)\n")
     suite.run("--faultloop=run", "--asyncio-mode=auto", "--asyncio-debug", passed=1)
 

@@ -1,6 +1,7 @@
 """One result per test, whatever was tried: fixtures, reports, files, debuggers."""
 
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -180,6 +181,51 @@ def test_a_debugger_enters_once_at_the_failing_run(suite: Suite, monkeypatch: py
     assert printed.count("entered with [1]") == 1
 
 
+INTERRUPTED = """
+import asyncio, os, pytest, signal
+RUNS = []
+{mark}
+async def test_leaks({arguments}):
+    RUNS.append(1)
+    if len(RUNS) == 25:
+        os.kill(os.getpid(), signal.SIGINT)
+    taken = [1]
+    try:
+        await asyncio.sleep(1)
+        taken.pop()
+    except asyncio.CancelledError:
+        pass
+    for _ in range(100):
+        await asyncio.sleep(1)
+    assert {claim}
+"""
+
+
+def test_what_was_found_before_somebody_interrupted_is_told_and_kept(suite: Suite):
+    suite.write(INTERRUPTED.format(mark="@pytest.mark.asyncio", arguments="", claim="not taken"))
+    done = suite.pytester.run(sys.executable, "-mpytest", "--faultloop=explore", stdin=b"")
+    assert done.ret == pytest.ExitCode.INTERRUPTED
+    assert done.parseoutcomes() == {"failed": 1}
+    assert "Cancelling test_leaks at one await breaks test_leaks." in done.stdout.str()
+    assert len(suite.traces) == 1
+
+
+@pytest.mark.parametrize("pdb", [[], ["--pdb"]], ids=["plain", "pdb"])
+def test_an_interruption_ends_the_session_where_nothing_was_found(suite: Suite, pdb: list[str]):
+    suite.write(INTERRUPTED.format(mark="@pytest.mark.asyncio", arguments="", claim="True"))
+    done = suite.pytester.run(sys.executable, "-mpytest", "--faultloop=explore", *pdb, stdin=b"")
+    assert done.ret == pytest.ExitCode.INTERRUPTED
+    assert done.parseoutcomes() == {}
+
+
+def test_an_interruption_of_a_test_with_drawn_inputs_ends_the_session(suite: Suite):
+    given = "@pytest.mark.asyncio\n@hypothesis.given(number=hypothesis.strategies.integers())"
+    source = INTERRUPTED.format(mark=given, arguments="number", claim="True")
+    suite.write(source.replace("import asyncio,", "import asyncio, hypothesis, hypothesis.strategies,"))
+    done = suite.pytester.run(sys.executable, "-mpytest", "--faultloop=explore", "-W", "ignore", stdin=b"")
+    assert done.ret == pytest.ExitCode.INTERRUPTED
+
+
 def test_what_a_run_prints_and_warns_of_is_only_told_of_the_run_that_is_told(suite: Suite):
     suite.write(
         "import asyncio, pytest, warnings\n@pytest.mark.asyncio\nasync def test_it():\n"
@@ -227,6 +273,7 @@ def test_a_trace_cannot_name_a_test_outside_the_project(suite: Suite, capsys: py
     assert "[FL106]" in capsys.readouterr().err
 
 
+@pytest.mark.newest
 def test_a_cancellation_that_passes_a_wait_for_a_group_of_errors_is_let_through(suite: Suite):
     suite.write(
         "import asyncio, pytest\n@pytest.mark.asyncio\nasync def test_it():\n"
@@ -255,6 +302,21 @@ def test_what_broken_runs_leave_open_is_no_error_of_the_next_test(suite: Suite):
     done = suite.pytester.runpytest_subprocess("--faultloop=explore", "--faultloop-runs=20", "-Werror")
     assert done.parseoutcomes() == {"passed": 2}
     assert "left open" not in done.stderr.str()
+
+
+def test_threads_that_broken_runs_leave_do_not_keep_the_session_from_ending(suite: Suite):
+    suite.write(
+        "import asyncio, pytest, threading\n"
+        "@pytest.mark.asyncio\nasync def test_a():\n"
+        "    may_end = threading.Event()\n"
+        "    threading.Thread(target=may_end.wait, name='helper').start()\n"
+        "    await asyncio.sleep(1)\n"
+        "    may_end.set()\n"
+    )
+    arguments = ("--faultloop=explore", "--faultloop-runs=20")
+    done = suite.pytester.runpytest_subprocess(*arguments, timeout=50)
+    assert done.ret == 0
+    assert "threads of the program had not ended: helper" in done.stderr.str()
 
 
 def test_a_trio_test_that_is_skipped_in_its_setup_calls_nothing_and_is_skipped(suite: Suite):

@@ -15,8 +15,9 @@ from packaging.requirements import Requirement
 from tests.tidy.project import PACKAGES, ROOT, files, text
 
 CONSTRAINTS, RELEASED_CONSTRAINTS = "constraints.txt", "constraints-released.txt"
+OLDEST_CONSTRAINTS, SUITES_CONSTRAINTS = "constraints-oldest.txt", "benchmarks/suites/constraints.txt"
 TOP_FILES = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "pyproject.toml"]
-TOP_FILES += [CONSTRAINTS, RELEASED_CONSTRAINTS]
+TOP_FILES += [CONSTRAINTS, RELEASED_CONSTRAINTS, OLDEST_CONSTRAINTS]
 RELEASED = "released"
 """The extra with an environment of its own."""
 
@@ -67,7 +68,7 @@ def required(*extras: str) -> set[str]:
     return {canonical(Requirement(each).name) for group in groups for each in group} - {"faultloop"}
 
 
-@pytest.mark.parametrize("path", [CONSTRAINTS, RELEASED_CONSTRAINTS])
+@pytest.mark.parametrize("path", [CONSTRAINTS, RELEASED_CONSTRAINTS, OLDEST_CONSTRAINTS, SUITES_CONSTRAINTS])
 def test_constraints_are_exact(path: str):
     lines = lines_of(path)
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_-]+==[0-9][0-9a-z.]*", line)] == []
@@ -78,6 +79,19 @@ def test_every_dependency_is_constrained():
     extras = tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"].keys() - {RELEASED}
     assert required(*extras) - pins().keys() == set()
     assert required(RELEASED) - pins(RELEASED_CONSTRAINTS).keys() == set()
+
+
+def test_the_oldest_releases_that_are_tested_are_those_that_are_promised():
+    """The lowest version of each requirement is the one in the environment of the oldest."""
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    extras = project["optional-dependencies"]
+    oldest = pins(OLDEST_CONSTRAINTS)
+    groups = [project["dependencies"], *(extras[name] for name in ("plugins", "trio", "pytest", "cli"))]
+    for requirement in (Requirement(each) for group in groups for each in group):
+        version = oldest.get(canonical(requirement.name))
+        for low in (part.version for part in requirement.specifier if part.operator == ">="):
+            assert version is not None, requirement
+            assert version in (low, f"{low}.0", f"{low}.0.0"), requirement
 
 
 def test_the_two_environments_differ_only_in_the_client_that_arq_needs():

@@ -105,9 +105,8 @@ class AsyncioStage:
 
     def note(self, text: str) -> None:
         """See `hosting.Stage.note`."""
-        note = getattr(self.loop, "note", None)
-        if note is not None and not self.is_over:
-            note(text, own=True)
+        if not self.is_over:
+            self.loop.note(text, own=True)
 
     def now(self) -> float:
         """See `hosting.Stage.now`."""

@@ -61,8 +61,8 @@ class NetworkLoop(asyncio.SelectorEventLoop):
         """Queue a callback for an instant, in nanoseconds."""
         set_timer(cast("Loop", self), instant, callback, (), context)
 
-    def note(self, text: str) -> None:
-        """Something befell the run that no task did; a recorded run keeps it."""
+    def note(self, text: str, *, own: bool = False) -> None:
+        """Something befell the run that no task did, or its program says (`own`); a recorded run keeps it."""
 
     async def getaddrinfo(self, host: Any, port: Any, **kwargs: Any) -> Any:
         """Resolve a name of this machine or of the network; any other is refused."""
