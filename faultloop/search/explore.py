@@ -35,7 +35,7 @@ from faultloop.search.asked import nothing_to_hit, require_errors, require_searc
 from faultloop.search.conditions import AnyEntropy, Conditions
 from faultloop.search.coverage import source_marks
 from faultloop.search.dispatch import Dispatch, crew_for
-from faultloop.search.findings import Cause, Exploration, Failure, NotTried, causes_of
+from faultloop.search.findings import UNSTEADY, Cause, Exploration, Failure, NotTried, causes_of
 from faultloop.search.journal import open_journal
 from faultloop.search.ledger import Ledger, OnProgress
 from faultloop.search.memory import recall, remember
@@ -311,6 +311,8 @@ def _budget(program: Program) -> int:
 def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Exploration:
     failures, attempts, was_interrupted = _shrunk(program, ledger, is_in_a_hurry=reason == INTERRUPTED)
     reason = INTERRUPTED if was_interrupted else reason
+    if UNSTEADY in ledger.skipped and not reason and not program.under.world.best_effort:
+        reason = UNSTEADY
     return Exploration(
         status="violated" if failures else "inconclusive" if reason else "passed",
         calm=calm.run,
@@ -357,7 +359,7 @@ def _shrunk(program: Program, ledger: Ledger, *, is_in_a_hurry: bool) -> tuple[t
             is_in_a_hurry = was_interrupted = True
             failure = smallest(program, found, at_run=found.at_run, budget=1)
         if failure is None:
-            ledger.skipped["a failure that did not fail again: not deterministic?"] = 1
+            ledger.skipped[UNSTEADY] = ledger.skipped.get(UNSTEADY, 0) + 1
             continue
         attempts += failure.attempts
         cause = (failure.order, *causes_of(failure.trace.outcome, failure.trace.faults)[-1])

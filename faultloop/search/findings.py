@@ -11,6 +11,9 @@ from faultloop.model.outcome import Outcome
 from faultloop.model.trace import Trace
 from faultloop.search.run import Run
 
+UNSTEADY = "a run failed, and not when it was made again: not deterministic?"
+"""Why a failure is not told. Where there is no other, nothing can be said of the scenario."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

@@ -29,7 +29,7 @@ from faultloop.errors import NotDeterministic
 from faultloop.model.faults import PlannedFault
 from faultloop.model.outcome import Status
 from faultloop.model.trace import Choices, Order
-from faultloop.search.findings import causes_of
+from faultloop.search.findings import UNSTEADY, causes_of
 from faultloop.search.lane import Lane
 from faultloop.search.program import Program, answering, require_same_sources
 from faultloop.search.run import Observed
@@ -53,7 +53,6 @@ from faultloop.search.units import (
 from faultloop.world.entropy import kept
 
 ORDER_NUMBERS: dict[Order, int] = {"fifo": 0, "batch": 1, "any": 2}
-_UNSTEADY = "a fast run failed and the recorded one did not: not deterministic?"
 _OVER_LIMIT = "it ran over a limit: cannot tell"
 
 _observing: set[str] = set()
@@ -366,7 +365,7 @@ class Runner:
         run = self._program.traced(planned, order=order, decider=decider).run
         if not run.status.is_failure:
             tally.found[alike] = None
-            tally.skip(_UNSTEADY)
+            tally.skip(UNSTEADY)
             return
         causes = tuple(causes_of(run.trace.outcome, planned))
         tally.found[alike] = Found(tally.runs, planned, order, run.trace.choices, causes)

@@ -545,3 +545,17 @@ def test_tasks_of_asyncios_own_are_spared_unless_they_are_asked_for():
     assert any("a task of asyncio's own" in str(reason) for reason in spared.not_tried)
     asked = explore(accepts_a_connection, strategy="sweep", faults=["cancel"], tasks="*_accept_connection2")
     assert asked.tried > 0
+
+
+def test_a_run_that_failed_and_then_did_not_leaves_nothing_to_be_said():
+    made = count()
+
+    async def scenario() -> None:
+        number = next(made)
+        await asyncio.sleep(1)
+        await asyncio.sleep(1)
+        assert number != 3, "the run of this number fails, whatever is done to it"
+
+    found = explore(scenario, faults=["delay:1s"])
+    assert (found.status, found.failures) == ("inconclusive", ())
+    assert found.reason == "a run failed, and not when it was made again: not deterministic?"
