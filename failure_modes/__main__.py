@@ -6,7 +6,9 @@ Exit codes: 0 all as specified · 1 something is not · 2 bad usage, or a bundle
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -39,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"failure_modes: {error}", file=sys.stderr)
         return BAD_USAGE
     except KeyboardInterrupt:
+        # CPython ends a process by the signal, whatever its exit code, where the last string that it was given to
+        # execute was interrupted: dataclasses give it many while a program is imported.
+        exec("")
         print("failure_modes: interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # nobody reads any more: nor is that to be complained of when it is flushed at exit
@@ -117,8 +122,27 @@ def _proofs(kind: str, chosen: Sequence[Bundle], driver: str, jobs: int) -> Iter
     if jobs <= 1 or len(chosen) == 1:
         yield from map(_proof, work)
         return
-    with ProcessPoolExecutor(min(jobs, len(chosen))) as pool:
-        yield from pool.map(_proof, work)
+    with ProcessPoolExecutor(min(jobs, len(chosen)), initializer=_leave_interrupts_to_the_parent) as pool:
+        try:
+            before = signal.pthread_sigmask(
+                signal.SIG_BLOCK, {signal.SIGINT}
+            )  # not before they know what to do with it
+            try:
+                proofs = pool.map(_proof, work)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            yield from proofs
+        except BaseException:  # an interruption, or nobody wants the rest
+            for process in multiprocessing.active_children():
+                process.terminate()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """In a process that proves: Ctrl-C goes to all of them, and one sentence about it is enough."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _proof(work: tuple[str, str, str]) -> Proof:

@@ -32,6 +32,7 @@ import faultloop
 from failure_modes.catalogue import Bundle, CatalogueError, Spec
 from faultloop import world
 from faultloop.errors import AddressError, UsageError
+from faultloop.search.explore import INTERRUPTED
 
 Scenario = Callable[[], Coroutine[Any, Any, Any]]
 Driver = Literal["asyncio", "trio"]
@@ -147,9 +148,17 @@ def _under(spec: Spec, fault: str, scenario: Scenario, driver: Driver) -> faultl
         raise CatalogueError("FMC207", f"{spec.place}: «Trigger»: {error}") from error
 
 
+def _explored(scenario: Scenario, **how: Any) -> faultloop.Exploration:
+    """Explore. Raises KeyboardInterrupt where somebody ended it: what it came to until then is not what was asked."""
+    found = faultloop.explore(scenario, **how)
+    if found.reason == INTERRUPTED:
+        raise KeyboardInterrupt
+    return found
+
+
 def explored(scenario: Scenario, *, driver: Driver = "asyncio") -> faultloop.Exploration:
     """Explore as a user would who knows nothing but the scenario, up to the first failure."""
-    return faultloop.explore(scenario, first=True, driver=driver)
+    return _explored(scenario, first=True, driver=driver)
 
 
 def _recorded(bundle: Bundle) -> Path:
@@ -163,7 +172,7 @@ def _recorded(bundle: Bundle) -> Path:
 
 def record(bundle: Bundle) -> faultloop.Failure:
     """Find the failure by itself and keep its shrunk trace. Raises CatalogueError (FMC206) where there is none."""
-    found = faultloop.explore(variants(bundle).broken, first=True, target=f"{bundle.module}:broken")
+    found = _explored(variants(bundle).broken, first=True, target=f"{bundle.module}:broken")
     if not found.failures:
         raise CatalogueError("FMC206", f"{bundle.name}: exploring `broken` found nothing in {found.runs} runs")
     faultloop.save_trace(found.failures[0].trace, bundle.trace)
@@ -189,7 +198,7 @@ def prevent(bundle: Bundle, driver: Driver = "asyncio", *, system: Variants | No
 def _survived(guarded: Scenario, driver: Driver) -> tuple[int, list[str]]:
     """Explore it afresh: how many runs that were, and what there is against them."""
     if driver == "trio":
-        found = faultloop.explore(guarded, runs=RUNS_MORE, first=True, driver=driver)
+        found = _explored(guarded, runs=RUNS_MORE, first=True, driver=driver)
         if objections := _ended_otherwise(found, found.runs):
             return found.runs, objections
         if not any(told.startswith(SINGLES) for told in found.exhausted):
@@ -197,7 +206,7 @@ def _survived(guarded: Scenario, driver: Driver) -> tuple[int, list[str]]:
         return found.runs, []
     runs = 0
     for seed in range(SEEDS_MAX):
-        found = faultloop.explore(guarded, runs=RUNS - runs, seed=seed, first=True, driver=driver)
+        found = _explored(guarded, runs=RUNS - runs, seed=seed, first=True, driver=driver)
         runs += found.runs
         if objections := _ended_otherwise(found, runs):
             return runs, objections
@@ -256,7 +265,7 @@ def recover(bundle: Bundle, driver: Driver = "asyncio", *, system: Variants | No
         objections += _failure(faultloop.run(_repaired(system, run.value, times=2), driver=driver), "a second repair")
         objections += _at_once(system, run.value, driver)
         for how, scenario, kinds in _stopped(system, run.value):
-            found = faultloop.explore(scenario, faults=kinds, tasks="repair", strategy="sweep", driver=driver)
+            found = _explored(scenario, faults=kinds, tasks="repair", strategy="sweep", driver=driver)
             stops += found.tried
             objections += [f"{how}: {failure.fault}: {failure.message}" for failure in found.failures]
             if found.status == "inconclusive" or found.tried == 0:
@@ -298,7 +307,7 @@ def _at_once(system: Variants, left: Any, driver: Driver) -> list[str]:
             group.start_soon(system.repair, mine, name="repair-2")
         system.assert_holds(mine)
 
-    found = faultloop.explore(repaired_by_two, faults=[], runs=ORDERS, first=True, driver=driver)
+    found = _explored(repaired_by_two, faults=[], runs=ORDERS, first=True, driver=driver)
     return [f"two repairs at once: {failure.message}" for failure in found.failures]
 
 

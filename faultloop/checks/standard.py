@@ -187,6 +187,7 @@ def describe(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = "(its message cannot be made)"
+    text = text.encode("utf-8", "backslashreplace").decode()  # names of files may be no Unicode, and a trace is
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -19,6 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
+        # CPython ends a process by the signal, whatever its exit code, where the last string that it was given to
+        # execute was interrupted: dataclasses give it many while a program is imported.
+        exec("")
         _complain("faultloop: interrupted.")
         return INTERRUPTED
     except BrokenPipeError:
@@ -40,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_stdout()
         return BAD_USAGE
     except Exception as error:
+        if sys.stdout.closed:
+            _complain("faultloop: the program closed standard output, so its result cannot be told. [FL110]")
+            return CANNOT_TELL
         if _wants_details(arguments):
             traceback.print_exception(error)
         what = f"{type(error).__name__}: {error}"[:300].splitlines()[0]
@@ -65,9 +71,11 @@ def sentence(error: FaultloopError) -> str:
 def _command(arguments: list[str], *, is_process: bool) -> int:
     from faultloop.cli.arguments import VERBS, parse
     from faultloop.cli.console import Console
+    from faultloop.cli.project import begin_here
 
     options = parse(arguments)
     options.may_restart = is_process
+    begin_here()
     console = Console(json_file=options.json_file, verbose=options.verbose, quiet=options.quiet)
     match options.verb:
         case "run":

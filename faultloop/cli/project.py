@@ -11,6 +11,14 @@ from faultloop.errors import TraceError, UsageError
 from faultloop.search.place import find_root, is_file_source
 
 TRACES = ".faultloop"
+_started_in: Path | None = None
+"""Where the command was typed, which is where its user still is when the program went elsewhere."""
+
+
+def begin_here() -> None:
+    """Name files as they are typed in this folder, from now on."""
+    global _started_in
+    _started_in = Path.cwd()
 
 
 def project_root(given: str) -> Path:
@@ -48,7 +56,7 @@ def _plain(text: str) -> str:
 def shown_path(path: Path) -> str:
     """A path as a person would type it here."""
     try:
-        return path.relative_to(Path.cwd()).as_posix()
+        return path.relative_to(_started_in or Path.cwd()).as_posix()
     except ValueError:
         return str(path)
 

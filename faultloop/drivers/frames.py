@@ -1,7 +1,7 @@
 """From a suspended task to the place it waits at.
 
 Follows what each frame awaits, from the task's coroutine down to what finally suspends. The *site* is the innermost
-frame of the user's own code and what it awaits; standard library and site-packages are not the user's own.
+frame of the user's own code (`drivers.own`) and what it awaits.
 """
 
 from __future__ import annotations
@@ -10,20 +10,15 @@ import functools
 import gc
 import os
 import sys
-import sysconfig
 import types
 from collections.abc import Iterator
 from typing import Any, cast
 
+from faultloop.drivers.own import OURS, SITE_MARKS, STDLIB, is_user_file
 from faultloop.engine.paths import bare_function
 from faultloop.model.points import Site
 
 MAX_DEPTH = 200
-_STDLIB = tuple(
-    os.path.join(os.path.realpath(path), "")
-    for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-)
-_SITE_MARKS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _AWAITED_TYPES = {"BareFuture": "Future", "NoneType": "yield", "_GatheringFuture": "gather"}
 _AWAITED_NAMES = {"_LockImpl.acquire": "Lock.acquire", "Nursery._nested_child_finished": "Nursery.__aexit__"}
 """Functions inside trio, by what the program has written there."""
@@ -31,7 +26,6 @@ _WRAPPERS = ("coroutine_wrapper", "async_generator_asend", "async_generator_athr
 _FRAMES = ("cr_frame", "gi_frame", "ag_frame")
 _AWAITED = ("cr_await", "gi_yieldfrom", "ag_await")
 _DRIVEN: tuple[type[object], ...] = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
-_OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
 
 
 class SiteTable:
@@ -133,12 +127,12 @@ class SiteTable:
     def short(self, filename: str) -> str:
         """A file as people know it: relative to the project, or `<stdlib>/…`, or `<site>/…`."""
         real = os.path.realpath(filename)
-        if real.startswith(self._root) and not any(mark in real for mark in _SITE_MARKS):
+        if real.startswith(self._root) and not any(mark in real for mark in SITE_MARKS):
             return real[len(self._root) :].replace(os.sep, "/")
-        for mark in _SITE_MARKS:
+        for mark in SITE_MARKS:
             if mark in real:
                 return "<site>/" + real.rpartition(mark)[2].replace(os.sep, "/")
-        for prefix in _STDLIB:
+        for prefix in STDLIB:
             if real.startswith(prefix):
                 return "<stdlib>/" + real[len(prefix) :].replace(os.sep, "/")
         return os.path.basename(filename)
@@ -214,16 +208,6 @@ def _name_of(below: types.CodeType, owner: Any) -> str:
     if awaited == "Nursery.__aexit__" and any(f.f_code.co_qualname == "TaskGroup.__aexit__" for f in frames_of(owner)):
         return "TaskGroup.__aexit__"
     return awaited
-
-
-def is_user_file(filename: str) -> bool:
-    """Whether code of this file is the user's own: not the standard library, not installed, not this package."""
-    if filename.startswith("<"):
-        return not filename.startswith("<frozen")
-    real = os.path.realpath(filename)
-    if any(mark in real for mark in _SITE_MARKS) or real.startswith(_OURS):
-        return False
-    return not real.startswith(_STDLIB)
 
 
 def frames_of(coroutine: Any) -> Iterator[types.FrameType]:
@@ -309,7 +293,7 @@ def raised_at(error: BaseException, table: SiteTable) -> str:
             mine = trace
         trace = trace.tb_next
     chosen = mine or last
-    if mine is None and last is not None and os.path.realpath(last.tb_frame.f_code.co_filename).startswith(_OURS):
+    if mine is None and last is not None and os.path.realpath(last.tb_frame.f_code.co_filename).startswith(OURS):
         return ""  # a claim that was found broken when all was over
     return f"{table.short(chosen.tb_frame.f_code.co_filename)}:{chosen.tb_lineno}" if chosen is not None else ""
 

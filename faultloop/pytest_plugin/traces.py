@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 import zlib
 from pathlib import Path
 
 import pytest
 
-from faultloop.errors import TraceError
+from faultloop.errors import FaultloopError, TraceError
 from faultloop.model.coverage import Coverage
 from faultloop.model.trace import Trace
 from faultloop.pytest_plugin.options import complain
@@ -48,11 +49,17 @@ def keep_pages(item: pytest.Item, paths: list[Path], traces: list[Trace], passin
 
 
 def keep_coverage(item: pytest.Item, directory: str, coverage: Coverage) -> None:
-    """Add to what is known of awaits, beside the traces."""
-    if coverage.points:
-        folder = _folder(item, directory)
+    """Add to what is known of awaits, beside the traces. A file that cannot be added to takes nothing of the result."""
+    if not coverage.points:
+        return
+    folder = _folder(item, directory)
+    try:
         _make(folder, is_ours=not directory)
         add_coverage(folder / "coverage.json", coverage)
+    except (FaultloopError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")  # a warning, also where those of tests are errors
+            item.warn(pytest.PytestWarning(f"faultloop: {error}"))
 
 
 def _folder(item: pytest.Item, directory: str) -> Path:

@@ -10,10 +10,9 @@ import msgspec
 
 from faultloop.model.coverage import Counting
 from faultloop.search.findings import Cause, Progress
-from faultloop.search.units import CALM, Drawing, Enumerating, Found, Guiding, Hit, Reaching, Report, Singles, Unit
+from faultloop.search.units import CALM, Found, Hit, Report, Unit, runs_at_most
 
 OnProgress = Callable[[Progress], None]
-_RESERVED_MAX = 64
 
 
 @dataclass(slots=True)
@@ -66,13 +65,13 @@ class Ledger:
     def allow(self, unit: Unit) -> tuple[int, float | None]:
         """What may be spent on a unit, in runs and in seconds, and keep it from being given out twice."""
         left = max(self.runs_max - self.runs - self.reserved, 0)
-        self.reserved += _reserve(unit)
+        self.reserved += runs_at_most(unit)
         seconds = None if self.end == float("inf") else max(self.end - time.perf_counter(), 0.0)
         return left, seconds
 
     def enter(self, unit: Unit, report: Report) -> None:
         """Take in what a unit came to."""
-        self.reserved = max(self.reserved - _reserve(unit), 0)
+        self.reserved = max(self.reserved - runs_at_most(unit), 0)
         for found in report.found:
             self._note(found)
         self.runs += report.runs
@@ -107,13 +106,3 @@ class Ledger:
             if known is None
             else msgspec.structs.replace(known, count=known.count + found.count)
         )
-
-
-def _reserve(unit: Unit) -> int:
-    match unit:
-        case Singles() | Reaching():
-            return unit.stop - unit.start
-        case Enumerating() | Drawing() | Guiding():
-            return unit.count
-        case _:
-            return _RESERVED_MAX

@@ -56,6 +56,12 @@ def split_ref(ref: str) -> tuple[str, str]:
     source, _, function = ref.replace("::", ":").rpartition(":")
     if function.endswith("()") and function[:-2].isidentifier():
         raise TargetError(f'"{shown(ref)}": name the function, do not call it: {function[:-2]}, not {function}.')
+    if source and "." in function and all(part.isidentifier() for part in function.split(".")):
+        owner, _, method = function.rpartition(".")
+        raise TargetError(
+            f'"{shown(ref)}": {shown(method)} is inside {shown(owner)}, and a scenario is a function of its file. '
+            f"Write an async function there that makes what it needs and awaits {shown(method)}."
+        )
     if not source or not function.isidentifier():
         raise TargetError(f'"{shown(ref)}" is not a target. Write path/to/file.py:function or package.module:function.')
     return source, function

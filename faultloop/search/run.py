@@ -24,6 +24,7 @@ from faultloop.drivers.driver import driver_named, require_phases
 from faultloop.drivers.facts import Facts, Wait
 from faultloop.drivers.frames import SiteTable
 from faultloop.drivers.looking import Guide
+from faultloop.drivers.own import begin_with
 from faultloop.drivers.settings import Scenario
 from faultloop.engine.choices import RecordedChoices
 from faultloop.engine.compare import event_in_words
@@ -195,7 +196,7 @@ def run_with(
     root = find_root(os.getcwd())
     answers = RecordedChoices(decider)
     recorder = Recorder(under.limits.events)
-    sites = SiteTable(str(root))
+    sites = _sites_of(scenario, str(root))
     plan = Plan(faults) if faults else None
     guiding = guide(lambda ordinal: recorder.nodes[ordinal - 1].path) if guide is not None else None
     is_calm = isinstance(decider, Calm) and guide is None
@@ -233,6 +234,12 @@ def run_with(
         not_reached=plan.not_reached() if plan is not None else (),
     )
     return Observed(result, facts, tuple(watched.waits or ()), sites)
+
+
+def _sites_of(scenario: Scenario, root: str) -> SiteTable:
+    """A table for where a run of this scenario waits, whose code is the user's own."""
+    begin_with(scenario)
+    return SiteTable(root)
 
 
 def _with_history(trace: Trace, facts: Facts, recorder: Recorder, sites: SiteTable) -> Trace:

@@ -20,8 +20,10 @@ from faultloop.deciders.uniform import Uniform
 from faultloop.deciders.unseen import Fresh
 from faultloop.drivers.alarm import many_runs
 from faultloop.drivers.driver import driver_named
-from faultloop.drivers.facts import Facts
+from faultloop.drivers.facts import Facts, Wait
+from faultloop.drivers.keyboard import listen, stop_listening
 from faultloop.drivers.observed.observing import Observation, observed
+from faultloop.drivers.own import begin_with
 from faultloop.engine.choices import RecordedChoices
 from faultloop.errors import NotDeterministic
 from faultloop.model.faults import PlannedFault
@@ -30,16 +32,18 @@ from faultloop.model.trace import Choices, Order
 from faultloop.search.findings import UNSTEADY, causes_of
 from faultloop.search.lane import Lane
 from faultloop.search.program import Program, answering, require_same_sources
+from faultloop.search.run import Observed
 from faultloop.search.sweep import Trial, first_seen, identity, trials
 from faultloop.search.tally import Alike, Tally
 from faultloop.search.units import (
     CALM,
+    TRIALS_PER_ORDER,
     Commission,
     Drawing,
     Enumerating,
     Found,
     Guiding,
-    Identity,
+    Reached,
     Reaching,
     Report,
     Seconds,
@@ -48,8 +52,6 @@ from faultloop.search.units import (
 )
 from faultloop.world.entropy import kept
 
-TRIALS_PER_ORDER = 6
-"""How many faults are tried on each order drawn: the order is traced once for all of them."""
 ORDER_NUMBERS: dict[Order, int] = {"fifo": 0, "batch": 1, "any": 2}
 _OVER_LIMIT = "it ran over a limit: cannot tell"
 
@@ -117,14 +119,18 @@ class Runner:
     def carry_out(self, commission: Commission) -> Report:
         """Make a unit's runs. Interrupted from the keyboard, it returns what it has."""
         unit, seconds = commission.unit, commission.seconds
+        begin_with(self._scenario)  # a worker may serve several explorations at a time
         end = time.perf_counter() + seconds if seconds is not None else float("inf")
         tally = Tally(commission.runs, end, commission.stops_at_first)
+        is_listening = listen()  # between two runs as well
         try:
             with many_runs(self._program.under.limits.wall_seconds):
                 return self._made(unit, tally)
         except KeyboardInterrupt:
             tally.is_cut = True
             return tally.report(is_interrupted=True)
+        finally:
+            stop_listening(is_listening)
 
     def _made(self, unit: Unit, tally: Tally) -> Report:
         match unit:
@@ -168,7 +174,7 @@ class Runner:
     def _reach(self, unit: Reaching, tally: Tally) -> Report:
         calm = self._program.calm()
         known = {identity(calm, wait) for wait in calm.waits}
-        reached: list[tuple[Identity, ...]] = []
+        reached: list[tuple[Reached, ...]] = []
         for first in self.singles()[unit.start : unit.stop]:
             if not tally.may_run():
                 break
@@ -179,8 +185,18 @@ class Runner:
             waits = [wait for wait in parent.waits if wait.parked in fresh]
             for wait in waits:
                 tally.covered.seen(parent.sites.sites[wait.site])
-            reached.append(tuple(dict.fromkeys(identity(parent, wait) for wait in waits)))
+            reached.append(self._reached(parent, waits))
         return tally.report(reached=tuple(reached))
+
+    def _reached(self, parent: Observed, waits: list[Wait]) -> tuple[Reached, ...]:
+        """Waits, and how many faults each can have: what runs have to be set aside for them is known before they are
+        given out.
+        """
+        counted = dict.fromkeys((identity(parent, wait) for wait in waits), 0)
+        began = {wait.parked: identity(parent, wait) for wait in waits}
+        for trial in trials(parent, self._program.scope, lambda _: None, only=set(began)):
+            counted[began[trial.strike.parked]] += 1
+        return tuple(counted.items())
 
     def _try_seconds(self, unit: Seconds, tally: Tally) -> Report:
         first = self.singles()[unit.first]

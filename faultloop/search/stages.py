@@ -150,16 +150,16 @@ class Stages:
 
     def pairs(self, count: int) -> None:
         """A second fault at waits that only the first one led to: cleanup code, and whatever else."""
-        fresh: dict[int, tuple[Identity, ...]] = {}
+        fresh: dict[int, dict[Identity, int]] = {}
         known: set[Identity] = set()
         units = (Reaching(start, min(start + FIRSTS_PER_UNIT, count)) for start in range(0, count, FIRSTS_PER_UNIT))
         for unit, report in self._results("pairs of faults", units):
             assert isinstance(unit, Reaching), unit
             for first, waits in enumerate(report.reached, unit.start):
-                if new := tuple(wait for wait in waits if wait not in known):
+                if new := {wait: count for wait, count in waits if wait not in known}:
                     known.update(new)
                     fresh[first] = new
-        seconds = (Seconds(first, waits) for first, waits in fresh.items())
+        seconds = (Seconds(first, tuple(waits), sum(waits.values())) for first, waits in fresh.items())
         if self._all("pairs of faults", seconds) and fresh:
             self._ledger.exhausted.append("every second fault at an await that only a first fault led to")
 

@@ -242,9 +242,9 @@ def required_arguments(value: Callable[..., object]) -> str:
 
 def _no_such_function(ref: str, function: str, names: list[str]) -> TargetError:
     near = difflib.get_close_matches(function, names, n=1)
-    hint = f'did you mean "{near[0]}"? ' if near else ""
+    hint = f'Did you mean "{near[0]}"? ' if near else ""
     there = f"Its async functions: {_listed(names)}." if names else "It has no async function."
-    return TargetError(f'"{shown(ref)}": there is no function "{shown(function)}"; {hint}{there}')
+    return TargetError(f'"{shown(ref)}": there is no function "{shown(function)}". {hint}{there}')
 
 
 def _listed(names: list[str]) -> str:

@@ -17,6 +17,9 @@ Identity = tuple[str, str, int]
 """What makes a wait the same in two runs: its task's path, its site, and which time."""
 
 
+Reached = tuple[Identity, int]
+"""A wait that a single fault led to, and how many second faults it can have."""
+
 CALM = 0
 """Among the hashes of orders, that of the calm run's."""
 
@@ -36,10 +39,11 @@ class Reaching(msgspec.Struct, frozen=True, tag=True):
 
 
 class Seconds(msgspec.Struct, frozen=True, tag=True):
-    """Second faults after the single fault `first`, at these waits."""
+    """Second faults after the single fault `first`, at these waits. count: how many there are."""
 
     first: int
     at: tuple[Identity, ...]
+    count: int
 
 
 class Enumerating(msgspec.Struct, frozen=True, tag=True):
@@ -48,6 +52,10 @@ class Enumerating(msgspec.Struct, frozen=True, tag=True):
     order: Order
     answers: tuple[int, ...]
     count: int
+
+
+TRIALS_PER_ORDER = 6
+"""How many faults are tried on each order drawn: the order is traced once for all of them."""
 
 
 class Drawing(msgspec.Struct, frozen=True, tag=True):
@@ -75,6 +83,19 @@ class Guiding(msgspec.Struct, frozen=True, tag=True):
 
 
 Unit = Singles | Reaching | Seconds | Enumerating | Drawing | Guiding
+
+
+def runs_at_most(unit: Unit) -> int:
+    """How many runs a unit may come to, where nothing else stops it."""
+    match unit:
+        case Singles() | Reaching():
+            return unit.stop - unit.start
+        case Seconds():
+            return 1 + unit.count
+        case Drawing():
+            return unit.count + unit.faulted * (1 + TRIALS_PER_ORDER)
+        case Enumerating() | Guiding():
+            return unit.count
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -117,7 +138,7 @@ class Report(msgspec.Struct, frozen=True):
     schedules: tuple[int, ...] = ()
     classes: tuple[int, ...] = ()
     pairs: tuple[int, ...] = ()
-    reached: tuple[tuple[Identity, ...], ...] = ()
+    reached: tuple[tuple[Reached, ...], ...] = ()
     is_exhausted: bool = False
     asked: bool = True
     ways: int = 0

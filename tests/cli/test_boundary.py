@@ -37,7 +37,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
             ["run", "scenes.py:fine", "--json", "no/such/r.json"],
             "cannot be written: No such file or directory. [FL110]",
         ),
-        (["run", "scenes.py:fien"], 'did you mean "fine"?'),
+        (["run", "scenes.py:fien"], 'Did you mean "fine"?'),
         (["run", "none.py:main"], "there is no such file in"),
         (["run", "scenes.py"], "names no function. It has"),
         (["explore", "scenes.py:fine", "--faults", ""], "--faults: name at least one of"),

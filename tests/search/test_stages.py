@@ -1,14 +1,21 @@
-"""The stages of an exploration, without any run: which units are asked for, in which order, and what is claimed."""
+"""The stages of an exploration: which units are asked for, in which order, what they may spend, and what is claimed."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
 from faultloop.deciders.learned import Learned, Saved
+from faultloop.model.faults import Cancel
 from faultloop.model.trace import Choices, Order
+from faultloop.search.conditions import Conditions
 from faultloop.search.ledger import Ledger
+from faultloop.search.program import make_program
+from faultloop.search.runner import Runner
 from faultloop.search.stages import PART_MAX, PART_MIN, SATURATED_RUNS, Stages
+from faultloop.search.sweep import Scope
 from faultloop.search.units import (
+    Commission,
     Drawing,
     Enumerating,
     Found,
@@ -19,6 +26,7 @@ from faultloop.search.units import (
     Singles,
     Unit,
     key_of,
+    runs_at_most,
 )
 
 Answer = Callable[[Unit], Report]
@@ -80,16 +88,72 @@ def test_a_wait_that_many_first_faults_lead_to_is_hit_after_the_first_of_them_on
 
     def answer(unit: Unit) -> Report:
         if isinstance(unit, Reaching):
-            return Report(size(unit), reached=((), (cleanup,), (cleanup, other)))
+            return Report(size(unit), reached=((), ((cleanup, 3),), ((cleanup, 3), (other, 2))))
         return Report(3)
 
     elsewhere = Elsewhere(answer)
     elsewhere.stages().pairs(3)
     assert [unit for unit in elsewhere.units if isinstance(unit, Seconds)] == [
-        Seconds(1, (cleanup,)),
-        Seconds(2, (other,)),
+        Seconds(1, (cleanup,), 3),
+        Seconds(2, (other,), 2),
     ]
     assert elsewhere.ledger.exhausted == ["every second fault at an await that only a first fault led to"]
+
+
+UNITS = (
+    Singles(0, 40),
+    Reaching(0, 8),
+    Seconds(1, (("s/w", "w>close", 1),), 150),
+    Enumerating("batch", (), 30),
+    Drawing("batch", 7, 16, 2),
+    Guiding("batch", "auto", 0, 0, 30),
+)
+
+
+@pytest.mark.parametrize("budget", range(1, 600, 13))
+def test_units_that_are_under_way_together_never_spend_more_than_the_budget(budget: int):
+    """Each takes all that it may, and none comes back before the others were given out."""
+    ledger, given = Ledger(budget, 0.0), 0
+    for unit in UNITS * 3:
+        if not ledger.may_run():
+            break
+        runs, _ = ledger.allow(unit)
+        given += min(runs, runs_at_most(unit))
+    assert 0 < given <= budget
+
+
+async def three_tasks_that_wait() -> None:
+    begun = asyncio.Event()
+
+    async def waits() -> None:
+        try:
+            await begun.wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(1)
+            await asyncio.sleep(1)
+            raise
+
+    tasks = [asyncio.create_task(waits()) for _ in range(3)]
+    await asyncio.sleep(1)
+    begun.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def carried_out(unit: Unit) -> Report:
+    program = make_program(three_tasks_that_wait, Conditions.of(), scope=Scope((Cancel(),)))
+    return Runner(program).carry_out(Commission(unit, 10_000, None))
+
+
+def test_an_order_drawn_with_faults_comes_to_no_more_runs_than_are_set_aside_for_it():
+    unit = Drawing("batch", 7, 16, 2)
+    assert unit.count < carried_out(unit).runs <= runs_at_most(unit)
+
+
+def test_second_faults_come_to_as_many_runs_as_were_counted_when_their_waits_were_found():
+    all_reached = carried_out(Reaching(0, 40)).reached
+    first, reached = next((first, reached) for first, reached in enumerate(all_reached) if len(reached) > 1)
+    unit = Seconds(first, tuple(wait for wait, _ in reached), sum(count for _, count in reached))
+    assert carried_out(unit).runs == runs_at_most(unit) > len(reached)
 
 
 def test_few_orders_are_enumerated_their_classes_counted_and_nothing_is_drawn():

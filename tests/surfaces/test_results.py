@@ -150,6 +150,17 @@ def test_what_tests_saw_and_tried_adds_up_also_over_processes(suite: Suite):
     assert command_line("coverage", "report", "--fail-under", "100", "-q") == 0
 
 
+def test_a_damaged_coverage_file_takes_no_result_and_is_warned_of(suite: Suite):
+    suite.write(LEAKS.format(mark="", arguments=""))
+    damaged = suite.pytester.path / ".faultloop" / "coverage.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{")
+    said = suite.run("--faultloop=explore", "-W", "error", failed=1, warnings=1)
+    assert len(suite.traces) == 1
+    assert "coverage.json: not a file of faultloop-coverage" in said
+    assert damaged.read_text() == "{"
+
+
 def test_a_debugger_enters_once_at_the_failing_run(suite: Suite, monkeypatch: pytest.MonkeyPatch):
     suite.write(
         "from _pytest.debugging import pytestPDB\nENTERED = []\n"

@@ -41,7 +41,7 @@ def test_the_sdist_can_build_and_test_itself(built: Path):
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
-    folders = (*PACKAGES, "tests", "docs", "examples", "benchmarks")
+    folders = (*PACKAGES, ".ci", "tests", "docs", "examples", "benchmarks")
     wanted = {*TOP_FILES, *(path for path in files() if path.split("/")[0] in folders)}
     assert wanted - held == set()
 

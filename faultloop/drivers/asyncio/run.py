@@ -19,6 +19,7 @@ from faultloop.drivers.asyncio.waits import waiting_tasks
 from faultloop.drivers.facts import UNSEEN, Complaint, Facts
 from faultloop.drivers.frames import SiteTable, raised_at
 from faultloop.drivers.hosting import Halted, Hosted
+from faultloop.drivers.keyboard import listen, stop_listening
 from faultloop.drivers.looking import Guide, Keep, Look, looking_order, ordinal_of
 from faultloop.drivers.ready import Entry
 from faultloop.drivers.settings import Around, Scenario, Settings, call_scenario
@@ -112,7 +113,7 @@ def _run(
     loop.complaints = []
     began = time.perf_counter_ns()
     is_clean = False
-    surroundings, world = _Surroundings(loop), around(loop)
+    surroundings, world, was_interrupted = _Surroundings(loop), around(loop), False
     world.__enter__()
     try:
         try:
@@ -135,7 +136,9 @@ def _run(
             facts.untidy = tear_down(loop, is_clean=is_clean)
     finally:
         world.__exit__(None, None, None)
-        surroundings.put_back()
+        was_interrupted = surroundings.put_back()
+    if was_interrupted:
+        raise KeyboardInterrupt  # the program swallowed it
     facts.wall_ns = time.perf_counter_ns() - began
     return facts
 
@@ -146,7 +149,7 @@ class _Surroundings:
     Not a context manager made of a generator: that alone costs a hundredth of a small run.
     """
 
-    __slots__ = ("_alarm", "_collects", "_library", "_loop")
+    __slots__ = ("_alarm", "_collects", "_is_listening", "_library", "_loop")
 
     def __init__(self, loop: Loop) -> None:
         self._loop = events._get_running_loop()
@@ -157,14 +160,17 @@ class _Surroundings:
         seconds = loop.limits.wall_seconds
         loop.wall_end = time.perf_counter() + seconds
         self._alarm = set_alarm(seconds)
+        self._is_listening = listen()
 
-    def put_back(self) -> None:
-        """Leave the process as it was."""
+    def put_back(self) -> bool:
+        """Leave the process as it was. Returns whether somebody interrupted it from the keyboard."""
+        was_interrupted = stop_listening(self._is_listening)
         clear_alarm(*self._alarm)
         if self._collects:
             gc.enable()
         _remember_library(*self._library)
         events._set_running_loop(self._loop)
+        return was_interrupted
 
 
 def _forget_library() -> tuple[str | None, str | None]:

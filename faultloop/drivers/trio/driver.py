@@ -14,6 +14,7 @@ from faultloop.drivers.boundary import declare
 from faultloop.drivers.facts import UNSEEN, Complaint, Facts, Guided
 from faultloop.drivers.frames import ChainTable, SiteTable, raised_at
 from faultloop.drivers.hosting import Halted, Hosted
+from faultloop.drivers.keyboard import listen, stop_listening
 from faultloop.drivers.looking import Guide, Keep
 from faultloop.drivers.settings import Around, Scenario, Settings, call_scenario
 from faultloop.drivers.strike import Strike
@@ -112,6 +113,28 @@ def _run(
 ) -> Facts:
     facts = Facts()
     began = time.perf_counter_ns()
+    is_listening = listen()
+    try:
+        _run_within(host, scenario, around, instruments, tracer, sites, facts)
+    finally:
+        was_interrupted = stop_listening(is_listening)
+    if was_interrupted:
+        raise KeyboardInterrupt  # the program swallowed it
+    if host.failure is not None and facts.halted is None:
+        facts.error, facts.error_place = host.failure, ""
+    facts.wall_ns = time.perf_counter_ns() - began
+    return facts
+
+
+def _run_within(
+    host: Host,
+    scenario: Scenario,
+    around: Around,
+    instruments: list[Any],
+    tracer: Tracer | None,
+    sites: SiteTable | None,
+    facts: Facts,
+) -> None:
     with around(host), _surroundings(host) as is_late:
         try:
             if isinstance(scenario, Hosted):
@@ -130,10 +153,6 @@ def _run(
                 facts.untidy = tear_down(host)
             if host.reach is not None and host.runner is not None:  # entered as soon as there is a runner
                 host.reach.network.leave()
-    if host.failure is not None and facts.halted is None:
-        facts.error, facts.error_place = host.failure, ""
-    facts.wall_ns = time.perf_counter_ns() - began
-    return facts
 
 
 def _drive(host: Host, facts: Facts, sites: SiteTable | None, is_late: Callable[[], bool]) -> None:
