@@ -1,6 +1,7 @@
 """What tests of several folders share."""
 
 import gc
+import signal
 
 import pytest
 
@@ -8,6 +9,11 @@ from tests.support.postgres import database_url, postgres_url
 from tests.support.redis import redis_url
 
 __all__ = ["database_url", "postgres_url", "redis_url"]
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is heard, as in a process started by hand: a shell has what runs in its background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 
 import anyio
@@ -14,14 +13,6 @@ from faultloop.drivers import keyboard
 
 INTERRUPTED_RUN = 20
 made = 0
-
-
-@pytest.fixture(autouse=True)
-def python_handles_the_signal() -> Iterator[None]:
-    """As in a process that was started by hand: a shell lets those that it starts in the background ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 async def swallows_it() -> None:

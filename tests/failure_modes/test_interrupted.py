@@ -3,7 +3,6 @@
 import asyncio
 import multiprocessing
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
 
 import anyio
@@ -12,14 +11,6 @@ import pytest
 from failure_modes import __main__ as command
 from failure_modes import proof
 from failure_modes.catalogue import bundles
-
-
-@pytest.fixture(autouse=True)
-def python_handles_the_signal() -> Iterator[None]:
-    """As in a process that was started by hand: a shell lets those that it starts in the background ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 async def is_interrupted() -> None:
