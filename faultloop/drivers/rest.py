@@ -11,7 +11,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _TASKS = "/proc/self/task"
 _FUTEX = {"x86_64": "202", "aarch64": "98"}.get(platform.machine(), "")
@@ -45,7 +45,9 @@ def rest_for_good(threads: Iterable[threading.Thread]) -> bool:
 
 
 def may_wake(threads: list[threading.Thread]) -> bool:
-    """Whether one of these goes on by itself, however long it sleeps."""
+    """Whether one of these goes on by itself, however long it sleeps. Of none, none does, whatever else computes."""
+    if not threads:
+        return False
     if not rest_for_good(threads):
         return True
     time.sleep(_BETWEEN_LOOKS)  # one may be between two locks
@@ -80,11 +82,13 @@ def _others_compute() -> bool:
     return False
 
 
-def cannot_tell(names: Iterable[str], advice: str) -> str:
+def cannot_tell(threads: Iterable[threading.Thread], name_of: Callable[[threading.Thread], str], advice: str) -> str:
     """What is said where a thread has used that time up: whether it is a deadlock, nobody knows."""
+    left = list(threads)
+    names = {name_of(thread) for thread in left if not rest_for_good([thread])} or set(map(name_of, left))
     return (
         f"over limit: no task can run and no timer is pending, and for {LAST_ANSWER_SECONDS:g} s of real time a thread "
-        f"that may still answer has not ({', '.join(sorted(set(names)))}){advice}"
+        f"that may still answer has not ({', '.join(sorted(names))}){advice}"
     )
 
 

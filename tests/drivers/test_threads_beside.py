@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import hashlib
 import random
 import threading
 import time
@@ -98,6 +99,26 @@ def test_threads_that_wait_for_what_nobody_does_are_a_deadlock_at_once(driver: D
     assert run.status is Status.DEADLOCKED
     assert time.perf_counter() - began < LAST_ANSWER_SECONDS
     never.set()
+
+
+@each_driver
+def test_what_computes_beside_a_program_without_threads_leaves_no_doubt_of_a_deadlock(driver: Driver):
+    end = threading.Event()
+
+    def compute() -> None:  # without the interpreter's lock, as libraries in C do
+        while not end.is_set():
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 100_000)
+
+    thread = threading.Thread(target=compute, daemon=True)
+    thread.start()
+
+    async def scenario() -> None:
+        await anyio.Event().wait()
+
+    run = faultloop.run(scenario, driver=driver)
+    end.set()
+    thread.join()
+    assert run.status is Status.DEADLOCKED
 
 
 @each_driver

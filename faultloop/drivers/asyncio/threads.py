@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from faultloop.drivers.boundary import declare
 from faultloop.drivers.from_thread import job_of
 from faultloop.drivers.jobs import call
-from faultloop.drivers.rest import LAST_ANSWER_SECONDS, Look, all_rest, cannot_tell, look_at, may_wake, rest_for_good
+from faultloop.drivers.rest import LAST_ANSWER_SECONDS, Look, all_rest, cannot_tell, look_at, may_wake
 from faultloop.errors import OverLimit
 from faultloop.model.faults import NANOSECONDS
 
@@ -189,16 +189,13 @@ def outwait(loop: Loop) -> bool:
 
     Raises OverLimit where one is left that may still answer: whether that is a deadlock, nobody can say.
     """
-    if not _foreign(loop):
-        return drain(loop)
     end = time.perf_counter() + LAST_ANSWER_SECONDS
     while is_under_way(loop):
         if loop.poll(_PACE_SECONDS) or loop.inbox:
             settle(loop)
             return True
         if time.perf_counter() > end:
-            left = [thread_name(thread) for thread in _foreign(loop) if not rest_for_good([thread])]
-            raise OverLimit(cannot_tell(left, '; threads="paced" waits longer'))
+            raise OverLimit(cannot_tell(_foreign(loop), thread_name, '; threads="paced" waits longer'))
     return drain(loop)
 
 

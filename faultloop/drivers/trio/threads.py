@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from faultloop.drivers.boundary import declare
 from faultloop.drivers.from_thread import install, job_of
-from faultloop.drivers.rest import LAST_ANSWER_SECONDS, cannot_tell, may_wake, rest_for_good
+from faultloop.drivers.rest import LAST_ANSWER_SECONDS, cannot_tell, may_wake
 from faultloop.drivers.trio import private
 from faultloop.errors import OverLimit
 
@@ -96,7 +96,7 @@ class Jobs:
             if poll(_WAIT_SECONDS):
                 return True
             if time.perf_counter() > end:
-                raise OverLimit(cannot_tell((thread.name for thread in own if not rest_for_good([thread])), ""))
+                raise OverLimit(cannot_tell(own, lambda thread: thread.name, ""))
         return poll(0)
 
 
