@@ -34,6 +34,7 @@ if __name__ == "__main__":  # in place of this file's folder, where queue.py wou
 from benchmarks import workloads
 from benchmarks.peers.loops import RUNNERS
 from benchmarks.peers.place import Place, place_of
+from faultloop.model.trace import Order
 
 ROUNDS = 5
 ROUNDS_OF_PEERS = 2
@@ -61,11 +62,12 @@ class VirtualFifo(asyncio.SelectorEventLoop):
         return self._now
 
     def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self._now = max(self._now, self._scheduled[0]._when)  # type: ignore[attr-defined]
-        ready = self._ready  # type: ignore[attr-defined]
-        while self._scheduled and self._scheduled[0]._when <= self._now:  # type: ignore[attr-defined]
-            timer = heapq.heappop(self._scheduled)  # type: ignore[attr-defined]
+        private: Any = self
+        ready, scheduled = private._ready, private._scheduled
+        if not ready and scheduled:
+            self._now = max(self._now, scheduled[0]._when)
+        while scheduled and scheduled[0]._when <= self._now:
+            timer = heapq.heappop(scheduled)
             timer._scheduled = False
             ready.append(timer)
         for _ in range(len(ready)):
@@ -74,7 +76,7 @@ class VirtualFifo(asyncio.SelectorEventLoop):
                 handle._run()
 
 
-def _ours(order: str) -> Any:
+def _ours(order: Order) -> Any:
     """A fast loop with a fault armed far away."""
     from faultloop.deciders.uniform import Uniform
     from faultloop.drivers.asyncio.loop import Loop
@@ -85,7 +87,7 @@ def _ours(order: str) -> Any:
     from faultloop.model.points import Phase
 
     limits = Limits(steps=1 << 50, wall_seconds=3600)
-    loop = Loop(order=order, choose=None if order == "fifo" else Uniform(1).choose, limits=limits)  # type: ignore[arg-type]
+    loop = Loop(order=order, choose=None if order == "fifo" else Uniform(1).choose, limits=limits)
     Sweeper(loop, (Strike(Cancel(), Phase.PARKED, 1 << 60, 1 << 60),))
     return loop
 

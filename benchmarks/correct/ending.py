@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from contextvars import ContextVar
 
@@ -146,7 +146,7 @@ async def generators_are_closed() -> None:
     """Two generators, one inside the other; both are closed where the loop over them is left."""
     opened: list[str] = []
 
-    async def lines() -> AsyncIterator[int]:
+    async def lines() -> AsyncGenerator[int]:
         opened.append("lines")
         try:
             for number in range(10):
@@ -155,10 +155,10 @@ async def generators_are_closed() -> None:
         finally:
             opened.remove("lines")
 
-    async def evens() -> AsyncIterator[int]:
+    async def evens() -> AsyncGenerator[int]:
         opened.append("evens")
         try:
-            async with aclosing(lines()) as source:  # type: ignore[type-var]
+            async with aclosing(lines()) as source:
                 async for number in source:
                     if number % 2 == 0:
                         yield number
@@ -167,7 +167,7 @@ async def generators_are_closed() -> None:
 
     got: list[int] = []
     try:
-        async with aclosing(evens()) as source:  # type: ignore[type-var]
+        async with aclosing(evens()) as source:
             async for number in source:
                 got.append(number)
                 if number == 4:

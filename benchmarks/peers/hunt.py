@@ -110,7 +110,7 @@ def cancel(task: asyncio.Task[Any]) -> None:
 
 def simloop(scenario: Scenario, seed: int) -> BaseException | None:
     """One run of simloop's explorer."""
-    from simloop import explore  # type: ignore[import-not-found]
+    from simloop import explore
 
     report = explore(scenario, [seed])
     return None if report is None else report.exception
@@ -122,7 +122,7 @@ def simloom(scenario: Scenario, seed: int) -> BaseException | None:
     What reaches the loop's exception handler is not held against a scenario: asyncio itself says something there when
     a server's connection ends with its run.
     """
-    import simloom as tool  # type: ignore[import-not-found]
+    import simloom as tool
 
     settings = {"seed_randomness": True, "virtual_time": True, "on_unhandled": "record"}
     result = tool.run(scenario, seed=seed, raise_on_error=False, **settings)
@@ -159,18 +159,22 @@ class Body:
                 asked.set_result(coroutine)
             return me
 
-        asyncio.create_task = stand_in  # type: ignore[assignment]
+        self._put(stand_in)
         self.task = self.create_task(self._scenario())
         return await (await asked)
 
     def restore(self) -> None:
         """Leave asyncio as it was."""
-        asyncio.create_task = self.create_task
+        self._put(self.create_task)
+
+    def _put(self, function: Any) -> None:
+        module: Any = asyncio
+        module.create_task = function
 
 
 def cancellens(scenario: Scenario, seconds: float, once: float, runs: int) -> dict[str, Any]:
     """The whole sweep of cancellens. The victim's coroutine is the operation, the scenario's end is the oracle."""
-    import cancellens as tool  # type: ignore[import-not-found]
+    import cancellens as tool
 
     async def factory() -> Body:
         return Body(scenario)

@@ -15,7 +15,7 @@ Program = Callable[[], Awaitable[object]]
 
 def on_simloop(program: Program) -> Any:
     """One run on a loop of simloop's, which records as it always does."""
-    from simloop import SimLoop  # type: ignore[import-not-found]
+    from simloop import SimLoop
 
     loop = SimLoop(1)
     try:
@@ -26,7 +26,7 @@ def on_simloop(program: Program) -> Any:
 
 def on_simloom(program: Program) -> Any:
     """One run in a universe of simloom's, with its default scheduler."""
-    import simloom  # type: ignore[import-not-found]
+    import simloom
 
     return simloom.run(program, seed=1).value
 
@@ -61,7 +61,7 @@ def explored_by_simloom(program: Program) -> Callable[[], object]:
 
 def swept_by_cancellens(program: Program) -> Callable[[], int]:
     """Each call is a sweep of single cancellations of the body, in real time. Returns how many runs it made."""
-    from cancellens import Case, Limits, sweep  # type: ignore[import-not-found]
+    from cancellens import Case, Limits, sweep
 
     async def nothing(*_: object) -> None:
         pass

@@ -248,9 +248,8 @@ def idle(loop: Loop) -> None:
         return
     if has_io and loop.poll(LAST_POLL_SECONDS):
         return
-    if threads.outwait(
-        loop
-    ):  # whatever `is_awaited`: the count it goes by is the same when one thread came and one went
+    # Whatever `is_awaited`: the count it goes by is the same when one thread came and one went.
+    if threads.outwait(loop):
         return
     raise Deadlock(f"deadlock at {loop.now / NANOSECONDS:.3f} s: no task can run and no timer is pending")
 
