@@ -16,7 +16,10 @@ _was_heard = False
 
 
 def listen() -> bool:
-    """Remember interruptions from now on. Returns what `stop_listening` wants."""
+    """Remember interruptions from now on. Returns what `stop_listening` wants.
+
+    Whoever listens around others that do leaves it to them to raise: what was heard is handed out once.
+    """
     global _was_heard
     if (
         threading.current_thread() is not threading.main_thread()
@@ -31,11 +34,9 @@ def listen() -> bool:
 def stop_listening(is_own: bool) -> bool:
     """Leave the signal as it was found. Returns whether there was an interruption, for the caller to raise."""
     global _was_heard
-    was_heard = _was_heard
-    if is_own:
-        _was_heard = False
-        if signal.getsignal(signal.SIGINT) is _on_interrupt:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    was_heard, _was_heard = _was_heard, False
+    if is_own and signal.getsignal(signal.SIGINT) is _on_interrupt:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return was_heard
 
 

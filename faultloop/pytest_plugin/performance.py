@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -21,6 +19,7 @@ from _pytest.runner import CallInfo, check_interactive_exception
 
 from faultloop.drivers.alarm import OutOfTime
 from faultloop.drivers.hosting import Hosted, Stage
+from faultloop.drivers.keyboard import listen, stop_listening
 from faultloop.pytest_plugin.fixture import FIXTURE
 from faultloop.pytest_plugin.hosts import OtherDriver, hosts_on, testing
 
@@ -167,15 +166,11 @@ def interruptible() -> Generator[None]:
     asyncio's runner makes a cancellation of the test of it, and such a test is explored for how it takes one: it may
     swallow it, and that is nothing the search did. A handler that is not Python's own the runners leave in place.
     """
-    usual = signal.default_int_handler
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not usual:
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: usual(number, frame))
+    is_own = listen()
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
+        stop_listening(is_own)  # each run has said so itself
 
 
 @contextmanager

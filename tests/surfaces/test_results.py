@@ -218,6 +218,25 @@ def test_an_interruption_ends_the_session_where_nothing_was_found(suite: Suite, 
     assert done.parseoutcomes() == {}
 
 
+def test_an_interruption_that_a_test_swallows_ends_the_session_all_the_same(suite: Suite):
+    suite.write(
+        "import asyncio, os, pytest, signal\nRUNS = []\n@pytest.mark.asyncio\nasync def test_it():\n"
+        "    RUNS.append(1)\n"
+        "    try:\n"
+        "        if len(RUNS) == 5:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "            pass\n"
+        "    except BaseException:\n"
+        "        pass\n"
+        "    for _ in range(100):\n"
+        "        await asyncio.sleep(1)\n"
+        "def test_that_would_be_next(): pass\n"
+    )
+    done = suite.pytester.run(sys.executable, "-mpytest", "--faultloop=explore", stdin=b"")
+    assert done.ret == pytest.ExitCode.INTERRUPTED
+    assert done.parseoutcomes() == {}
+
+
 def test_an_interruption_of_a_test_with_drawn_inputs_ends_the_session(suite: Suite):
     given = "@pytest.mark.asyncio\n@hypothesis.given(number=hypothesis.strategies.integers())"
     source = INTERRUPTED.format(mark=given, arguments="number", claim="True")
