@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from failure_modes.catalogue import PROOFS, Bundle, CatalogueError, bundles, find
+from faultloop.drivers.keyboard import let_exit_codes_count
 from faultloop.errors import FaultloopError
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"failure_modes: {error}", file=sys.stderr)
         return BAD_USAGE
     except KeyboardInterrupt:
-        # CPython ends a process by the signal, whatever its exit code, where the last string that it was given to
-        # execute was interrupted: dataclasses give it many while a program is imported.
-        exec("")
+        let_exit_codes_count()
         print("failure_modes: interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # nobody reads any more: nor is that to be complained of when it is flushed at exit
@@ -124,9 +123,8 @@ def _proofs(kind: str, chosen: Sequence[Bundle], driver: str, jobs: int) -> Iter
         return
     with ProcessPoolExecutor(min(jobs, len(chosen)), initializer=_leave_interrupts_to_the_parent) as pool:
         try:
-            before = signal.pthread_sigmask(
-                signal.SIG_BLOCK, {signal.SIGINT}
-            )  # not before they know what to do with it
+            # No interruption reaches the processes before they know what to do with one.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
                 proofs = pool.map(_proof, work)
             finally:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from faultloop.cli.codes import BAD_USAGE, BUG, CANNOT_TELL, FOUND_NOTHING, INTERRUPTED, PIPE_CLOSED
+from faultloop.drivers.keyboard import let_exit_codes_count
 from faultloop.errors import FaultloopError, FaultNotReached, NotDeterministic, OverLimit, ReplayDiverged, UsageError
 
 
@@ -19,9 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        # CPython ends a process by the signal, whatever its exit code, where the last string that it was given to
-        # execute was interrupted: dataclasses give it many while a program is imported.
-        exec("")
+        let_exit_codes_count()
         _complain("faultloop: interrupted.")
         return INTERRUPTED
     except BrokenPipeError:

@@ -40,6 +40,15 @@ def stop_listening(is_own: bool) -> bool:
     return was_heard
 
 
+def let_exit_codes_count() -> None:
+    """After an interruption, let the process end with its exit code, and not by the signal.
+
+    CPython ends it by the signal, whatever its exit code, where the last string that it was given to execute was
+    interrupted: dataclasses give it many while a program is imported. So it is given one more.
+    """
+    exec("")
+
+
 def _on_interrupt(number: int, frame: FrameType | None) -> None:
     global _was_heard
     _was_heard = True

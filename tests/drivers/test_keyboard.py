@@ -2,8 +2,11 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 import warnings
 from contextlib import suppress
+from pathlib import Path
 
 import anyio
 import pytest
@@ -80,3 +83,14 @@ def test_what_an_interruption_left_unawaited_is_not_complained_of():
             signal.raise_signal(signal.SIGINT)
         warnings.warn("coroutine 'Pool.acquire' was never awaited", RuntimeWarning, stacklevel=1)
         assert keyboard.stop_listening(is_own)
+
+
+@pytest.mark.parametrize(("said", "code"), [("let_exit_codes_count()", 130), ("", -signal.SIGINT)])
+def test_a_process_in_which_a_string_was_interrupted_ends_with_its_exit_code(said: str, code: int, tmp_path: Path):
+    program = (
+        "import sys\nfrom faultloop.drivers.keyboard import let_exit_codes_count\n"
+        "try:\n    exec('raise KeyboardInterrupt')\nexcept KeyboardInterrupt:\n    pass\n"
+        f"{said}\nsys.exit(130)\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    assert subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, check=False).returncode == code
