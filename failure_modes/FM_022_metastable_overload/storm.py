@@ -2,9 +2,9 @@
 
     python -m failure_modes.FM_022_metastable_overload.storm
 
-At a tenth of the size of `table.py`, in seconds. Another fraction can be named: 1 is the full size, and takes a minute or
-two. Nothing is modelled here but the service, which answers what is asked of it in a second at the end of that second:
-all of it up to its capacity; half of that, drawn by lot, when it is asked for more; and nothing while it is down.
+At a tenth of the size of `table.py`, in seconds. Another fraction can be named: 1 is the full size, and takes a minute
+or two. Nothing is modelled here but the service, which answers what is asked of it in a second at the end of that
+second: all of it up to its capacity; half of that, drawn by lot, when it is asked for more; nothing while it is down.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Clocks, a virtual-time asyncio loop, and a store that fails on demand."""
+"""Clocks, a virtual-time asyncio loop, queues in memory, and a store that fails on demand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from aqueue import AQueueError, Clock, Session, Store, StoreUnavailable
+from aqueue import AQueueError, Clock, JobInfo, LoopClock, MemoryStore, Queue, Session, Store, StoreUnavailable
 from aqueue.store.base import Answer
 from aqueue.store.operations import Operation
 
@@ -122,3 +122,13 @@ def fail_first(times: int, fault: str, *kinds: type[object]) -> Fault:
         return fault
 
     return decide
+
+
+def open_queue(store: Store | None = None, seed: int = 0) -> Queue:
+    """A queue on the loop's clock, in memory unless told otherwise."""
+    return Queue(store or MemoryStore(), clock=LoopClock(), random=Random(seed))
+
+
+def kinds(info: JobInfo) -> list[str]:
+    """What befell a job, in order."""
+    return [event.kind for event in info.history]
