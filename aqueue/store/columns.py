@@ -14,6 +14,7 @@ __all__ = [
     "CHANGING",
     "INVARIANTS",
     "JOB",
+    "KEY_IS_FREE",
     "LIFE",
     "PENDING_TASKS",
     "changing_values",
@@ -41,6 +42,11 @@ PENDING_TASKS: Final = (
     f"WITH RECURSIVE t(name) AS (SELECT (SELECT min(task) FROM aq_job WHERE {_LIVE}) UNION ALL "
     f"SELECT (SELECT min(task) FROM aq_job WHERE task>t.name AND {_LIVE}) FROM t WHERE t.name IS NOT NULL) "
     "SELECT name FROM t WHERE name IS NOT NULL LIMIT {}"
+)
+# Of a job that has an order key: no job of it runs, and no older one lives.
+KEY_IS_FREE: Final = (
+    "NOT EXISTS(SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
+    "AND (o.state='running' OR o.id<j.id))"
 )
 INVARIANTS: Final[Mapping[str, str]] = dict(
     re.findall(

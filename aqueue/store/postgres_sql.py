@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from aqueue.store.columns import INVARIANTS, JOB, LIFE
+from aqueue.store.columns import INVARIANTS, JOB, KEY_IS_FREE, LIFE
 
 __all__ = [
     "BREAKERS",
@@ -56,11 +56,8 @@ __all__ = [
 ]
 
 SELECT: Final = f"SELECT {','.join(f'j.{name}' for name in (*JOB, *LIFE))} FROM aq_job j"
-KEY_IS_FREE: Final = (
-    "(j.order_key IS NULL OR NOT EXISTS(SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key "
-    "AND o.state IN('pending','running') AND (o.state='running' OR o.id<j.id)))"
-)
-READY: Final = f"{SELECT} WHERE j.state='pending' AND j.run_at<=%s AND {KEY_IS_FREE}"
+_IS_FREE: Final = f"(j.order_key IS NULL OR {KEY_IS_FREE})"
+READY: Final = f"{SELECT} WHERE j.state='pending' AND j.run_at<=%s AND {_IS_FREE}"
 # Rows that somebody else has locked are being dealt with: passed over, not waited for.
 URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT %s FOR UPDATE OF j SKIP LOCKED"
 ISOLATED: Final = {None: "", True: " AND j.crashes>=%s AND j.crashes>0", False: " AND j.crashes<%s"}
@@ -97,7 +94,7 @@ TRY_KEYS: Final = (
     "SELECT k,pg_try_advisory_xact_lock(hashtextextended('aqueue '||%s||' '||k,0)) FROM unnest(%s::text[]) AS k"
 )
 LOCK_LIMITS: Final = "SELECT pg_advisory_xact_lock(hashtextextended('aqueue limits',0))"
-STILL_FREE: Final = f"SELECT j.id FROM aq_job j WHERE j.id=ANY(%s) AND {KEY_IS_FREE}"
+STILL_FREE: Final = f"SELECT j.id FROM aq_job j WHERE j.id=ANY(%s) AND {_IS_FREE}"
 GLANCE: Final = f"{SELECT} WHERE j.id=%s"
 FRESH_ONLY: Final = " AND j.failures=0"
 OVERDUE: Final = " AND j.deadline<=%s"

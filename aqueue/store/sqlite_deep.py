@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final, TypeAlias
 
-from aqueue.store.columns import PENDING_TASKS
+from aqueue.store.columns import KEY_IS_FREE, PENDING_TASKS
 from aqueue.store.rows import Narrowing
 
 __all__ = ["KEYS_MAX", "NEAR", "deep_ids", "is_deep"]
@@ -27,13 +27,9 @@ _HEAP: Final = (
     "AND (j.order_key IS NOT NULL)=? AND (j.failures>0)=?"
 )
 _NEXT_PRIORITY: Final = f"SELECT max(j.priority) {_HEAP} AND j.priority<?"
-_KEY_IS_FREE: Final = (
-    "NOT EXISTS(SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
-    "AND (o.state='running' OR o.id<j.id))"
-)
 _URGENT: Final = f"SELECT -j.priority,j.run_at,j.id {_HEAP} AND j.priority=? AND j.run_at<=? AND j.crashes<?"
 _ORDER: Final = " ORDER BY j.run_at, j.id LIMIT ?"
-_FIRST: Final = {0: _URGENT + _ORDER, 1: f"{_URGENT} AND {_KEY_IS_FREE}{_ORDER}"}
+_FIRST: Final = {0: _URGENT + _ORDER, 1: f"{_URGENT} AND {KEY_IS_FREE}{_ORDER}"}
 # From one order key to the next, whatever the number of jobs.
 _ANY_KEY: Final = "SELECT min(order_key) FROM aq_job WHERE order_key IS NOT NULL AND state IN('pending','running')"
 _OLDEST: Final = (
@@ -44,7 +40,7 @@ _OLDEST: Final = (
 )
 _OLDEST_READY: Final = (
     "SELECT -j.priority,j.run_at,j.id,j.task,j.failures FROM aq_job j WHERE j.id=? AND j.state='pending' "
-    f"AND j.run_at<=? AND j.crashes<? AND {_KEY_IS_FREE}"
+    f"AND j.run_at<=? AND j.crashes<? AND {KEY_IS_FREE}"
 )
 _ABOVE_ALL: Final = 2.0**63  # integers of SQLite are smaller
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from aqueue.errors import LeaseLost
 from aqueue.lifecycle import Claim
-from aqueue.store.columns import JOB, LIFE, job_row
+from aqueue.store.columns import JOB, KEY_IS_FREE, LIFE, job_row
 from aqueue.store.rows import JobRow, Narrowing, Success
 from aqueue.store.sqlite_deep import NEAR, deep_ids, is_deep
 from aqueue.store.sqlite_log import Line
@@ -29,9 +29,7 @@ _NEAREST: Final = (
 )
 # The index is named where the order of urgency would tempt SQLite to look through all that is pending.
 _DUE: Final = {
-    source: f" FROM {source} WHERE j.state='pending' AND j.run_at<=? AND (j.order_key IS NULL OR NOT EXISTS("
-    "SELECT 1 FROM aq_job o WHERE o.order_key=j.order_key AND o.state IN('pending','running') "
-    "AND (o.state='running' OR o.id<j.id)))"
+    source: f" FROM {source} WHERE j.state='pending' AND j.run_at<=? AND (j.order_key IS NULL OR {KEY_IS_FREE})"
     for source in (_NEAREST, "aq_job j INDEXED BY aq_deadline", "aq_job j INDEXED BY aq_crashed")
 }
 _URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT ?"
