@@ -93,6 +93,10 @@ class Attempt:
                 return self._succeed(task, returned)
         except Exception as error:
             return self._answer(task, error)
+        except SystemExit as error:
+            # A library that calls sys.exit() would take the worker along, and with the next worker again: no failure
+            # would ever be counted. Ending a worker is not a handler's to decide; a signal does that.
+            return self._fail(task, f"SystemExit: {error}")
         except anyio.get_cancelled_exc_class():
             if _is_cancelled_from_outside():
                 raise

@@ -16,10 +16,12 @@ import msgspec
 from msgspec.structs import replace
 
 from aqueue.codec import encode_value
-from aqueue.errors import AmbiguousEffect, EffectBusy, LeaseLost
+from aqueue.errors import AmbiguousEffect, BadArguments, EffectBusy, LeaseLost
 from aqueue.log import logger
+from aqueue.policy import stored_text
 from aqueue.store.base import Session, insist
 from aqueue.store.ledger import BeginEffect, Begun, RecordEffect
+from aqueue.store.rows import NewJob
 from aqueue.transaction import Ending, Transaction, settling
 
 if TYPE_CHECKING:
@@ -71,9 +73,15 @@ class Context:
     def follow_up(self, *drafts: Draft[Any]) -> None:
         """Have jobs enqueued in the transaction in which this one succeeds: they are there if, and only if, it did.
 
-        max_pending does not bind them: they come in place of a job that ends.
+        max_pending does not bind them: they come in place of a job that ends. Raises BadArguments.
         """
         for draft in drafts:
+            if not isinstance(getattr(draft, "new", None), NewJob):
+                raise BadArguments(
+                    f"follow_up() was given {draft!r:.200}",
+                    expected="jobs that are described and not enqueued, as task.job(...) returns them",
+                    advice="write ctx.follow_up(task.job(argument))",
+                )
             uid = f"after:{self.job_id}:{self.attempt}:{len(self._ending.follow_ups)}"
             self._ending.follow_ups.append(replace(draft.new, uid=uid))
 
@@ -96,9 +104,11 @@ class Context:
         else its result is there already. On leaving without an exception the effect is recorded; on leaving with
         one, the next attempt finds it ambiguous.
 
-        Raises EffectBusy if another job is at it right now, AmbiguousEffect if the effect was ambiguous and no result
-        was set, LeaseLost if the attempt is over.
+        key: a text that names the effect, and not the attempt: f"charge:{order_id}".
+        Raises EffectBusy if another job is at it right now, BadOption if the key is no text, AmbiguousEffect if the
+        effect was ambiguous and no result was set, LeaseLost if the attempt is over.
         """
+        stored_text("key", key)
         # Cancelled here: the intent may be written, and the next attempt finds it ambiguous.
         begun = await self._begin_effect(key)
         effect = Effect(key, begun)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast, overload
 
 from aqueue.context import Context
 from aqueue.cron import check_schedule
@@ -59,6 +59,10 @@ class CronDecorator:
         """Remember when. Raises BadOption."""
         if catchup not in ("last", "all", "none"):
             raise BadOption(f"catchup={catchup!r}", expected="'last', 'all' or 'none'", advice="choose one of them")
+        texts: dict[str, object] = {"cron": cron, "tz": tz, "name": name or ""}
+        for option, text in texts.items():
+            if not isinstance(text, str):
+                raise BadOption(f"{option}={text!r} is no text", expected="a text", advice="correct the schedule")
         check_schedule(cron, tz)
         self._hub = hub
         self._name = name
@@ -72,6 +76,12 @@ class CronDecorator:
     def __call__(self, scheduled: Draft[R], /) -> Draft[R]: ...
     def __call__(self, scheduled: Task[[], Any] | Draft[Any], /) -> Task[[], Any] | Draft[Any]:
         """Register the schedule. Raises BadOption, BadArguments if the task takes arguments."""
+        if not isinstance(cast("object", scheduled), Draft | Task):
+            raise BadOption(
+                f"q.cron(...) was given {scheduled!r:.200}",
+                expected="a task without arguments, or a job",
+                advice="make the function a task first: @q.task below @q.cron, or q.cron(...)(task.job(argument))",
+            )
         draft = scheduled if isinstance(scheduled, Draft) else scheduled.job()
         name = self._name or draft.task.name
         if name in self._hub.schedules:

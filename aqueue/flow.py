@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aqueue.errors import BadOption
-from aqueue.policy import at_least
+from aqueue.policy import stored_seconds, whole
 from aqueue.store.breakers import BreakerRule
 from aqueue.store.limits import Bucket
 
@@ -32,10 +32,10 @@ class Rate:
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
-        at_least("count", self.count, 1)
-        at_least("per", self.per, 0.001)
+        whole("count", self.count, 1)
+        stored_seconds("per", self.per, 0.001)
         if self.burst is not None:
-            at_least("burst", self.burst, 1)
+            whole("burst", self.burst, 1)
 
     @property
     def bucket(self) -> Bucket:
@@ -68,9 +68,9 @@ class RetryBudget:
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
-        at_least("percent", self.percent, 0)
-        at_least("per_second", self.per_second, 1)
-        at_least("reserve", self.reserve, 1)
+        whole("percent", self.percent, 0)
+        whole("per_second", self.per_second, 1)
+        whole("reserve", self.reserve, 1)
 
     @property
     def bucket(self) -> Bucket:
@@ -94,9 +94,9 @@ class Breaker:
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
-        at_least("failures", self.failures, 1)
-        at_least("open_for", self.open_for, 0.001)
-        at_least("probes", self.probes, 1)
+        whole("failures", self.failures, 1)
+        stored_seconds("open_for", self.open_for, 0.001)
+        whole("probes", self.probes, 1)
 
     def rule(self, task: str) -> BreakerRule:
         """The same in integers."""

@@ -91,6 +91,11 @@ class Hub:
         if task.policy.lease is not None:
             self.leases_ms = {**self.leases_ms, task.name: round(task.policy.lease * 1000)}
 
+    def forget_waits(self) -> None:
+        """Nobody waits: whoever did was on an event loop that may have ended, and its events are no use on another."""
+        self._waiters.clear()
+        self._settlement = None
+
     def new_token(self) -> str:
         """A name nobody else has: 128 random bits."""
         return f"{self.random.getrandbits(128):032x}"

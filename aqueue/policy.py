@@ -7,21 +7,60 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
+from typing import Any, Final, Literal, cast
 
 from aqueue.errors import BadOption
 from aqueue.lifecycle import State
 
-__all__ = ["Reject", "Retention", "Retry", "Snooze", "WorkerPolicy", "at_least", "backoff_seconds"]
+__all__ = [
+    "FOREVER_SECONDS",
+    "Reject",
+    "Retention",
+    "Retry",
+    "Snooze",
+    "WorkerPolicy",
+    "at_least",
+    "backoff_seconds",
+    "stored_seconds",
+    "stored_text",
+    "whole",
+]
+
+FOREVER_SECONDS: Final = 1e11
+"""Three thousand years: the longest stretch that is stored. Its milliseconds, from today, are a number of 64 bits."""
 
 
 def at_least(name: str, number: float, lowest: float, *, above: bool = False) -> None:
     """Raise BadOption unless number >= lowest (or > lowest, if `above`)."""
-    if number < lowest or (above and number == lowest) or number != number:
+    try:
+        is_fine = number > lowest if above else number >= lowest
+    except TypeError:
+        is_fine = False
+    if not is_fine:
+        is_number = isinstance(cast("object", number), int | float)
         raise BadOption(
-            f"{name}={number!r} is out of range",
+            f"{name}={number!r} is {'out of range' if is_number else 'no number'}",
             expected=f"{name} {'>' if above else '>='} {lowest}",
             advice=f"give {name} a value in that range",
         )
+
+
+def stored_seconds(name: str, seconds: float, lowest: float = 0, *, above: bool = False) -> None:
+    """Raise BadOption unless it is a stretch of time that a store can keep: not below lowest, and not for ever."""
+    at_least(name, seconds, lowest, above=above)
+    if seconds > FOREVER_SECONDS:
+        raise BadOption(
+            f"{name}={seconds!r} is out of range",
+            expected=f"at most {FOREVER_SECONDS:g} seconds, which are three thousand years",
+            advice=f"give {name} a value in that range",
+        )
+
+
+def whole(name: str, number: int, lowest: int) -> None:
+    """Raise BadOption unless it is a whole number >= lowest."""
+    at_least(name, number, lowest)
+    if not isinstance(cast("object", number), int):
+        raise BadOption(f"{name}={number!r} is no whole number", expected=f"{name} >= {lowest}", advice="round it")
 
 
 def backoff_seconds(failures: int, *, base: float, cap: float, random: Random) -> float:
@@ -36,7 +75,7 @@ def backoff_seconds(failures: int, *, base: float, cap: float, random: Random) -
     """
     assert failures >= 1, failures
     # 2**62 bounds the exponent: a float overflows at 2**1024, and no cap is longer than that many seconds.
-    bound = min(cap, base * 2.0 ** min(failures - 1, 62))
+    bound = min(cap, base * 2.0 ** min(failures - 1, 62), FOREVER_SECONDS)
     return random.uniform(0.0, bound)
 
 
@@ -48,21 +87,31 @@ class Retry:
     base, cap: seconds; see backoff_seconds.
     on, never: exception types that are tried again, and those that are not although `on` has them.
     redrives: how often a dead job may be sent round again.
+    backoff: how the time in between grows. There is one way, and no other is to come (ADR 099).
     """
 
     attempts: int = 5
     base: float = 1.0
     cap: float = 300.0
-    on: tuple[type[Exception], ...] = (Exception,)
-    never: tuple[type[Exception], ...] = ()
+    on: type[Exception] | tuple[type[Exception], ...] = (Exception,)
+    never: type[Exception] | tuple[type[Exception], ...] = ()
     redrives: int = 3
+    backoff: Literal["full-jitter"] = "full-jitter"
 
     def __post_init__(self) -> None:
-        """Refuse numbers out of range."""
-        at_least("attempts", self.attempts, 1)
+        """Refuse what is out of range, and what is no type of exception: found when a job fails, it is found late."""
+        whole("attempts", self.attempts, 1)
         at_least("base", self.base, 0)
         at_least("cap", self.cap, 0)
-        at_least("redrives", self.redrives, 0)
+        whole("redrives", self.redrives, 0)
+        _exception_types("on", self.on)
+        _exception_types("never", self.never)
+        if self.backoff != "full-jitter":
+            raise BadOption(
+                f"backoff={self.backoff!r}",
+                expected="'full-jitter': exponential from base up to cap, each time anything between nothing and that",
+                advice="leave it out; for a fixed longest time give base and cap the same value",
+            )
 
     @property
     def claims_max(self) -> int:
@@ -76,6 +125,32 @@ class Retry:
     def delay_ms(self, failures: int, random: Random) -> int:
         """Milliseconds to wait after the given number of failures."""
         return round(backoff_seconds(failures, base=self.base, cap=self.cap, random=random) * 1000)
+
+
+def stored_text(name: str, text: str) -> None:
+    """Raise BadOption unless it is a text that every store can keep: PostgreSQL has no NUL, and nobody half a pair."""
+    is_fine = isinstance(cast("object", text), str) and "\0" not in text
+    if is_fine:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            is_fine = False
+    if not is_fine:
+        raise BadOption(
+            f"{name}={text!r:.200} is no text that can be stored",
+            expected="a str without NUL, and without half a pair of UTF-16",
+            advice="make such a text of it",
+        )
+
+
+def _exception_types(name: str, given: Any) -> None:
+    for each in given if isinstance(given, tuple) else (given,):
+        if not (isinstance(each, type) and issubclass(each, Exception)):
+            raise BadOption(
+                f"{name}={given!r}",
+                expected="a type of Exception, or a tuple of them",
+                advice=f"write {name}=(OSError, TimeoutError)",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +169,7 @@ class Retention:
         """Refuse numbers out of range."""
         for name, seconds in (("succeeded", self.succeeded), ("cancelled", self.cancelled), ("dead", self.dead)):
             if seconds is not None:
-                at_least(name, seconds, 0, above=True)
+                stored_seconds(name, seconds, above=True)
 
     @property
     def keep_ms(self) -> dict[State, int]:
@@ -114,7 +189,7 @@ class Snooze(Exception):
 
     def __init__(self, seconds: float) -> None:
         """Set the time to wait, in seconds, at least 0."""
-        at_least("seconds", seconds, 0)
+        stored_seconds("seconds", seconds)
         super().__init__(f"snoozed for {seconds} s")
         self.seconds = seconds
 
@@ -144,11 +219,11 @@ class WorkerPolicy:
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
-        at_least("concurrency", self.concurrency, 1)
-        at_least("lease", self.lease, 0.01)
+        whole("concurrency", self.concurrency, 1)
+        stored_seconds("lease", self.lease, 0.01)
         at_least("drain", self.drain, 0)
         for name, number in (("poll", self.poll), ("sweep", self.sweep), ("settle", self.settle)):
             at_least(name, number, 0, above=True)
         at_least("grace", self.grace, 0)
         if self.isolate_after is not None:
-            at_least("isolate_after", self.isolate_after, 1)
+            whole("isolate_after", self.isolate_after, 1)

@@ -6,20 +6,20 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mappi
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from random import Random
 from types import TracebackType
-from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, cast, overload
 
 import anyio
 
 from aqueue.clock import Clock, SystemClock
 from aqueue.context import Context
 from aqueue.decorators import CronDecorator, TaskDecorator
-from aqueue.errors import BadOption, QueueClosed, StillBusy, WorkerStopped
+from aqueue.errors import BadArguments, BadOption, QueueClosed, StillBusy, WorkerStopped
 from aqueue.flow import Breaker, Rate, RetryBudget
 from aqueue.hub import Hub, Middleware
 from aqueue.job import Job, JobInfo, describe
 from aqueue.lifecycle import TERMINAL, State
 from aqueue.observing import Observer
-from aqueue.policy import Retention, Retry, WorkerPolicy, at_least
+from aqueue.policy import Retention, Retry, WorkerPolicy, at_least, stored_seconds, whole
 from aqueue.service import serve
 from aqueue.store.base import GivesHints, Store
 from aqueue.store.limits import QUEUE, Pause
@@ -72,7 +72,7 @@ class Queue:
         if durability not in ("power", "process"):
             raise BadOption(f"durability={durability!r}", expected="'power' or 'process'", advice="choose one of them")
         if max_pending is not None:
-            at_least("max_pending", max_pending, 1)
+            whole("max_pending", max_pending, 1)
         kept = store_at(store, durability) if isinstance(store, str) else store
         self._hub = Hub(kept, clock=clock or SystemClock(), random=random or Random(), poll_seconds=poll)
         self._hub.max_pending = max_pending
@@ -87,6 +87,7 @@ class Queue:
         if self._stack is not None:
             raise QueueClosed("the queue is open already", expected="one `async with` at a time", advice="reuse it")
         self._stack = AsyncExitStack()
+        self._hub.forget_waits()
         try:
             opening = self._hub.store.open(clock=self._hub.clock, random=self._hub.random)
             session = await self._stack.enter_async_context(opening)
@@ -192,7 +193,15 @@ class Queue:
         Raises BadArguments, BadOption, QueueFull, QueueClosed, StoreUnavailable.
         Cancelled here: all or none of them may be stored.
         """
-        return await enqueue_drafts(self._hub, tuple(drafts), tx=tx)
+        described = tuple(drafts)
+        for each in described:
+            if not isinstance(cast("object", each), Draft):
+                raise BadArguments(
+                    f"enqueue_many() was given {each!r:.200}",
+                    expected="jobs that are described and not enqueued, as task.job(...) returns them",
+                    advice="write q.enqueue_many(task.job(i) for i in range(1000))",
+                )
+        return await enqueue_drafts(self._hub, described, tx=tx)
 
     def job(self, job_id: int) -> Job[Any]:
         """Return a handle on a job by its number, without looking whether it exists."""
@@ -221,12 +230,12 @@ class Queue:
 
     async def missed(self, *, limit: int = 100) -> tuple[FireRow, ...]:
         """Nominal times of schedules that made no job, newest first."""
-        at_least("limit", limit, 1)
+        whole("limit", limit, 1)
         return await self._hub.perform(Missed(limit))
 
     async def dead(self, *, limit: int = 100) -> tuple[JobInfo, ...]:
         """The dead letter, longest dead first. Reading it changes nothing."""
-        at_least("limit", limit, 1)
+        whole("limit", limit, 1)
         rows = await self._hub.perform(Dead(limit))
         return tuple(describe(row) for row in rows)
 
@@ -242,7 +251,7 @@ class Queue:
         """
         free_slots = sum(worker.free_slots for worker in self._workers)
         if grace is not None:
-            at_least("grace", grace, 0)
+            stored_seconds("grace", grace)
             return await self._hub.perform(Verify(round(grace * 1000), free_slots, frozenset(self._hub.tasks)))
         return await self._hub.perform(Verify(10**15, 0))
 

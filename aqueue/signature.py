@@ -7,13 +7,17 @@ import inspect
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
-from aqueue.codec import decode_value, is_decodable
+from aqueue.codec import checksum, decode_call, decode_value, is_decodable
 from aqueue.context import Context
 from aqueue.errors import BadArguments, BadHandler, UndecodablePayload
 
 __all__ = ["HandlerSignature", "inspect_handler"]
+
+_SCALARS: Final = frozenset({bool, int, float, str})
+_OPTIONS: Final = frozenset({"delay", "key", "unique", "deadline", "priority", "headers", "tx"})
+"""What Task.options takes, which is easily typed in the call of enqueue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,30 @@ class HandlerSignature:
         try:
             self.parameters.bind(*args, **kwargs)
         except TypeError as error:
+            meant = sorted(_OPTIONS & (kwargs.keys() - self.parameters.parameters.keys()))
             raise BadArguments(
                 f"the arguments of task {task!r} do not fit: {error}",
                 expected=f"{task}{self.parameters}",
-                advice="call enqueue as you would call the handler, without its Context",
+                # A handler may have parameters of these names, so enqueue leaves them all to it (ADR 100).
+                advice=f"options of a job have a call of their own: {task}.options({meant[0]}=...).enqueue(...)"
+                if meant
+                else "call enqueue as you would call the handler, without its Context",
+            ) from error
+
+    def check_types(self, task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], payload: bytes) -> None:
+        """Raise BadArguments unless what was written for these arguments comes back as what the handler takes."""
+        if self._is_plain(args, kwargs):
+            # Most arguments are such that nothing can be wrong with them; the others are read back, as a worker will.
+            hinted = zip(args, self.positional_hints[: len(args)], strict=True)
+            if all([hint is Any or (type(value) is hint and hint in _SCALARS) for value, hint in hinted]):  # noqa: C419 - twice as fast
+                return
+        try:
+            self.decode(*decode_call(payload, checksum(payload)), None)
+        except UndecodablePayload as error:
+            raise BadArguments(
+                f"the arguments of task {task!r} do not fit: {error.__cause__ or error}",
+                expected=f"{task}{self.parameters}",
+                advice="correct the value, or the handler's type hint; nothing was enqueued",
             ) from error
 
     def decode(

@@ -17,7 +17,7 @@ from aqueue.errors import BadOption
 from aqueue.flow import Breaker, Rate, rate_of
 from aqueue.hub import Hub
 from aqueue.job import Job
-from aqueue.policy import Retry, at_least
+from aqueue.policy import Retry, at_least, stored_seconds, stored_text, whole
 from aqueue.signature import HandlerSignature, inspect_handler
 from aqueue.store.limits import QUEUE, Pause, TaskRule, task_scope
 from aqueue.store.operations import Enqueue, Enqueued
@@ -53,11 +53,11 @@ class TaskPolicy:
         if self.timeout is not None:
             at_least("timeout", self.timeout, 0, above=True)
         if self.lease is not None:
-            at_least("lease", self.lease, 0.01)
+            stored_seconds("lease", self.lease, 0.01)
         if self.concurrency is not None:
-            at_least("concurrency", self.concurrency, 1)
+            whole("concurrency", self.concurrency, 1)
         if self.max_pending is not None:
-            at_least("max_pending", self.max_pending, 1)
+            whole("max_pending", self.max_pending, 1)
         if self.rate is not None:
             rate_of(self.rate)
 
@@ -84,10 +84,14 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range, and headers that are no strings."""
-        at_least("delay", self.delay, 0)
+        stored_seconds("delay", self.delay)
         _headers(self.headers)
         if self.deadline is not None:
-            at_least("deadline", self.deadline, 0, above=True)
+            stored_seconds("deadline", self.deadline, above=True)
+        if self.key is not None:
+            stored_text("key", self.key)
+        if self.unique is not None:
+            stored_text("unique", self.unique)
 
     def with_headers(self, more: Mapping[str, str] | None) -> Mapping[str, str]:
         """These headers and more, which win; None drops them all. Raises BadOption."""
@@ -178,6 +182,7 @@ class Task(Generic[P, R]):
     def _draft(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Draft[R]:
         self.signature.check(self.name, args, kwargs)
         payload = encode_call(args, kwargs, task=self.name)
+        self.signature.check_types(self.name, args, kwargs, payload)
         retry, options = self.policy.retry, self._options
         new = NewJob(
             uid="",  # given when it is enqueued

@@ -24,7 +24,7 @@ from aqueue.context import Context
 from aqueue.errors import AQueueError, StillBusy
 from aqueue.hub import Call, Hub
 from aqueue.points import Point, point_named
-from aqueue.policy import at_least
+from aqueue.policy import stored_seconds, whole
 from aqueue.store.base import Answer, Session
 from aqueue.store.operations import Claim, ClaimReply, Operation, Sweep
 from aqueue.store.rows import Tables
@@ -110,7 +110,7 @@ class Rehearsal:
 
         Nothing it writes afterwards is stored. Its `finally` blocks do run, which in a real crash they would not.
         """
-        at_least("nth", nth, 1)
+        whole("nth", nth, 1)
         self._armed.append(_Armed(point, point_named(point), nth))
 
     async def drain(self, *, concurrency: int = 1, limit: float = 60.0) -> None:
@@ -139,7 +139,7 @@ class Rehearsal:
 
     async def advance(self, seconds: float) -> None:
         """Let the queue's clock go on, and drain at every moment on the way at which something comes due."""
-        at_least("seconds", seconds, 0)
+        stored_seconds("seconds", seconds)
         target = self._clock.now + round(seconds * 1000)
         await self.drain()
         while (moment := await self._next_moment()) is not None and moment <= target:

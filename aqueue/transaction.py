@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from msgspec.structs import replace
@@ -60,20 +60,47 @@ class Ending:
 
 
 class Transaction:
-    """Statements gathered for one commit. result: what the job returns; a later return value comes too late."""
+    """Statements gathered for one commit. result: what the job returns; a later return value comes too late.
+
+    is_over: the block has been left.
+    """
 
     def __init__(self) -> None:
         """Gather nothing yet."""
         self.result: Any = None
         self.statements: list[Statement] = []
+        self.is_over = False
 
     def execute(self, sql: str, parameters: Sequence[object] = (), *, rows: int | None = None) -> None:
         """Have one statement run when the block is left: INSERT, UPDATE or DELETE on tables of your own.
 
         rows: how many it must change, else everything is refused: the place for a guard, as in
         `tx.execute("UPDATE account SET balance=balance-? WHERE id=? AND balance>=?", (5, 1, 5), rows=1)`.
+
+        Raises WriteRefused if the block has been left, or this is no text with a sequence of values.
         """
+        if self.is_over:
+            raise _refused(sql, "its tx() block has been left", "statements inside of the block", "move it there")
+        if not isinstance(cast("object", sql), str):
+            raise _refused(sql, f"it is a {type(sql).__name__}", "one statement, as a str", "write it as a text")
+        # A mapping would be gathered as its keys, and a text as its letters.
+        if not _is_sequence(parameters):
+            raise _refused(
+                sql,
+                f"parameters that are a {type(parameters).__name__} cannot be bound by position",
+                "a list or a tuple of values",
+                "write (value,) for a single one, and placeholders without names",
+            )
         self.statements.append(Statement(sql, tuple(parameters), rows))
+
+
+def _is_sequence(parameters: object) -> bool:
+    """Whether these are values in an order, and not one value that happens to have parts."""
+    return isinstance(parameters, Sequence) and not isinstance(parameters, str | bytes | bytearray | memoryview)
+
+
+def _refused(sql: object, why: str, expected: str, advice: str) -> WriteRefused:
+    return WriteRefused(f"{sql!r:.200}: {why}", expected=expected, advice=f"{advice}; nothing was written")
 
 
 @asynccontextmanager
@@ -93,7 +120,10 @@ async def settling(
             advice="gather all statements in one block",
         )
     transaction = Transaction()
-    yield transaction
+    try:
+        yield transaction
+    finally:
+        transaction.is_over = True
     assert isinstance(ending.template.step, Succeed)
     result = encode_value(transaction.result, of="the result of tx()")
     operation = ending.success(result, transaction.statements)
