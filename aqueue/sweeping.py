@@ -59,7 +59,7 @@ async def _sweep(hub: Hub, worker_id: str) -> None:
     try:
         freed = await hub.session.perform(Sweep())
     except StoreUnavailable as error:
-        logger().warning("sweep.unanswered", worker=worker_id, error=error.happened)
+        logger().debug("sweep.unanswered", worker=worker_id, error=error.happened)
         return
     for job_id in freed:
         hub.tell("rescued", job_id=job_id, worker=worker_id)
@@ -78,7 +78,7 @@ async def _prune(hub: Hub, worker_id: str, after: int) -> int:
         try:
             pruned = await hub.session.perform(Prune(after, hub.keep_ms))
         except StoreUnavailable as error:
-            logger().warning("prune.unanswered", worker=worker_id, error=error.happened)
+            logger().debug("prune.unanswered", worker=worker_id, error=error.happened)
             return after
         after = pruned.after
         if not pruned.goes_on:

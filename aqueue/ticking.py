@@ -29,7 +29,7 @@ async def keep_firing(hub: Hub, worker: str, longest_seconds: float) -> None:
                 declared.add(name)
             fired = await insist(hub.session, Fire(tuple(declared)), random=hub.random)
         except StoreUnavailable as error:
-            logger().warning("cron.unanswered", worker=worker, error=error.happened)
+            logger().debug("cron.unanswered", worker=worker, error=error.happened)
             fired = Fired((), 0, None)
         for job_id in fired.job_ids:
             hub.tell("fired", job_id=job_id, worker=worker)

@@ -173,7 +173,7 @@ class Worker:
                     self._tell_claimed(reply)
                 return reply
         except StoreUnavailable as error:
-            logger().warning("claim.unanswered", worker=self.id, error=error.happened)
+            logger().debug("claim.unanswered", worker=self.id, error=error.happened)
         except BaseException:
             # Killed in spite of the shield (asyncio's Task.cancel). It may be committed or still in the store's list.
             # Sent again: a settlement that is doubled is recognised, and a release that comes after its claim there

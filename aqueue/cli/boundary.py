@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import cast
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, cast
 
 from aqueue.cli.codes import BAD_USAGE, BUG, FINE, INTERRUPTED, PIPE_CLOSED, UNAVAILABLE
 from aqueue.cli.text import clean, for_encoding
 from aqueue.errors import AQueueError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from aqueue.cli.arguments import Options
 
 __all__ = ["main"]
 
@@ -67,6 +71,13 @@ def _command(arguments: list[str]) -> int:
             from aqueue.cli.working import work
 
             return work(options)
+        case _:
+            with _log_to_itself(verbose=options.verbose):
+                return _look_or_move(options)
+
+
+def _look_or_move(options: Options) -> int:
+    match options.verb:
         case "ps" | "show" | "stats" | "cron":
             from aqueue.cli.showing import show_verb
 
@@ -79,6 +90,18 @@ def _command(arguments: list[str]) -> int:
             from aqueue.cli.mending import mend_verb
 
             return mend_verb(options)
+
+
+@contextmanager
+def _log_to_itself(*, verbose: bool) -> Generator[None]:
+    """Keep what the store says of its troubles from standard error, which gets the one sentence that comes of them."""
+    log, handler = logging.getLogger("aqueue"), logging.NullHandler()
+    if not verbose:
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _wants_details(arguments: Sequence[str] | None) -> bool:

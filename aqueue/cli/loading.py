@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from types import ModuleType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 import anyio
 
@@ -24,6 +24,9 @@ from aqueue.store.memory import MemoryStore
 from aqueue.store.sqlite import SqliteStore
 from aqueue.store.sqlite_reading import SqliteReading
 from aqueue.store.urls import store_at
+
+if TYPE_CHECKING:
+    from aqueue.store.postgres import PostgresStore
 
 __all__ = ["load_queue", "on_store", "opened"]
 
@@ -47,17 +50,26 @@ async def opened(name: str, *, writes: bool) -> AsyncGenerator[Session]:
     writes: False for a session that cannot change anything.   Raises NoStore, SchemaMismatch, StoreUnavailable, BadUrl.
     """
     clock, random = SystemClock(), Random()
-    store, reading = _store_named(name)
-    if reading is not None:
-        async with reading.open(clock=clock, random=random) as session:
+    store = _store_named(name)
+    if isinstance(store, SqliteStore):
+        async with SqliteReading(store.path).open(clock=clock, random=random) as session:
             if not writes:
                 yield session
                 return
+    elif _is_postgres(store):
+        from aqueue.store.postgres_reading import assert_holds_queue
+
+        await assert_holds_queue(store)
     async with store.open(clock=clock, random=random) as session:
         yield session
 
 
-def _store_named(name: str) -> tuple[Store, SqliteReading | None]:
+def _is_postgres(store: Store) -> TypeGuard[PostgresStore]:
+    module = sys.modules.get("aqueue.store.postgres")  # there is no such store before it is imported, from an extra
+    return module is not None and isinstance(store, module.PostgresStore)
+
+
+def _store_named(name: str) -> Store:
     store = _named(name)
     if isinstance(store, MemoryStore):
         raise BadUrl(
@@ -65,7 +77,7 @@ def _store_named(name: str) -> tuple[Store, SqliteReading | None]:
             expected="a store that outlives its process",
             advice="ask the queue itself, in its process: q.counts(), q.dead(), q.check()",
         )
-    return store, SqliteReading(store.path) if isinstance(store, SqliteStore) else None
+    return store
 
 
 def _named(name: str) -> Store:

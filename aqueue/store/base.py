@@ -107,7 +107,7 @@ async def insist(session: Session, operation: Operation[R], *, random: Random, t
             return await session.perform(operation)
         except StoreUnavailable as error:
             pause = random.uniform(0.5, 1.0) * 0.05 * math.ldexp(1.0, done)
-            logger().warning(
+            logger().debug(
                 "store.retried", operation=type(operation).__name__, failures=done + 1, pause_seconds=pause,
                 error=error.happened,
             )  # fmt: skip

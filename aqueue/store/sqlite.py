@@ -5,6 +5,7 @@ Many callers share one transaction (group.py), each with its own savepoint.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
@@ -18,6 +19,7 @@ from aqueue.store.operations import Operation, Settle
 from aqueue.store.sqlite_join import joined
 from aqueue.store.sqlite_schema import create_schema
 from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.sqlite_trouble import PERMISSIONS, advice_for, is_locked
 from aqueue.store.together import is_plain_success, pieces, replies_of
 
 __all__ = ["SqliteStore", "commit_batch", "connect_file"]
@@ -67,6 +69,10 @@ class _SqliteDatabase:
     def connect(self) -> None:
         with self._named():
             self._connection = connect_file(self._path, self._synchronous)
+        # SQLite opens what it may only read, and says so at the first write: a worker would ask again for ever.
+        if not _is_writable(self._path):
+            self._connection.close()
+            raise unanswered(f"{self._path} may only be read", advice=PERMISSIONS)
 
     def commit(self, operations: Sequence[Operation[object]], now: int, *, is_retry: bool) -> list[Reply]:  # noqa: ARG002
         assert self._connection is not None
@@ -83,17 +89,15 @@ class _SqliteDatabase:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if _is_locked(error):
+            if is_locked(error):
                 raise Again(f"{self._path} stayed locked") from error
-            raise unanswered(f"{self._path}: {error}") from error
+            raise unanswered(f"{self._path}: {error}", advice=advice_for(error)) from error
         except sqlite3.Error as error:
-            raise unanswered(f"{self._path}: {error}") from error
+            raise unanswered(f"{self._path}: {error}", advice=advice_for(error)) from error
 
 
-def _is_locked(error: sqlite3.OperationalError) -> bool:
-    # The primary code is the low byte: SQLITE_BUSY_RECOVERY and SQLITE_BUSY_SNAPSHOT are locks too. An error that did
-    # not come from the library has no code.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+def _is_writable(path: str) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def connect_file(path: str, synchronous: str) -> sqlite3.Connection:

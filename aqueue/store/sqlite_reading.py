@@ -1,7 +1,9 @@
 """Looking at a SQLite file without touching it: what a command that only reads is given instead of a SqliteStore.
 
 Rule 1: nothing is made, migrated or written. A file that is not there, or holds no queue, is said to be so.
-Rule 2: whatever is in the file, the answer is a reply or an error of ours: bytes that a disk damaged come back as
+Rule 2: a file whose folder cannot be written is read as it lies, if nobody has it open: SQLite needs a file beside it
+        to read along with a writer, and there can be none. Should one come all the same, that is found out, and said.
+Rule 3: whatever is in the file, the answer is a reply or an error of ours: bytes that a disk damaged come back as
         values that no operation expects, and that is the file's fault.
 """
 
@@ -13,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
@@ -24,6 +26,7 @@ from aqueue.store.base import Answer
 from aqueue.store.operations import Operation
 from aqueue.store.sqlite_schema import SCHEMA_VERSION, version_of
 from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.sqlite_trouble import PERMISSIONS, advice_for, is_locked, is_unreachable
 
 __all__ = ["SqliteReading"]
 
@@ -60,10 +63,11 @@ class ReadingSession:
         self._random = random
         self._limiter = anyio.CapacityLimiter(1)
         self._connection: sqlite3.Connection | None = None
+        self._lies_as: _Lie | None = None
 
     async def begin(self) -> None:
         """Open the file. Cancelled here: it may be open; end() is due."""
-        self._connection = await self._unlocked(partial(_connect, self._path))
+        self._connection, self._lies_as = await self._unlocked(partial(_connect, self._path))
 
     async def end(self) -> None:
         """Close the file, if it is open."""
@@ -74,7 +78,12 @@ class ReadingSession:
     async def perform(self, operation: Operation[R]) -> R:
         """Run one operation on one snapshot of the file (the contract is that of store.base.Session)."""
         assert self._connection is not None
-        return await self._unlocked(partial(_read, self._connection, operation, self._clock.now_ms()))
+        reply = await self._unlocked(partial(_read, self._connection, operation, self._clock.now_ms()))
+        if self._lies_as is not None and _lie_of(self._path) != self._lies_as:
+            raise _unreadable(
+                self._path, "it was changed while it was read", "try again, where its folder can be written"
+            )
+        return reply
 
     async def perform_all(self, operations: Sequence[Operation[Any]]) -> list[Answer]:
         """Run several, each on a snapshot of its own (the contract is that of store.base.Session)."""
@@ -96,27 +105,49 @@ class ReadingSession:
                 return await run_sync(call, limiter=self._limiter)
             except AQueueError:
                 raise
-            except sqlite3.OperationalError as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                    raise _unreadable(self._path, str(error)) from error
             except sqlite3.Error as error:
-                raise _unreadable(self._path, str(error)) from error
-            except Exception as error:  # rule 2: of any kind
+                if not is_locked(error):
+                    raise _unreadable(self._path, str(error), advice_for(error) or _RECOVER) from error
+            except OSError as error:
+                raise _unreadable(self._path, str(error.strerror), PERMISSIONS) from error
+            except Exception as error:  # rule 3: of any kind
                 told = f"{type(error).__name__}: {error}"[:200]
-                raise _unreadable(self._path, f"a row is not what was written ({told})") from error
+                raise _unreadable(self._path, f"a row is not what was written ({told})", _RECOVER) from error
             await anyio.sleep(LOCKED_PAUSE_SECONDS * self._random.random())
-        raise _unreadable(self._path, "it stayed locked")
+        raise _unreadable(self._path, "it stayed locked", "try again, or see which process has it locked")
 
 
-def _connect(path: str) -> sqlite3.Connection:
+_Lie: TypeAlias = tuple[int, ...]
+"""What shows that a file was changed: its size and time, and those of the log beside it."""
+
+
+def _lie_of(path: str) -> _Lie:
+    file, log = Path(path).stat(), Path(f"{path}-wal")
+    size_of_log = log.stat().st_size if log.exists() else 0
+    return file.st_size, file.st_mtime_ns, file.st_ino, size_of_log
+
+
+def _connect(path: str) -> tuple[sqlite3.Connection, _Lie | None]:
+    """A connection to the file; with how it lies if that must not change while it is read."""
     file = Path(path)
     if not file.is_file():
         raise _none(path, "is no file" if file.exists() else "does not exist")
     if not file.stat().st_size:
         raise _none(path, "is empty")
-    # Opened for writing if that is possible: where a crash left a journal, SQLite needs it to read at all.
+    try:
+        # Opened for writing if that is possible: where a crash left a journal, SQLite needs it to read at all.
+        return _open(file, "mode=rw"), None
+    except sqlite3.OperationalError as error:
+        lie = _lie_of(path)
+        if lie[-1] or not is_unreachable(error):
+            raise
+        return _open(file, "mode=ro&immutable=1"), lie
+
+
+def _open(file: Path, how: str) -> sqlite3.Connection:
+    path = str(file)
     connection = sqlite3.connect(
-        f"{file.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0, check_same_thread=False
+        f"{file.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=0, check_same_thread=False
     )
     try:
         connection.execute("PRAGMA query_only=ON")
@@ -152,9 +183,12 @@ def _none(path: str, why: str) -> NoStore:
     )
 
 
-def _unreadable(path: str, why: str) -> StoreUnavailable:
+_RECOVER: Final = "keep a copy, then restore a backup or use sqlite3 .recover"
+
+
+def _unreadable(path: str, why: str, advice: str) -> StoreUnavailable:
     return StoreUnavailable(
         f"{path!r} cannot be read: {' '.join(why.split())[:300]}",
         expected="a SQLite file of a queue, whole and not locked",
-        advice="if locked, try again; if damaged, keep a copy, then restore a backup or use sqlite3 .recover",
+        advice=advice,
     )

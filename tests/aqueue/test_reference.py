@@ -1,5 +1,6 @@
 """The reference says what is so."""
 
+import ast
 import re
 import sqlite3
 import subprocess
@@ -36,3 +37,29 @@ def test_every_name_the_reference_uses_of_the_package_is_there():
     steps = {step.__name__ for _, step in TABLE}
     assert missing <= steps
     assert len(used) > 20
+
+
+def test_each_name_of_the_package_is_imported_from_where_type_checkers_see_it():
+    tree = ast.parse(Path(aqueue.__file__).read_text(encoding="utf-8"))
+    (checked,) = (node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in checked.body if isinstance(node, ast.ImportFrom)]
+    seen = {name.name: node.module for node in imports for name in node.names}
+    assert {name: home for home, names in aqueue._HOMES.items() for name in names} == seen
+    assert sorted(seen) == sorted(aqueue.__all__)
+    assert [name for name in aqueue.__all__ if not hasattr(aqueue, name)] == []
+
+
+def test_the_command_line_answers_before_what_takes_long_is_imported():
+    """Ctrl-C while anyio, structlog and their friends are imported was a traceback; and --help took half a second."""
+    asked = (
+        "import sys, aqueue.cli; aqueue.cli.main(['--help']); print(sorted({'anyio', 'structlog'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.endswith("[]\n")

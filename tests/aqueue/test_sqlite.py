@@ -26,7 +26,7 @@ from aqueue import (
     WriteRefused,
 )
 from aqueue.lifecycle import Fail, Succeed
-from aqueue.store import sqlite
+from aqueue.store import group, sqlite
 from aqueue.store.group import GroupSession
 from aqueue.store.ledger import BeginEffect, RecordEffect
 from aqueue.store.operations import Cancel, Claim, Enqueue, Settle, Statement
@@ -443,3 +443,22 @@ async def test_a_folder_that_is_not_there_says_so(tmp_path: Path):
     with pytest.raises(StoreUnavailable, match=r"AQ011.*unable to open"):
         async with open_store(str(tmp_path / "nowhere" / "jobs.db")):
             pass
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(60.0, 1), (0.0, 3)], ids=["within a minute", "once in a while"])
+async def test_a_trouble_that_goes_on_is_told_once_and_so_is_its_end(
+    path: str, seconds: float, told: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(group, "TROUBLE_SECONDS", seconds)
+    async with open_store(path) as session:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("ALTER TABLE aq_job RENAME TO gone")
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable, match="no such table"):
+                await session.perform(Enqueue((new_job("a"),)))
+        other.execute("ALTER TABLE gone RENAME TO aq_job")
+        for uid in ("a", "b"):
+            await session.perform(Enqueue((new_job(uid),)))
+        other.close()
+    words = [record.getMessage().partition(" ")[0] for record in caplog.records if record.levelname == "WARNING"]
+    assert words == ["event='store.commit_failed'"] * told + ["event='store.answers_again'"]

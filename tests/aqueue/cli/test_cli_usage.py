@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -231,6 +232,15 @@ def test_a_writer_does_not_keep_a_reader_waiting(ask: Ask, store: str, jobs: Pat
         connection.execute("DELETE FROM aq_job")
         assert ask("check", "--store", store).code == 0
         connection.execute("ROLLBACK")
+
+
+def test_a_store_that_does_not_answer_is_one_sentence_and_its_log_is_for_who_asks(
+    ask: Ask, store: str, write_with: Callable[[str], None]
+):
+    write_with("PRAGMA query_only=ON")
+    answer = ask("cancel", 6, "--store", store)
+    assert (answer.code, answer.err.count("\n"), "store.commit_failed" in answer.err) == (3, 1, False)
+    assert logging.getLogger("aqueue").handlers == []
 
 
 @pytest.fixture
