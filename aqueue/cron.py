@@ -14,7 +14,7 @@ from itertools import islice, takewhile
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from aqueue.errors import BadOption
+from aqueue.errors import BadOption, MissingExtra
 
 __all__ = ["check_schedule", "due", "next_after", "oldest_due"]
 
@@ -55,8 +55,8 @@ def due(cron: str, tz: str, since_ms: int, now_ms: int, limit: int) -> list[int]
 def _times(cron: str, tz: str, after_ms: int) -> Iterator[int]:
     try:
         from cronsim import CronSim, CronSimError  # an extra: a queue without schedules does without it
-    except ImportError:
-        raise _bad("cron schedules need cronsim", "pip install 'faultloop[cron]'") from None
+    except ImportError as error:
+        raise MissingExtra("a schedule", "cronsim", "cron", error) from error
     try:
         zone = ZoneInfo(tz)
     except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError; a folder is an OSError

@@ -21,6 +21,7 @@ __all__ = [
     "JobCancelled",
     "JobDead",
     "LeaseLost",
+    "MissingExtra",
     "NoStore",
     "QueueClosed",
     "QueueFull",
@@ -112,6 +113,20 @@ class StoreUnavailable(AQueueError):
     """The store did not answer: the operation may have happened. Repeating it is safe, always."""
 
     code = "AQ011"
+
+
+class MissingExtra(AQueueError, ModuleNotFoundError):
+    """A part of aqueue was asked for that needs a library which is not installed."""
+
+    code = "AQ012"
+
+    def __init__(self, part: str, library: str, extra: str, error: ImportError) -> None:
+        """Build the message. part: what was asked for; it begins a sentence.   extra: what brings the library."""
+        super().__init__(
+            f"{part} needs {library}, which cannot be imported: {error}",
+            expected=f"the extra «{extra}» to be installed",
+            advice=f"pip install 'faultloop[{extra}]'",
+        )
 
 
 class JobDead(AQueueError):

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from aqueue.errors import MissingExtra
+
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+except ImportError as error:
+    raise MissingExtra("aqueue.prometheus", "prometheus-client", "prometheus", error) from error
 
 from aqueue.observing import Notice
 

@@ -67,7 +67,7 @@ class Queue:
         retry_budget: RetryBudget | None = DEFAULT_RETRY_BUDGET,
         retention: Retention | None = None,
     ) -> None:
-        """Describe the queue; `async with` opens it. Raises BadUrl, BadOption."""
+        """Describe the queue; `async with` opens it. Raises BadUrl, BadOption, MissingExtra."""
         at_least("poll", poll, 0, above=True)
         if durability not in ("power", "process"):
             raise BadOption(f"durability={durability!r}", expected="'power' or 'process'", advice="choose one of them")

@@ -11,23 +11,25 @@ import structlog
 from aqueue.cli.arguments import Options
 from aqueue.cli.codes import FINE
 from aqueue.cli.loading import load_queue
-from aqueue.errors import BadCommand
+from aqueue.errors import MissingExtra
 
 __all__ = ["work"]
 
 
 def work(options: Options) -> int:
-    """Run until SIGINT or SIGTERM. Raises what opening the store raises, and WorkerStopped."""
+    """Run until SIGINT or SIGTERM. Raises what opening the store raises, WorkerStopped and MissingExtra."""
     queue = load_queue(options.target)
     if not structlog.is_configured() and not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     run = partial(queue.run, concurrency=options.concurrency, drain=options.drain, bury_unknown=options.bury_unknown)
-    try:
-        anyio.run(run, backend=options.backend)
-    except ImportError as error:
-        if error.name != options.backend:
-            raise
-        raise BadCommand(
-            f"{options.backend} is not installed", expected="it, for --backend", advice="pip install 'faultloop[trio]'"
-        ) from error
+    if options.backend == "trio":
+        _assert_trio()
+    anyio.run(run, backend=options.backend)
     return FINE
+
+
+def _assert_trio() -> None:
+    try:
+        import trio  # noqa: F401 - anyio imports it, and says of a missing one what is of no use here
+    except ImportError as error:
+        raise MissingExtra("--backend trio", "trio", "trio", error) from error

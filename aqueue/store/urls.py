@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aqueue.errors import BadUrl
+from aqueue.errors import BadUrl, MissingExtra
 from aqueue.store.base import Store
 from aqueue.store.memory import MemoryStore
 from aqueue.store.sqlite import SqliteStore
@@ -13,7 +13,7 @@ __all__ = ["store_at"]
 
 
 def store_at(url: str, durability: Literal["power", "process"]) -> Store:
-    """Make the store, without opening it. Raises BadUrl."""
+    """Make the store, without opening it. Raises BadUrl, MissingExtra."""
     if url == "memory:":
         return MemoryStore()
     scheme, separator, path = url.partition(":///")
@@ -32,9 +32,5 @@ def _postgres_store_at(url: str, durability: Literal["power", "process"]) -> Sto
     try:
         from aqueue.store.postgres import PostgresStore
     except ImportError as error:
-        raise BadUrl(
-            f"a PostgreSQL store needs psycopg, which cannot be imported: {error}",
-            expected="the extra «postgres» to be installed",
-            advice='pip install "faultloop[postgres]"',
-        ) from error
+        raise MissingExtra("a store on a PostgreSQL server", "psycopg", "postgres", error) from error
     return PostgresStore(url, durability=durability)

@@ -1,6 +1,5 @@
 """Schedules: nominal times on both sides of summer time, one job for each, and nothing missed in silence."""
 
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from random import Random
@@ -98,12 +97,6 @@ def test_a_year_that_nobody_looked_costs_a_moment():
 def test_a_schedule_that_means_nothing_is_refused_where_it_is_made(cron: str, tz: str, told: str):
     with pytest.raises(BadOption, match=told):
         Queue("memory:").cron(cron, tz=tz)
-
-
-def test_without_the_extra_a_schedule_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "cronsim", None)
-    with pytest.raises(BadOption, match=r"pip install 'faultloop\[cron\]'"):
-        Queue("memory:").cron("* * * * *")
 
 
 # In the store.

@@ -1,11 +1,13 @@
 """Middleware, observers, adapters, retry ownership: what surrounds a handler and who hears of it."""
 
+import importlib
 import logging
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,10 +27,12 @@ from aqueue import (
     Context,
     LoopClock,
     MemoryStore,
+    MissingExtra,
     Notice,
     Queue,
     Reject,
     Retry,
+    Snooze,
     may_retry,
     no_retry_below,
     retried,
@@ -239,6 +243,71 @@ async def test_opentelemetry_gets_a_span_per_attempt_below_the_enqueuers(q: Queu
     assert points["aqueue.attempts", "pending"].value == 1  # type: ignore[union-attr]
     assert points["aqueue.attempts", "succeeded"].value == 1  # type: ignore[union-attr]
     assert points["messaging.process.duration", None].count == 2  # type: ignore[union-attr]
+
+
+async def test_an_attempt_that_ran_into_its_deadline_is_an_error_and_a_snoozed_or_cancelled_one_is_none(q: Queue):
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    instrument(q, tracer_provider=provider, meter_provider=MeterProvider([]))
+
+    @q.task(retry=Retry(1), timeout=1)
+    async def slow() -> None:
+        await anyio.sleep(9)
+
+    @q.task(retry=Retry(1))
+    async def asked() -> None:
+        await anyio.sleep(9)
+
+    @q.task(retry=Retry(1))
+    async def later(ctx: Context) -> None:
+        if ctx.attempt == 1:
+            raise Snooze(1)
+
+    @q.task(retry=Retry(1))
+    async def refused() -> None:
+        raise Reject("no such order")
+
+    async with q:
+        for task in (slow, later, refused):
+            await task.enqueue()
+        async with q.worker():
+            job = await asked.enqueue()
+            await anyio.sleep(2)
+            await job.cancel()
+            await anyio.sleep(2)
+    told = [
+        (span.name, span.status.status_code.name, (span.attributes or {}).get("error.type"))
+        for span in sorted(spans.get_finished_spans(), key=lambda span: span.name)
+    ]
+    assert told == [
+        ("process asked", "UNSET", None), ("process later", "UNSET", None), ("process later", "UNSET", None),
+        ("process refused", "ERROR", "Reject"), ("process slow", "ERROR", "timeout"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize(
+    ("module", "library", "extra"),
+    [
+        ("aqueue.otel", "opentelemetry", "otel"),
+        ("aqueue.prometheus", "prometheus_client", "prometheus"),
+        ("aqueue.store.postgres", "psycopg", "postgres"),
+        ("aqueue.cron", "cronsim", "cron"),
+    ],
+)
+async def test_what_needs_a_library_that_is_not_installed_names_the_extra(
+    module: str, library: str, extra: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, module)
+    asks: dict[str, Callable[[], object]] = {
+        "postgres": lambda: Queue("postgresql://user@host/database"),
+        "cron": lambda: Queue("memory:").cron("0 3 * * *"),
+    }
+    with pytest.raises(MissingExtra, match=rf"AQ012 .*cannot be imported.*pip install 'faultloop\[{extra}\]'") as told:
+        asks.get(extra, lambda: importlib.import_module(module))()
+    assert isinstance(told.value, ModuleNotFoundError), "as any import of what is not there"
 
 
 async def test_prometheus_counts_attempts_and_stored_jobs(q: Queue):

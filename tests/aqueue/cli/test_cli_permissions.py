@@ -109,10 +109,11 @@ def test_a_writer_that_comes_while_a_file_is_read_as_it_lies_is_found_out(
     ask: Ask, place: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Between the read and the look at what became of the file, somebody else writes it."""
-    path, read = place / "jobs.db", sqlite_reading._read
+    path = place / "jobs.db"
+    read: Callable[..., object] = sqlite_reading._read
 
     def read_and_write(*arguments: object) -> object:
-        reply = read(*arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        reply = read(*arguments)
         if os.getuid() == 0:
             os.seteuid(0)
         place.chmod(0o755)

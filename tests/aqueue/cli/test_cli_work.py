@@ -78,3 +78,12 @@ def test_a_reader_that_goes_away_is_no_error(folder: Path):
     ended = run(folder, "bash", "-c", f"({command}) | true")
     assert ended.stderr in ("0\n", "141\n")
     assert signal.SIGPIPE + 128 == 141
+
+
+def test_a_backend_that_is_not_installed_is_named_with_its_extra(
+    ask: Ask, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "trio", None)
+    answer = ask("work", f"{folder / 'app.py'}:q", "--backend", "trio")
+    assert (answer.code, answer.out, answer.err[:13]) == (2, "", "aqueue: AQ012")
+    assert "pip install 'faultloop[trio]'" in answer.err
