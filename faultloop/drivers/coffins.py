@@ -35,7 +35,7 @@ def bury(coroutine: object) -> list[Suspended]:
     offset = _flag_offset()
     buried: list[Suspended] = []
     for each in list(_held_open(coroutine)):
-        if not _is_suspended(each):
+        if not _is_suspended(each, offset):
             continue
         buried.append(each)
         if offset is None:
@@ -45,12 +45,16 @@ def bury(coroutine: object) -> list[Suspended]:
     return buried
 
 
-def _is_suspended(each: Suspended) -> bool:
+def _is_suspended(each: Suspended, offset: int | None) -> bool:
     if isinstance(each, CoroutineType):
         return each.cr_frame is not None and not each.cr_running
     if isinstance(each, GeneratorType):
         return each.gi_frame is not None and not each.gi_running
-    return each.ag_frame is not None and not each.ag_running
+    if each.ag_frame is None:
+        return False
+    # An async generator says that it is running also while it is suspended in an await of its own: then somebody waits
+    # for its next value. The flag knows.
+    return not each.ag_running if offset is None else ctypes.c_int8.from_address(id(each) + offset).value < 0
 
 
 def _held_open(coroutine: object) -> Iterator[Suspended]:

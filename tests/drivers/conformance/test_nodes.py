@@ -87,6 +87,51 @@ def test_a_crash_runs_no_code_of_the_node_at_all_not_even_when_memory_is_given_b
     assert run.trace.outcome.findings == ()
 
 
+@contextlib.asynccontextmanager
+async def slowly_opened(log: Log) -> AsyncGenerator[None]:
+    try:
+        await anyio.sleep(50)
+        yield
+    finally:
+        log.append("left what was being opened")
+
+
+async def iterated(log: Log) -> AsyncGenerator[int]:
+    try:
+        await anyio.sleep(50)
+        yield 1
+    finally:
+        log.append("left what was being iterated")
+
+
+async def opening(log: Log) -> None:
+    async with slowly_opened(log):
+        log.append("opened")
+
+
+async def iterating(log: Log) -> None:
+    async for number in iterated(log):
+        log.append(number)
+
+
+@pytest.mark.parametrize("work", [opening, iterating])
+def test_a_crash_within_the_await_of_an_async_generator_runs_no_code_of_it_and_is_not_told(driver: str, work: Any):
+    """Such a generator says that it is running, as it is asked for its next value; nobody finalizes it afterwards."""
+    log: Log = []
+
+    async def scenario() -> None:
+        node = world.node("worker-1")
+        node.start(work, log)
+        await anyio.sleep(10)
+        node.crash()
+        await anyio.sleep(100)
+
+    assert passed(scenario, driver).trace.outcome.findings == ()
+    for _ in range(3):
+        gc.collect()  # what cannot be raised here is a warning, and those are errors
+    assert log == []
+
+
 def test_without_the_crash_all_of_it_runs(driver: str):
     log: Log = []
 
