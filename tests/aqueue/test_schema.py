@@ -21,7 +21,10 @@ from tests.aqueue.walk import SAFETY_ONLY
 
 pytestmark = pytest.mark.anyio
 
-VERSION_1 = Path(__file__).with_name("version_1.sql").read_text(encoding="utf-8")
+OLD_VERSIONS = tuple(range(1, SCHEMA_VERSION))
+SCRIPTS = {
+    version: Path(__file__).with_name(f"version_{version}.sql").read_text(encoding="utf-8") for version in OLD_VERSIONS
+}
 
 
 @contextmanager
@@ -33,13 +36,20 @@ def connected(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
+@pytest.fixture(params=OLD_VERSIONS)
+def version(request: pytest.FixtureRequest) -> int:
+    """Each version that was, before this one."""
+    number: int = request.param
+    return number
+
+
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A file as version 1 wrote it: a pending job, a succeeded one with its effect, a dead one."""
+def old(tmp_path: Path, version: int) -> Path:
+    """A file as that version wrote it: a pending job, a succeeded one with its effect, a dead one."""
     path = tmp_path / "old.db"
     payload = encode_call((7,), {}, task="work")
     with connected(path) as connection:
-        connection.executescript(VERSION_1)
+        connection.executescript(SCRIPTS[version])
         insert = (
             "INSERT INTO aq_job(uid,task,payload,payload_crc,created_at,run_at,max_attempts,max_claims,max_redrives,"
             "state,attempt,failures,finished_at,dead_reason) VALUES(?,'work',?,?,1,1,1,9,3,?,?,?,?,?)"
@@ -78,7 +88,11 @@ def open_store(path: Path) -> Any:
     return SqliteStore(str(path), durability="process").open(clock=ManualClock(), random=Random(0))
 
 
-async def test_a_version_1_file_is_migrated_when_it_is_opened_and_keeps_its_jobs(old: Path, tmp_path: Path):
+async def test_a_file_of_each_older_version_is_migrated_when_it_is_opened_and_keeps_its_jobs(
+    old: Path, version: int, tmp_path: Path
+):
+    with connected(old) as connection:
+        assert version_of(connection) == version
     async with open_store(old) as session:
         counts = await session.perform(Census())
         assert await session.perform(SAFETY_ONLY) == ()
@@ -102,14 +116,25 @@ async def test_the_jobs_of_a_migrated_file_run(old: Path):
         assert await q.check(grace=60) == ()
 
 
-MIGRATION = files("aqueue.store").joinpath("migrations/sqlite_2.sql").read_text(encoding="utf-8")
-STEPS = [step for step in range(MIGRATION.count(";\n")) if step]
+STATEMENT = re.compile(r"^(ALTER|CREATE|DROP|INSERT|UPDATE|PRAGMA user_version=)", flags=re.MULTILINE)
+
+
+def statements_from(version: int) -> int:
+    """How many statements lead from a version to this one."""
+    steps = (
+        files("aqueue.store").joinpath(f"migrations/sqlite_{target}.sql").read_text(encoding="utf-8")
+        for target in range(version + 1, SCHEMA_VERSION + 1)
+    )
+    return sum(len(STATEMENT.findall(step)) for step in steps)
+
+
+INTERRUPTIONS = [(version, done) for version in OLD_VERSIONS for done in range(1, statements_from(version))]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("steps", STEPS)
-async def test_an_interrupted_migration_leaves_version_1_whole(
-    old: Path, steps: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(("version", "steps"), INTERRUPTIONS)
+async def test_an_interrupted_migration_leaves_the_older_version_whole(
+    old: Path, version: int, steps: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     before = structure(old)
 
@@ -123,7 +148,7 @@ async def test_an_interrupted_migration_leaves_version_1_whole(
             self.connection, self.left = connection, steps
 
         def execute(self, sql: str) -> sqlite3.Cursor:
-            if re.search(r"^(ALTER|CREATE|INSERT|PRAGMA user_version=)", sql, flags=re.MULTILINE):
+            if STATEMENT.search(sql):
                 if not self.left:
                     raise Interrupted
                 self.left -= 1
@@ -133,7 +158,7 @@ async def test_an_interrupted_migration_leaves_version_1_whole(
         with pytest.raises(Interrupted):
             create_schema(Breaking(connection))  # type: ignore[arg-type]
         assert not connection.in_transaction
-        assert version_of(connection) == 1
+        assert version_of(connection) == version
     assert structure(old) == before
     async with open_store(old) as session:  # and the next one who opens it finishes it
         assert (await session.perform(Census()))["pending"] == 1
