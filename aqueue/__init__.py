@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from aqueue.store.questions import FlowReport
     from aqueue.store.rows import BreakerRow, Event, FireRow, LimitRow, ScheduleRow, Violation
     from aqueue.task import Draft, Task
-    from aqueue.testing import Crashed, Rehearsal
+    from aqueue.testing import Crashed, PendingJob, Rehearsal
     from aqueue.transaction import Transaction
     from aqueue.worker import Worker
 
@@ -114,6 +114,7 @@ __all__ = [
     "NoStore",
     "Notice",
     "Observer",
+    "PendingJob",
     "Queue",
     "QueueClosed",
     "QueueFull",
@@ -200,7 +201,7 @@ _HOMES = {
     "aqueue.store.questions": ("FlowReport",),
     "aqueue.store.rows": ("BreakerRow", "Event", "FireRow", "LimitRow", "ScheduleRow", "Violation"),
     "aqueue.task": ("Draft", "Task"),
-    "aqueue.testing": ("Crashed", "Rehearsal"),
+    "aqueue.testing": ("Crashed", "PendingJob", "Rehearsal"),
     "aqueue.transaction": ("Transaction",),
     "aqueue.worker": ("Worker",),
 }

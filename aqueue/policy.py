@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 from aqueue.errors import BadOption
 from aqueue.lifecycle import State
@@ -143,8 +143,8 @@ def stored_text(name: str, text: str) -> None:
         )
 
 
-def _exception_types(name: str, given: Any) -> None:
-    for each in given if isinstance(given, tuple) else (given,):
+def _exception_types(name: str, given: object) -> None:
+    for each in cast("tuple[object, ...]", given) if isinstance(given, tuple) else (given,):
         if not (isinstance(each, type) and issubclass(each, Exception)):
             raise BadOption(
                 f"{name}={given!r}",

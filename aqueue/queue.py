@@ -311,9 +311,13 @@ class Queue:
         """
         await serve(self, concurrency=concurrency, drain=drain, bury_unknown=bury_unknown)
 
-    def testing(self) -> AbstractAsyncContextManager[Rehearsal]:
-        """Open the queue for a test: `async with q.testing() as t:`; then `await t.drain()`, `await t.advance(60)`."""
-        return rehearse(self, self._hub)
+    def testing(self, *, store: str | Store | None = None) -> AbstractAsyncContextManager[Rehearsal]:
+        """Open the queue for a test: `async with q.testing() as t:`; then `await t.drain()`, `await t.advance(60)`.
+
+        store: another one for this test, which "memory:" makes anew each time. By default the queue's own, whatever it
+        holds: an application's queue is then tested on its real database. Raises BadUrl, MissingExtra.
+        """
+        return rehearse(self, self._hub, store_at(store, "process") if isinstance(store, str) else store)
 
     async def run_until_idle(self, *, concurrency: int = 1, limit: float = 3600.0, lease: float = 30.0) -> None:
         """Work until no job is pending or running, through all delays and retries: for tests and scripts.

@@ -6,6 +6,7 @@
         await t.advance(3600)                # an hour of the queue's clock passes, schedules and retries included
         t.crash_at("settle.txn")             # the next worker to get there vanishes, as in a power failure
         await t.drain()
+        assert [job.args for job in await t.pending(send)] == [("a@example.org",)]   # what waits to be run
 
 What is moved is the stored clock: due times, leases, retries, schedules, deadlines. The event loop's own time, which
 timeouts and sleeps of handlers use, is the test's business: give it a virtual one, or let it pass.
@@ -13,29 +14,33 @@ timeouts and sleeps of handlers use, is the test's business: give it a virtual o
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import anyio
 
+from aqueue.codec import decode_call
 from aqueue.context import Context
-from aqueue.errors import AQueueError, StillBusy
+from aqueue.errors import AQueueError, QueueClosed, StillBusy
 from aqueue.hub import Call, Hub
 from aqueue.points import Point, point_named
 from aqueue.policy import stored_seconds, whole
-from aqueue.store.base import Answer, Session
+from aqueue.store.base import Answer, Session, Store
 from aqueue.store.operations import Claim, ClaimReply, Operation, Sweep
-from aqueue.store.rows import Tables
+from aqueue.store.rows import JobRow, Tables
 from aqueue.store.schedules import Fire
 
 if TYPE_CHECKING:
     from aqueue.queue import Queue
+    from aqueue.task import Task
 
-__all__ = ["Crashed", "Rehearsal", "rehearse"]
+__all__ = ["Crashed", "PendingJob", "Rehearsal", "rehearse"]
 
 R = TypeVar("R")
+PAGE: Final = 500
 
 
 class Crashed(BaseException):
@@ -50,6 +55,23 @@ class _SetClock:
 
     def now_ms(self) -> int:
         return self.now
+
+
+@dataclass(frozen=True, slots=True)
+class PendingJob:
+    """A job that waits, as its handler will be called.
+
+    delay: seconds until it is due, by the queue's clock; 0 if it is due.
+    """
+
+    id: int
+    task: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    headers: Mapping[str, str]
+    key: str | None
+    unique: str | None
+    delay: float
 
 
 @dataclass(eq=False, slots=True)
@@ -112,6 +134,29 @@ class Rehearsal:
         """
         whole("nth", nth, 1)
         self._armed.append(_Armed(point, point_named(point), nth))
+
+    async def pending(self, task: Task[..., Any] | None = None) -> tuple[PendingJob, ...]:
+        """The jobs that wait, of one task or of all, oldest first: what the code under test asked for.
+
+        Arguments are of the types that the handler declares, without its Context. Raises UndecodablePayload.
+        """
+        found: list[PendingJob] = []
+        last, rows = 0, [*await self._hub.perform(_PendingPage(0))]
+        while rows:
+            found += [self._pending_job(row) for row in rows if task is None or row.task == task.name]
+            last = rows[-1].id
+            rows = [*await self._hub.perform(_PendingPage(last))]
+        return tuple(found)
+
+    def _pending_job(self, row: JobRow) -> PendingJob:
+        args, kwargs = decode_call(row.payload, row.payload_crc)
+        task = self._hub.tasks.get(row.task)
+        if task is not None:
+            args, kwargs = replace(task.signature, context_name=None).decode(args, kwargs, None)
+        return PendingJob(
+            id=row.id, task=row.task, args=args, kwargs=kwargs, headers=json.loads(row.headers),
+            key=row.order_key, unique=row.unique_key, delay=max(0, row.life.run_at - self._clock.now) / 1000,
+        )  # fmt: skip
 
     async def drain(self, *, concurrency: int = 1, limit: float = 60.0) -> None:
         """Fire the schedules that are due, free expired leases, and run jobs until none is due (or a limit holds it).
@@ -192,15 +237,15 @@ class Rehearsal:
         return _RehearsedSession(session, self)
 
     @asynccontextmanager
-    async def held(self) -> AsyncGenerator[None]:
-        """The hub's clock and session are this rehearsal's, for the life of the context."""
-        hub, clock = self._hub, self._hub.clock
-        hub.clock, hub.wrap_session = self._clock, self._wrap
+    async def held(self, store: Store | None) -> AsyncGenerator[None]:
+        """The hub's clock, session and perhaps its store are this rehearsal's, for the life of the context."""
+        hub, clock, own = self._hub, self._hub.clock, self._hub.store
+        hub.clock, hub.wrap_session, hub.store = self._clock, self._wrap, own if store is None else store
         hub.middleware.insert(0, self.enter)
         try:
             yield
         finally:
-            hub.clock, hub.wrap_session = clock, None
+            hub.clock, hub.wrap_session, hub.store = clock, None, own
             hub.middleware.remove(self.enter)
 
 
@@ -217,9 +262,25 @@ class _NextMoment:
         return min((moment for moment in moments if moment > now), default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class _PendingPage:
+    """Read pending jobs with a higher id than `after`, lowest first."""
+
+    after: int
+
+    def apply(self, tables: Tables, now: int) -> tuple[JobRow, ...]:  # noqa: ARG002 - the seam's signature
+        return tuple(tables.jobs_after(self.after, frozenset({"pending"}), PAGE))
+
+
 @asynccontextmanager
-async def rehearse(queue: Queue, hub: Hub) -> AsyncGenerator[Rehearsal]:
+async def rehearse(queue: Queue, hub: Hub, store: Store | None) -> AsyncGenerator[Rehearsal]:
     """Open a queue for a test."""
+    if hub.opened is not None:
+        raise QueueClosed(
+            "testing() was asked of a queue that is open",
+            expected="a queue that nobody has opened: testing() opens and closes it",
+            advice="leave out `async with queue:` around it",
+        )
     rehearsal = Rehearsal(queue, hub)
-    async with rehearsal.held(), queue:
+    async with rehearsal.held(store), queue:
         yield rehearsal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from functools import partial
 
@@ -30,6 +31,6 @@ def work(options: Options) -> int:
 
 def _assert_trio() -> None:
     try:
-        import trio  # noqa: F401 - anyio imports it, and says of a missing one what is of no use here
+        importlib.import_module("trio")  # what anyio says of a missing one is of no use here
     except ImportError as error:
         raise MissingExtra("--backend trio", "trio", "trio", error) from error

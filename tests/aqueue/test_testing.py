@@ -1,12 +1,28 @@
 """q.testing(): jobs run when told to, time passes when told to, and a worker vanishes where it is told to."""
 
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 import anyio
 import pytest
 
-from aqueue import BadOption, Context, Crashed, Queue, Rate, Retry, Snooze, StillBusy, Store
+from aqueue import (
+    BadOption,
+    Context,
+    Crashed,
+    Queue,
+    QueueClosed,
+    Rate,
+    Retry,
+    Snooze,
+    SqliteStore,
+    StillBusy,
+    Store,
+    testing,
+)
 from aqueue.points import POINTS
 
 pytestmark = pytest.mark.anyio
@@ -195,3 +211,69 @@ def test_every_point_of_the_catalogue_has_its_name():
         "settle.reply", "wake.wait", "sweep.scan", "sweep.txn", "cron.tick", "cron.txn", "dlq.txn", "redrive.txn",
         "drain.wait",
     } <= set(POINTS)  # fmt: skip
+
+
+@dataclass
+class Order:
+    id: int
+
+
+async def test_what_waits_is_told_with_its_arguments_as_the_handler_will_get_them(make_store: Callable[[], Store]):
+    q = Queue(make_store(), random=Random(0))
+
+    @q.task
+    async def charge(ctx: Context, order: Order, *, share: float = 1.0) -> None: ...
+
+    @q.task
+    async def mail(to: str) -> None: ...
+
+    async with q.testing() as t:
+        await charge.options(key="customer:7", headers={"tenant": "a"}).enqueue(Order(7), share=0.5)
+        await mail.options(delay=60, unique="m").enqueue("a@example.org")
+        first, second = await t.pending()
+        assert (first.task, first.args, first.kwargs) == ("charge", (Order(7),), {"share": 0.5})
+        assert (first.key, first.headers, first.delay) == ("customer:7", {"tenant": "a"}, 0)
+        assert (second.args, second.unique, second.delay) == (("a@example.org",), "m", 60)
+        assert await t.pending(mail) == (second,)
+        await t.drain()
+        assert await t.pending() == (second,), "what ran does not wait"
+        await t.advance(60)
+        assert await t.pending() == ()
+
+
+async def test_more_jobs_wait_than_are_read_at_once_and_all_are_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(testing, "PAGE", 2)
+    q = Queue("memory:")
+
+    @q.task
+    async def count(number: int) -> None: ...
+
+    async with q.testing() as t:
+        await q.enqueue_many(count.job(number) for number in range(5))
+        assert [job.args for job in await t.pending(count)] == [(number,) for number in range(5)]
+
+
+async def test_a_queue_of_an_application_is_tested_on_a_store_of_the_tests_own(tmp_path: Path):
+    q = Queue(f"sqlite:///{tmp_path / 'real.db'}")
+
+    @q.task
+    async def work() -> str:
+        return "done"
+
+    for _ in range(2):
+        async with q.testing(store="memory:") as t:
+            job = await work.enqueue()
+            assert job.id == 1, "nothing is left of the test before"
+            await t.drain()
+            assert await job.result() == "done"
+    assert isinstance(q.store, SqliteStore)
+    assert os.listdir(tmp_path) == []
+
+
+async def test_an_open_queue_cannot_be_put_to_the_test():
+    q = Queue("memory:")
+    async with q:
+        with pytest.raises(QueueClosed, match=r"AQ005.*leave out `async with queue:`"):
+            async with q.testing():
+                pass
+        assert (await q.counts())["pending"] == 0, "and is none the worse for it"
