@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import msgspec
@@ -31,6 +31,9 @@ from aqueue.task import Task
 from aqueue.transaction import Ending
 
 __all__ = ["Attempt"]
+
+ERROR_MAX: Final = 10_000
+"""Characters of an error that are kept: a response of megabytes in an exception is no use in every row and log."""
 
 
 class Attempt:
@@ -78,7 +81,11 @@ class Attempt:
         if self._hub.is_heard("started"):
             self._hub.tell("started", self._job, worker=self._worker_id, state="running")
         self._enter_surroundings(task, headers)
-        settlement = await self._run(task, context, partial(task.handler, *args, **kwargs))
+        try:
+            settlement = await self._run(task, context, partial(task.handler, *args, **kwargs))
+        finally:
+            if self._ending is not None:
+                self._ending.is_over = True
         return None if self._running.is_settled else settlement
 
     async def _run(self, task: Task[..., Any], context: Context | None, handler: Call) -> Settle | None:
@@ -96,7 +103,7 @@ class Attempt:
         except SystemExit as error:
             # A library that calls sys.exit() would take the worker along, and with the next worker again: no failure
             # would ever be counted. Ending a worker is not a handler's to decide; a signal does that.
-            return self._fail(task, f"SystemExit: {error}")
+            return self._fail(task, _told(error))
         except anyio.get_cancelled_exc_class():
             if _is_cancelled_from_outside():
                 raise
@@ -156,7 +163,7 @@ class Attempt:
             self._dropped(_told(error))
             return None
         if isinstance(error, Reject):
-            return self._bury("rejected", str(error))
+            return self._bury("rejected", _text_of(error))
         if isinstance(error, Snooze):
             return self._settle(Release(life.attempt, run_at=0), delay_ms=round(error.seconds * 1000))
         if isinstance(error, LeaseLost) and self._running.is_lease_lost:
@@ -210,6 +217,17 @@ def _is_cancelled_from_outside() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _told(error: Exception) -> str:
-    # Half a pair of UTF-16 is a text to Python, and to no store.
-    return f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_text_of(error)}"
+
+
+def _text_of(error: BaseException) -> str:
+    """What an error says of itself, in a text that every store can keep, and shows."""
+    try:
+        text = str(error)
+    except Exception as failure:  # of a class of the user's: it is the job's error all the same
+        text = f"(its text cannot be had: {type(failure).__name__})"
+    if len(text) > ERROR_MAX:
+        text = f"{text[:ERROR_MAX]}… ({len(text)} characters)"
+    # Half a pair of UTF-16 is a text to Python, and to no store; NUL is one to SQLite alone.
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()

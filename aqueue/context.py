@@ -66,15 +66,17 @@ class Context:
                 tx.execute("INSERT INTO receipt(order_id, amount) VALUES(?, ?)", (order_id, 5))
                 tx.result = "paid"
 
-        The errors are those of aqueue.transaction.settling.
+        The errors are those of aqueue.transaction.settling, and LeaseLost if the handler has ended.
         """
+        self._ending.assert_goes_on()
         return settling(self._ending, self._session, self._random, self._settle_seconds)
 
     def follow_up(self, *drafts: Draft[Any]) -> None:
         """Have jobs enqueued in the transaction in which this one succeeds: they are there if, and only if, it did.
 
-        max_pending does not bind them: they come in place of a job that ends. Raises BadArguments.
+        max_pending does not bind them: they come in place of a job that ends. Raises BadArguments, LeaseLost.
         """
+        self._ending.assert_goes_on()
         for draft in drafts:
             if not isinstance(getattr(draft, "new", None), NewJob):
                 raise BadArguments(
@@ -87,6 +89,7 @@ class Context:
 
     async def heartbeat(self) -> None:
         """Renew the lease now. Raises LeaseLost. The worker renews by itself: this is for checking, not for living."""
+        self._ending.assert_goes_on()
         await self._renew()
         if self.lease_lost.is_set():
             raise LeaseLost(
@@ -109,6 +112,7 @@ class Context:
         effect was ambiguous and no result was set, LeaseLost if the attempt is over.
         """
         stored_text("key", key)
+        self._ending.assert_goes_on()
         # Cancelled here: the intent may be written, and the next attempt finds it ambiguous.
         begun = await self._begin_effect(key)
         effect = Effect(key, begun)

@@ -100,9 +100,11 @@ class Options:
 
 def _headers(given: Mapping[str, str]) -> dict[str, str]:
     try:
-        return msgspec.convert(given, dict[str, str])
-    except msgspec.ValidationError as error:
+        headers = msgspec.convert(given, dict[str, str])
+        msgspec.json.encode(headers)
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise BadOption(f"headers: {error}", expected="a dict of str to str", advice="convert it first") from None
+    return headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ class Task(Generic[P, R]):
     def _headers(self) -> str:
         headers: dict[str, str] = {}
         for source in self._hub.header_sources:
-            headers.update(source())
+            headers.update(_headers(source()))
         headers.update(self._options.headers)
         return msgspec.json.encode(headers).decode() if headers else "{}"
 

@@ -33,7 +33,7 @@ class Ending:
     """What a handler has said so far of how its attempt is to end.
 
     template: the success of this attempt, without what it brings along.   is_settled: it has been written,
-    with this result.
+    with this result.   is_over: the handler has ended, whatever tasks of its own it left.
     """
 
     template: Settle
@@ -42,6 +42,16 @@ class Ending:
     result: bytes | None = None
     is_settled: bool = False
     is_in_doubt: bool = False
+    is_over: bool = False
+
+    def assert_goes_on(self) -> None:
+        """Raise LeaseLost if the handler has ended: its job is settled, and a settlement that is doubled looks fine."""
+        if self.is_over:
+            raise LeaseLost(
+                f"the handler of attempt {self.template.step.attempt} of job {self.template.job_id} has ended",
+                expected="its Context to be used by the handler, before it ends",
+                advice="wait for what the handler starts, in a task group; nothing was written",
+            )
 
     def success(self, result: bytes, writes: Sequence[Statement] = ()) -> Settle:
         """The settlement of a handler that is done."""

@@ -17,9 +17,11 @@ from aqueue import (
     Breaker,
     Context,
     JobInfo,
+    LeaseLost,
     MemoryStore,
     Queue,
     Rate,
+    Reject,
     Retention,
     Retry,
     RetryBudget,
@@ -76,6 +78,78 @@ async def test_a_handler_that_calls_exit_fails_and_does_not_end_the_worker():
 
     info = await ended(q, leave)
     assert (info.state, info.failures, info.error) == ("dead", 2, "SystemExit: no such file")
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even this")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Unspeakable(), "Unspeakable: (its text cannot be had: RuntimeError)"),
+        (ValueError("a\0b\ud800"), "ValueError: a\\x00b\\ud800"),
+        (Reject("a\0b\ud800"), "a\\x00b\\ud800"),
+        (ValueError("x" * 2_000_000), "ValueError: " + "x" * 10_000 + "… (2000000 characters)"),
+    ],
+    ids=["no text", "no text that can be stored", "rejected", "megabytes"],
+)
+async def test_whatever_an_error_says_of_itself_its_job_ends_and_the_worker_goes_on(
+    make_store: Callable[[], Store], error: Exception, told: str
+):
+    q = Queue(make_store(), random=Random(0))
+
+    @q.task(retry=ONCE)
+    async def work() -> None:
+        raise error
+
+    info = await ended(q, work)
+    assert (info.state, info.attempt, info.error) == ("dead", 1, told)
+
+
+async def test_a_context_says_that_its_handler_has_ended_whatever_it_is_asked_for(make_store: Callable[[], Store]):
+    q = Queue(make_store(), random=Random(0))
+    kept: list[Context] = []
+
+    @q.task(retry=ONCE)
+    async def work(ctx: Context) -> None:
+        kept.append(ctx)
+
+    async def write(ctx: Context) -> None:
+        async with ctx.tx():
+            raise AssertionError
+
+    async def affect(ctx: Context) -> None:
+        async with ctx.once("e"):
+            raise AssertionError
+
+    async def follow(ctx: Context) -> None:
+        ctx.follow_up(work.job())
+
+    async def beat(ctx: Context) -> None:
+        await ctx.heartbeat()
+
+    async with q, q.worker():
+        await (await work.enqueue()).result(timeout=20)
+        for ask in (write, affect, follow, beat):
+            with pytest.raises(LeaseLost, match=r"AQ010 the handler of attempt 1 of job 1 has ended"):
+                await ask(kept[0])
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_headers_that_are_no_text_are_refused_from_whomever_they_come():
+    q = Queue("memory:")
+
+    @q.task
+    async def work() -> None: ...
+
+    with pytest.raises(BadOption, match=r"AQ003 headers: .*surrogates"):
+        work.options(headers={"tenant": "\ud800"})
+    q.add_headers(lambda: {"tenant": 7})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+    async with q:
+        with pytest.raises(BadOption, match=r"AQ003 headers: Expected `str`"):
+            await work.enqueue()
 
 
 @pytest.mark.parametrize("key", [5, None, "a\0b", "\ud800"])
