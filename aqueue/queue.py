@@ -111,6 +111,11 @@ class Queue:
             self._hub.opened = None
 
     @property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks that are registered, in that order."""
+        return tuple(self._hub.tasks)
+
+    @property
     def store(self) -> Store:
         """Where the jobs are kept."""
         return self._hub.store

@@ -25,7 +25,8 @@ async def serve(queue: Queue, *, concurrency: int, drain: float, bury_unknown: b
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with queue, anyio.create_task_group() as tasks:
             try:
-                async with queue.worker(concurrency=concurrency, drain=drain, bury_unknown=bury_unknown):
+                async with queue.worker(concurrency=concurrency, drain=drain, bury_unknown=bury_unknown) as worker:
+                    logger().info("worker.ready", worker=worker.id, concurrency=concurrency, tasks=queue.task_names)
                     await _next(signals)
                     tasks.start_soon(_cancel_at_next, signals, tasks.cancel_scope)
             except Exception as error:  # raised again below, so that the task group does not wrap it in a group

@@ -81,7 +81,7 @@ def _store_named(name: str) -> Store:
 
 
 def _named(name: str) -> Store:
-    is_url = ":/" in name or name == "memory:" or ":" not in name
+    is_url = ":/" in name or ":" not in name or name.startswith(("memory:", "sqlite:", "postgresql:", "postgres:"))
     return store_at(name, "power") if is_url else load_queue(name).store
 
 

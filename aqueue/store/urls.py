@@ -17,6 +17,12 @@ def store_at(url: str, durability: Literal["power", "process"]) -> Store:
     if url == "memory:":
         return MemoryStore()
     scheme, separator, path = url.partition(":///")
+    if scheme == "sqlite" and "?" in path:
+        raise BadUrl(
+            f"{url!r} has options, and a file's URL takes none",
+            expected='"sqlite:///path/to/file.db"; durability is an argument of Queue',
+            advice="leave out what follows the «?», or pass SqliteStore(path) if the file is really called so",
+        )
     if scheme == "sqlite" and separator and path and path != ":memory:":
         return SqliteStore(path, durability=durability)
     if url.startswith(("postgresql://", "postgres://")):

@@ -52,6 +52,8 @@ S = ("--store", "sqlite:///jobs.db")
         ("work app:q --concurrency 0", "'0' is no number from 1 up"),
         ("check --store redis://localhost", "AQ001 'redis://localhost' names no store"),
         ("check --store jobs.db", "AQ001 'jobs.db' names no store"),
+        ("check --store sqlite:jobs.db", "AQ001 'sqlite:jobs.db' names no store"),
+        ("check --store sqlite:///jobs.db?timeout=5", "AQ001 'sqlite:///jobs.db?timeout=5' has options"),
         ("check --store memory:", "AQ001 'memory:' is a store in memory"),
         ("check --store sqlite:///missing.db", "AQ062 'missing.db' does not exist"),
         ("repair --store sqlite:///missing.db", "AQ062 'missing.db' does not exist"),

@@ -50,7 +50,10 @@ def test_work_runs_a_queue_until_a_signal_and_lets_running_jobs_end(ask: Ask, fo
     options = ("--backend", backend, "--concurrency", "2", "--bury-unknown")
     ended = run(folder, sys.executable, "-m", "aqueue", "work", "app:q", *options)
     assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
-    assert "signal='SIGTERM'" in ended.stderr
+    ready, *_, heard = ended.stderr.splitlines()
+    assert "event='worker.ready'" in ready, "who starts it sees that it runs, and what it takes"
+    assert "concurrency=2 tasks=('stop',)" in ready
+    assert "signal='SIGTERM'" in heard
     record = ask("show", 1, "--store", f"sqlite:///{folder / 'jobs.db'}", "--json").record
     assert (record["state"], record["result"]) == ("succeeded", "the last job")
     assert (
