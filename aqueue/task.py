@@ -182,9 +182,10 @@ class Task(Generic[P, R]):
         return self._draft(args, kwargs)
 
     def _draft(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Draft[R]:
-        self.signature.check(self.name, args, kwargs)
+        is_certain = self.signature.check(self.name, args, kwargs)
         payload = encode_call(args, kwargs, task=self.name)
-        self.signature.check_types(self.name, args, kwargs, payload)
+        if not is_certain:
+            self.signature.check_types(self.name, payload)
         retry, options = self.policy.retry, self._options
         new = NewJob(
             uid="",  # given when it is enqueued
