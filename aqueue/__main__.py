@@ -1,8 +1,6 @@
 """`python -m aqueue`."""
 
-import sys
-
-from aqueue.cli import main
+from aqueue.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

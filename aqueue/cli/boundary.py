@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from aqueue.cli.codes import BAD_USAGE, BUG, FINE, INTERRUPTED, PIPE_CLOSED, UNAVAILABLE
 from aqueue.cli.text import clean, for_encoding
@@ -17,7 +17,7 @@ from aqueue.errors import AQueueError, StoreUnavailable
 if TYPE_CHECKING:
     from aqueue.cli.arguments import Options
 
-__all__ = ["main"]
+__all__ = ["leave_at_once", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return leaving.code if isinstance(leaving.code, int) else FINE
     except Exception as error:
         return _explained(_root_of(error), details=_wants_details(arguments))
+
+
+def leave_at_once(code: int) -> NoReturn:
+    """End the process without waiting for a thread that still asks a store that does not answer: it was interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _explained(error: Exception, *, details: bool) -> int:

@@ -16,9 +16,9 @@ __all__ = ["assert_holds_queue"]
 async def assert_holds_queue(store: PostgresStore) -> None:
     """Raise NoStore, SchemaMismatch or StoreUnavailable unless its tables are there, of this version.
 
-    Cancelled here: the answer is waited for, and nothing is left open.
+    Cancelled here: nobody waits for the answer, and what is open is closed once it comes.
     """
-    version = await run_sync(_version, store)
+    version = await run_sync(_version, store, abandon_on_cancel=True)
     if version is None:
         raise NoStore(
             "the database holds no queue where the connection's search_path leads",

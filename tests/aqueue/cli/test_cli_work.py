@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,23 @@ def test_a_backend_that_is_not_installed_is_named_with_its_extra(
     answer = ask("work", f"{folder / 'app.py'}:q", "--backend", "trio")
     assert (answer.code, answer.out, answer.err[:13]) == (2, "", "aqueue: AQ012")
     assert "pip install 'faultloop[trio]'" in answer.err
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupted_command_does_not_wait_for_a_server_that_does_not_answer(folder: Path, times: int):
+    """Somebody listens there who never says a word; the command is interrupted once it has asked."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(120)
+        url = f"postgresql://user@127.0.0.1:{server.getsockname()[1]}/database?connect_timeout=600"
+        command = (sys.executable, "-m", "aqueue", "ps", "--store", url)
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        with subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as asking:
+            asked, _ = server.accept()
+            for _ in range(times):
+                asking.send_signal(signal.SIGINT)
+            out, err = asking.communicate(timeout=120)
+            asked.close()
+    assert (asking.returncode, out) == (130, "")
+    assert err in {"aqueue: interrupted.\n"} | ({""} if times == 2 else set())  # the second may cut the first one short
