@@ -449,6 +449,7 @@ def test_a_signal_drains_a_worker_and_a_second_one_releases_its_jobs(
     command = [sys.executable, "-c", textwrap.dedent(SERVICE), url, backend]
     with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
+        assert "worker.ready" in process.stdout.readline()
         assert process.stdout.readline() == f"started {how}\n"
         os.kill(process.pid, signal.SIGTERM)
         assert "signal.received" in process.stdout.readline()
