@@ -183,7 +183,42 @@ def test_results_of_code_that_has_changed_since_are_not_taken_over(tmp_path: Pat
 
     assert explored("assert False", resume=False).status == "violated"
     assert explored("assert False", resume=True).status == "violated"
-    with pytest.raises(JournalError, match="source"):
+    with pytest.raises(JournalError, match=r": since then there were changes in mended_later\.py\. "):
+        explored("pass  # mended", resume=True)
+    assert explored("pass  # mended", resume=False).status == "passed"
+
+
+USES_HELPER = """import asyncio
+import helper_that_never_waits as helper
+async def scenario():
+    try:
+        await asyncio.sleep(1)
+    except asyncio.CancelledError:
+        helper.clean_up()
+        raise
+"""
+
+
+def test_a_change_in_a_module_that_no_task_waits_in_is_seen_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Only the module of the scenario, which stays as it is, waits; a module that is imported meanwhile says nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "uses_helper.py").write_text(USES_HELPER)
+    journal = tmp_path / "journal.jsonl"
+
+    def explored(clean_up: str, *, resume: bool) -> Exploration:
+        (tmp_path / "helper_that_never_waits.py").write_text(f"def clean_up():\n    {clean_up}\n")
+        for name in ("uses_helper", "helper_that_never_waits"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        importlib.invalidate_caches()
+        scenario = load_target("uses_helper.py:scenario", root=tmp_path)
+        return explore(scenario, target="uses_helper.py:scenario", files=Files(journal, resume=resume))
+
+    assert explored("assert False", resume=False).status == "violated"
+    (tmp_path / "imported_meanwhile.py").touch()
+    importlib.import_module("imported_meanwhile")
+    assert explored("assert False", resume=True).status == "violated"
+    with pytest.raises(JournalError, match=r": since then there were changes in helper_that_never_waits\.py\. "):
         explored("pass  # mended", resume=True)
     assert explored("pass  # mended", resume=False).status == "passed"
 
