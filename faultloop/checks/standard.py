@@ -15,6 +15,7 @@ from faultloop.drivers.facts import Facts
 from faultloop.errors import Deadlock, Livelock, UsageError
 from faultloop.model.faults import Cancel, Expire, PlannedFault
 from faultloop.model.outcome import Finding, Outcome, Raised, Status
+from faultloop.model.text import storable
 
 Weight = Literal["violation", "note", "off"]
 MESSAGE_MAX = 500
@@ -187,8 +188,7 @@ def describe(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = "(its message cannot be made)"
-    text = text.encode("utf-8", "backslashreplace").decode()  # names of files may be no Unicode, and a trace is
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{type(error).__name__}: {storable(text)}" if text else type(error).__name__
 
 
 def clean(text: str) -> str:
