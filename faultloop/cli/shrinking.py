@@ -11,6 +11,7 @@ from faultloop.cli.project import TRACES, project_root, shown_path
 from faultloop.cli.replaying import check_environment, with_scenario_of
 from faultloop.cli.running import replayable
 from faultloop.errors import UsageError
+from faultloop.model.text import counted
 from faultloop.report.failure import needs_line
 from faultloop.report.story import story
 from faultloop.search.findings import Failure
@@ -47,7 +48,9 @@ def shrink_verb(options: Options, console: Console) -> int:
             return CANNOT_TELL
         failure, (steps, last) = shrunk
     passes = needs_line(failure.trace, is_shrunk=failure.is_shrunk)
-    went = f"from {trace.deviations} to {failure.deviations} deviations in {failure.attempts} runs"
+    went = (
+        f"from {trace.deviations} to {counted(failure.deviations, 'deviation')} in {counted(failure.attempts, 'run')}"
+    )
     console.say(story(failure.trace, passes=passes, next_steps=steps, last=f"{went}; {last}"))
     console.result(
         {

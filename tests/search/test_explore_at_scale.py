@@ -200,7 +200,7 @@ async def scenario():
 
 
 def test_a_change_in_a_module_that_no_task_waits_in_is_seen_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Only the module of the scenario, which stays as it is, waits; a module that is imported meanwhile says nothing."""
+    """Only the scenario's module, which stays as it is, waits; a module that is imported meanwhile says nothing."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "uses_helper.py").write_text(USES_HELPER)

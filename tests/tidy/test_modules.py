@@ -31,6 +31,10 @@ def test_no_file_names_a_machine():
     assert [found for path in texts() for found in rules.machine_names(path, text(path))] == []
 
 
+def test_numbers_and_their_nouns_agree():
+    assert complaints(rules.fixed_plurals, sources("faultloop")) == []
+
+
 def test_the_files_are_found():
     assert {"pyproject.toml", "Makefile", ".ci/run", "tests/tidy/rules.py"} <= set(files())
 
@@ -66,6 +70,15 @@ def test_a_print_is_named_where_nobody_reads(write: Write):
     assert rules.prints(write("faultloop/engine/a.py", source)) == ["faultloop/engine/a.py:2: prints"]
     for path in ("faultloop/cli.py", "faultloop/cli/verbs.py", "faultloop/report/text.py", "faultloop/__main__.py"):
         assert rules.prints(write(path, source)) == []
+
+
+def test_a_plural_that_is_one_behind_a_1_is_named(write: Write):
+    source = 'f"{len(a):,} steps of {b} await points, {c} {d} runs"; f"{LIMIT} runs; {e} is 1 of the tasks; {f}s"'
+    assert [found.split(": ")[1] for found in rules.fixed_plurals(write("faultloop/a.py", source))] == [
+        "«steps of» behind a number",
+        "«await points,» behind a number",
+        "«runs» behind a number",
+    ]
 
 
 @pytest.mark.parametrize("word", ["TO" + "DO", "FIX" + "ME"])
