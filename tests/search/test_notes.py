@@ -208,6 +208,29 @@ def test_a_line_names_a_task_as_the_trace_does():
 
 
 @DRIVERS
+@pytest.mark.parametrize("name", ["child", None])
+def test_lines_of_tasks_of_one_name_are_told_apart_as_in_the_trace(driver: str, name: str | None):
+    told: list[str] = []
+
+    async def tell() -> None:
+        await anyio.sleep(1)
+        place = here()
+        assert place is not None
+        told.append(place.task)
+
+    async def scenario() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(tell, name=name)
+        await tell()
+
+    ran = run(scenario, driver=driver)
+    assert sorted(told) == sorted(task.path.rpartition("/")[2] for task in ran.trace.tasks)
+    (first, *others) = told[:3]
+    assert others == [f"{first}#2", f"{first}#3"]
+
+
+@DRIVERS
 def test_a_structured_line_says_where_it_was_written_and_is_kept(driver: str):
     lines: list[structlog.typing.EventDict] = []
 
