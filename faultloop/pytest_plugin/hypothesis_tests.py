@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from _pytest.runner import runtestprotocol
 
+from faultloop.drivers.own import TEST
 from faultloop.errors import RunFailed
 from faultloop.model.text import counted
 from faultloop.model.trace import Trace
@@ -152,6 +153,7 @@ def _inner(item: Any, use: Callable[[Callable[[], Any]], None], *, held: str = "
             await function(*args, **kwargs)
 
         example.__qualname__ = example.__name__ = function.__name__
+        setattr(example, TEST, function)
         use(example)
 
     each.__name__ = each.__qualname__ = function.__name__

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from faultloop.search.coverage import load_coverage
+from faultloop.search.tracefile import load_trace
 from tests.surfaces.conftest import Suite, command_line
 
 pytest_plugins = ["pytester"]
@@ -290,6 +291,46 @@ def test_a_trace_cannot_name_a_test_outside_the_project(suite: Suite, capsys: py
     capsys.readouterr()
     assert command_line("replay", str(trace)) == 2
     assert "[FL106]" in capsys.readouterr().err
+
+
+INSTALLED = {
+    "shop/__init__.py": "",
+    "shop/pool.py": "import asyncio\n\nasync def acquire():\n    await asyncio.sleep(1)\n",
+    "shop/test_shop.py": """
+import pytest
+from hypothesis import given, settings, strategies
+from shop.pool import acquire
+
+class TestShop:
+    @pytest.mark.asyncio
+    async def test_leaks(self, faultloop):
+        taken = [1]
+        faultloop.invariant("nothing is taken", lambda: not taken)
+        await acquire()
+        taken.pop()
+
+@pytest.mark.asyncio
+@given(strategies.just(1))
+@settings(database=None)
+async def test_drawn(number):
+    taken = [number]
+    try:
+        await acquire()
+        taken.pop()
+    finally:
+        assert not taken
+""",
+}
+
+
+@pytest.mark.parametrize("test", ["TestShop::test_leaks", "test_drawn"])
+def test_what_was_installed_with_an_installed_test_is_its_own(suite: Suite, test: str):
+    for name, source in INSTALLED.items():
+        suite.write(source, f"site-packages/{name}")
+    suite.pytester.syspathinsert(suite.pytester.path / "site-packages")
+    suite.run("--faultloop=explore", "--pyargs", f"shop.test_shop::{test}", failed=1)
+    (trace, *_) = suite.traces
+    assert {(site.function, site.awaited) for site in load_trace(trace).sites} >= {("acquire", "sleep")}
 
 
 @pytest.mark.newest
