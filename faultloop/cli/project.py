@@ -21,10 +21,19 @@ def begin_here() -> None:
     _started_in = Path.cwd()
 
 
-def project_root(given: str) -> Path:
-    """The root that was given with --root, or the one around the current directory."""
+def project_root(given: str, trace: str = "") -> Path:
+    """The root that was given with --root, or that of the trace, or the one around the current directory.
+
+    trace: the file that was named. One in a project's `.faultloop` is that project's, by pytest's way of finding it or
+    by ours, if the current directory is in that project, or that project in the one around the current directory. Of
+    one that lies elsewhere nothing is imported because it lies there.
+    """
     if not given:
-        return find_root(Path.cwd())
+        around = find_root(Path.cwd())
+        folder = Path(os.path.realpath(trace)).parent if trace and "\0" not in trace else around
+        its_root = folder.parent
+        is_near = its_root.is_relative_to(around) or Path(os.path.realpath(Path.cwd())).is_relative_to(its_root)
+        return its_root if folder.name == TRACES and is_near else around
     if "\0" in given or not os.path.isdir(given):
         raise UsageError(f'--root "{given}": there is no such directory.')
     return Path(os.path.realpath(given))

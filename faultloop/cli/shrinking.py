@@ -24,7 +24,7 @@ def shrink_verb(options: Options, console: Console) -> int:
     """Shrink a trace, write what came of it, tell its story."""
     if options.runs < 1:
         raise UsageError(f"--runs must be at least 1, got {options.runs}", code="FL511")
-    root = project_root(options.root)
+    root = project_root(options.root, options.trace)
     path = Path(options.trace) if options.trace else newest_trace(root / TRACES)
     trace = load_trace(path)
     out = (

@@ -187,6 +187,21 @@ def test_a_trace_cannot_name_what_is_outside_unless_that_is_allowed(shell: Shell
         assert shell("replay", "--follow", "faults", "--allow-import", "evil.json").code == 3
 
 
+def test_where_a_trace_lies_names_its_project_only_around_here(
+    shell: Shell, lost: str, monkeypatch: pytest.MonkeyPatch
+):
+    """From a package below, which looks like a root of its own, it is the project's; from elsewhere it is not."""
+    below, elsewhere = shell.root / "package", shell.root.parent / "elsewhere"
+    for folder in (below, elsewhere):
+        folder.mkdir()
+        (folder / "pyproject.toml").touch()
+    monkeypatch.chdir(below)
+    assert shell("replay", f"../{lost}").code == 1
+    monkeypatch.chdir(elsewhere)
+    said = shell("replay", f"../project/{lost}")
+    assert (said.code, f"there is no such file in {elsewhere}" in said.err) == (2, True)
+
+
 def test_a_trace_without_a_name_for_its_scenario_says_what_to_do(shell: Shell, lost: str):
     trace = load_trace(lost)
     save_trace(msgspec.structs.replace(trace, target=msgspec.structs.replace(trace.target, ref="")), "nameless.json")

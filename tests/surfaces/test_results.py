@@ -8,7 +8,7 @@ import pytest
 
 from faultloop.search.coverage import load_coverage
 from faultloop.search.tracefile import load_trace
-from tests.surfaces.conftest import Suite, command_line
+from tests.surfaces.conftest import Suite, command_line, digest_in
 
 pytest_plugins = ["pytester"]
 
@@ -281,6 +281,22 @@ def test_a_trace_is_shrunk_and_followed_by_name_from_the_command_line(suite: Sui
     capsys.readouterr()
     assert command_line("replay", "--follow", "faults", str(trace)) == 1
     assert "the same faults still break it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mark", ["", "pyproject.toml"])
+def test_from_a_folder_below_the_command_line_finds_the_root_that_pytest_found(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mark: str
+):
+    """Only pytest.ini marks it; or, to the command line, another file marks the folder below."""
+    suite.write(LEAKS.format(mark="", arguments=""), "checks/test_it.py")
+    if mark:
+        (suite.pytester.path / "checks" / mark).touch()
+    monkeypatch.chdir(suite.pytester.path / "checks")
+    suite.run("--faultloop=explore", failed=1)
+    (trace,) = suite.traces
+    capsys.readouterr()
+    assert command_line("replay", f"../.faultloop/{trace.name}") == 1, capsys.readouterr().err
+    assert digest_in(capsys.readouterr().out)
 
 
 def test_a_trace_cannot_name_a_test_outside_the_project(suite: Suite, capsys: pytest.CaptureFixture[str]):
