@@ -327,7 +327,7 @@ def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Expl
         failures=failures,
         not_tried=tuple(NotTried(*row) for row in sorted(ledger.skipped.items())),
         schedules=len(ledger.schedules),
-        classes=max(len(ledger.classes), 1),
+        classes=len(ledger.classes) or int(len(ledger.schedules) == 1),
         exhausted=tuple(ledger.exhausted),
         attempts=attempts,
         coverage=_coverage(calm, ledger),

@@ -13,6 +13,7 @@ import pytest
 from faultloop import Checks, Exploration, Limits, Status, explore, replay, run
 from faultloop.errors import TargetError, UsageError
 from faultloop.model.faults import Cancel
+from faultloop.model.trace import Order
 from faultloop.search.findings import Progress
 
 Scenario = Callable[[], Coroutine[Any, Any, object]]
@@ -355,6 +356,29 @@ def test_orders_that_are_enumerated_are_told_with_their_classes(driver: str):
     found = explore(scenario, strategy="schedules", order="batch", driver=driver)
     assert found.exhausted == ("every order at level batch: all 6",)
     assert (found.schedules, found.classes) == (6, 2)
+
+
+async def six_who_share_nothing() -> None:
+    """Too many orders to enumerate, all of one class."""
+
+    async def one() -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(one() for _ in range(6)))
+
+
+@pytest.mark.parametrize("strategy", ["schedules", "unseen"])
+@pytest.mark.parametrize(("order", "hold"), [("batch", 2), ("any", 2), ("any", None)], ids=["batch", "held", "any"])
+def test_there_are_never_fewer_classes_than_are_told(strategy: str, order: Order, hold: int | None):
+    """Where tasks are held back up to a bound, whoever picks must tell any two orders apart: that makes no classes."""
+    found = explore(six_who_share_nothing, strategy=strategy, order=order, hold=hold, runs=120)
+    assert found.classes == 1
+
+
+def test_of_orders_that_nobody_watched_no_classes_are_told():
+    found = explore(six_who_share_nothing, strategy="pct3", order="batch", runs=20)
+    assert (found.schedules > 10, found.classes) == (True, 0)
 
 
 def test_the_calm_run_alone_is_one_order_of_one_class():
