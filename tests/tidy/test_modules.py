@@ -1,10 +1,12 @@
 """Size, docstrings, prints and leftovers of the shipped modules."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.tidy import rules
 from tests.tidy.conftest import Write
-from tests.tidy.project import PACKAGES, complaints, files, sources, text, texts
+from tests.tidy.project import PACKAGES, ROOT, complaints, files, sources, text, texts, walk
 
 CASES = "benchmarks/bugs/cases/"
 """Programs as users write them, each for releases of its own: not ours to shape."""
@@ -37,6 +39,31 @@ def test_numbers_and_their_nouns_agree():
 
 def test_the_files_are_found():
     assert {"pyproject.toml", "Makefile", ".ci/run", "tests/tidy/rules.py"} <= set(files())
+
+
+def test_without_git_the_same_files_are_found(tmp_path: Path):
+    """In a folder of the same files, and of others that git ignores, which is no repository."""
+    for path in files():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes((ROOT / path).read_bytes() if path == ".gitignore" else b"")
+    for path in (
+        ".venv/lib/a.py",
+        "faultloop/__pycache__/a.py",
+        "faultloop.egg-info/PKG-INFO",
+        "a/queue.db",
+        "a/b.pyc",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    (tmp_path / "a" / "dist").touch()
+    assert sorted(walk(tmp_path)) == sorted([*files(), "a/dist"])
+
+
+@pytest.mark.parametrize("pattern", ["docs/*.html", "!kept"])
+def test_without_git_a_pattern_that_is_not_known_is_refused(tmp_path: Path, pattern: str):
+    (tmp_path / ".gitignore").write_text(f"*.pyc\n{pattern}\n")
+    with pytest.raises(ValueError, match="only names"):
+        list(walk(tmp_path))
 
 
 # The rules can fail
