@@ -36,7 +36,7 @@ def git_lists(root: Path) -> set[str]:
 
 
 def walk(root: Path) -> Iterator[str]:
-    """All files below a folder but those that its `.gitignore` names. Raises ValueError for what it cannot read there."""
+    """All files below a folder but those that its `.gitignore` names. Raises ValueError for what is not read there."""
     lines = (root / ".gitignore").read_text(encoding="utf-8").splitlines()
     patterns = [line for line in lines if line and not line.startswith("#")]
     if unknown := [pattern for pattern in patterns if "/" in pattern.strip("/") or pattern.startswith("!")]:
