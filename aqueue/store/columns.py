@@ -12,10 +12,13 @@ from aqueue.store.rows import EffectRow, Event, JobRow
 
 __all__ = [
     "CHANGING",
+    "EVERY_KEY",
+    "EVERY_TASK",
     "INVARIANTS",
     "JOB",
     "KEY_IS_FREE",
     "LIFE",
+    "LIVE",
     "PENDING_TASKS",
     "changing_values",
     "effect_values",
@@ -35,13 +38,24 @@ LIFE: Final = (
 )  # fmt: skip
 # What a transition may change: the life without its three maxima, and what the handler left behind.
 CHANGING: Final = ("run_at", *LIFE[4:], "error", "result")
-# From one name to the next in the index aq_task, whatever the number of jobs; its condition is named for SQLite, which
-# draws no conclusions. The place is that of the limit.
-_LIVE: Final = "state IN('pending','running') AND state='pending'"
+# From one task to the next, and from one order key to the next, whatever the number of jobs. Of all indexes only
+# aq_task and aq_order cover what is said of the state, in their own words: SQLite draws no conclusions, and PostgreSQL
+# would choose among several by statistics, which a young queue has none of.
+LIVE: Final = "state IN('pending','running')"
+_FIRST_TASK: Final = f"SELECT min(task) FROM aq_job WHERE {LIVE}"
+_FIRST_KEY: Final = f"SELECT min(order_key) FROM aq_job WHERE order_key IS NOT NULL AND {LIVE}"
+EVERY_TASK: Final = (
+    f"every_task(name) AS (SELECT ({_FIRST_TASK}) UNION ALL "
+    f"SELECT ({_FIRST_TASK} AND task>t.name) FROM every_task t WHERE t.name IS NOT NULL)"
+)
+EVERY_KEY: Final = (
+    f"every_key(name) AS (SELECT ({_FIRST_KEY}) UNION ALL "
+    f"SELECT ({_FIRST_KEY} AND order_key>k.name) FROM every_key k WHERE k.name IS NOT NULL)"
+)
+# The place is that of the limit.
 PENDING_TASKS: Final = (
-    f"WITH RECURSIVE t(name) AS (SELECT (SELECT min(task) FROM aq_job WHERE {_LIVE}) UNION ALL "
-    f"SELECT (SELECT min(task) FROM aq_job WHERE task>t.name AND {_LIVE}) FROM t WHERE t.name IS NOT NULL) "
-    "SELECT name FROM t WHERE name IS NOT NULL LIMIT {}"
+    f"WITH RECURSIVE {EVERY_TASK} SELECT name FROM every_task t WHERE name IS NOT NULL "
+    f"AND EXISTS(SELECT 1 FROM aq_job WHERE task=t.name AND state='pending' AND {LIVE}) LIMIT {{}}"
 )
 # Of a job that has an order key: no job of it runs, and no older one lives.
 KEY_IS_FREE: Final = (

@@ -40,11 +40,11 @@ _CONNECTION: Final[dict[str, str | int]] = {
     "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
     "tcp_user_timeout": 30_000, "application_name": "aqueue", "client_encoding": "UTF8",
 }  # fmt: skip
-# Each statement has an index made for it, and is not to be planned anew by statistics that a young queue has none of.
+# Each statement has an index made for it, and is not to be planned anew, by statistics that a young queue has none of.
 _SESSION: Final = (
     "SET default_transaction_isolation='read committed'; SET default_transaction_read_only=off; SET lock_timeout='1s'; "
     "SET idle_in_transaction_session_timeout='30s'; SET statement_timeout=0; SET jit=off; SET enable_seqscan=off; "
-    "SET enable_bitmapscan=off; SET bytea_output='hex'; SET DateStyle='ISO'"
+    "SET enable_bitmapscan=off; SET plan_cache_mode=force_generic_plan; SET bytea_output='hex'; SET DateStyle='ISO'"
 )
 
 

@@ -20,12 +20,14 @@ class Foreseen:
     """What is known without asking. rows: locked; None: there is no such job. A key that is missing is not known.
 
     now: the time of the transaction.   has_overdue, has_crashed: whether there may be such pending jobs; None: unknown.
+    is_deep: whether more are pending than a claim looks through in the order of urgency, likewise.
     ids: taken for new jobs whose key, if they have one, is locked.
     """
 
     now: int = 0
     has_overdue: bool | None = None
     has_crashed: bool | None = None
+    is_deep: bool | None = None
     rows: dict[int, JobRow | None] = field(default_factory=dict[int, "JobRow | None"])
     effects: dict[str, EffectRow | None] = field(default_factory=dict[str, "EffectRow | None"])
     applied: dict[int, int] = field(default_factory=dict[int, int])
@@ -74,7 +76,7 @@ def foresee(statements: Statements, footprint: Footprint, *, fixed_now: int | No
         seen.twins.update(((task, key), job_id) for task, key, job_id in twin_rows.fetchall())
     ((seen.now, *outlook),) = now.fetchall()
     if outlook:
-        seen.has_overdue, seen.has_crashed, is_repeated, limits = outlook
+        seen.has_overdue, seen.has_crashed, seen.is_deep, is_repeated, limits = outlook
         seen.claimed = {} if is_repeated else {nonce: [] for nonce in footprint.nonces}
         seen.limits = limit_rows(limits)
     seen.ids = _taken_ids(statements, footprint, seen)

@@ -16,7 +16,7 @@ from aqueue.errors import SchemaMismatch
 
 __all__ = ["SCHEMA_VERSION", "create_schema", "identity_of", "version_of"]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 # Held while the schema is made, by whoever makes it; the number is arbitrary and stays.
 _MAKING: Final = "SELECT pg_advisory_xact_lock(7020261019)"
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from aqueue.store.columns import INVARIANTS, JOB, KEY_IS_FREE, LIFE
+from aqueue.store.postgres_deep import IS_DEEP
 
 __all__ = [
     "BREAKERS",
@@ -29,9 +30,8 @@ __all__ = [
     "EXPIRED",
     "FIRE",
     "FORGET",
-    "FRESH_ONLY",
     "GLANCE",
-    "ISOLATED",
+    "IS_FREE",
     "JOBS_AFTER",
     "LIMITS",
     "LOCK_KEYS",
@@ -39,10 +39,7 @@ __all__ = [
     "MISSED",
     "NEXT_RUN_AT",
     "NOW",
-    "ONLY",
     "OUTLOOK",
-    "OVERDUE",
-    "READY",
     "REMOVE_ENDED",
     "SCHEDULES",
     "SELECT",
@@ -51,23 +48,17 @@ __all__ = [
     "TRY_KEYS",
     "TWINS",
     "UIDS",
-    "URGENCY",
-    "WITHOUT",
 ]
 
 SELECT: Final = f"SELECT {','.join(f'j.{name}' for name in (*JOB, *LIFE))} FROM aq_job j"
-_IS_FREE: Final = f"(j.order_key IS NULL OR {KEY_IS_FREE})"
-READY: Final = f"{SELECT} WHERE j.state='pending' AND j.run_at<=%s AND {_IS_FREE}"
-# Rows that somebody else has locked are being dealt with: passed over, not waited for.
-URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT %s FOR UPDATE OF j SKIP LOCKED"
-ISOLATED: Final = {None: "", True: " AND j.crashes>=%s AND j.crashes>0", False: " AND j.crashes<%s"}
+IS_FREE: Final = f"(j.order_key IS NULL OR {KEY_IS_FREE})"
 LIMITS: Final = "SELECT scope,paused,max_running,max_pending,breaker,gain,cost,burst,level,level_at FROM aq_limit"
 _TIME: Final = "WITH n AS (SELECT coalesce(%s::bigint,(extract(epoch FROM clock_timestamp())*1000)::bigint) AS now) "
 NOW: Final = f"{_TIME}SELECT now FROM n"
 # The time, and all that a claim looks at before it looks for jobs, in one answer.
 OUTLOOK: Final = (
     f"{_TIME}SELECT now, EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND deadline<=n.now), "
-    "EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND crashes>0), "
+    f"EXISTS(SELECT 1 FROM aq_job WHERE state='pending' AND crashes>0), {IS_DEEP}, "
     "EXISTS(SELECT 1 FROM aq_job WHERE state='running' AND claim_nonce=ANY(%s)), "
     "(SELECT coalesce(json_agg(json_build_array(scope,paused,max_running,max_pending,breaker,gain,cost,burst,level,"
     "level_at)),'[]') FROM aq_limit) FROM n"
@@ -94,13 +85,8 @@ TRY_KEYS: Final = (
     "SELECT k,pg_try_advisory_xact_lock(hashtextextended('aqueue '||%s||' '||k,0)) FROM unnest(%s::text[]) AS k"
 )
 LOCK_LIMITS: Final = "SELECT pg_advisory_xact_lock(hashtextextended('aqueue limits',0))"
-STILL_FREE: Final = f"SELECT j.id FROM aq_job j WHERE j.id=ANY(%s) AND {_IS_FREE}"
+STILL_FREE: Final = f"SELECT j.id FROM aq_job j WHERE j.id=ANY(%s) AND {IS_FREE}"
 GLANCE: Final = f"{SELECT} WHERE j.id=%s"
-FRESH_ONLY: Final = " AND j.failures=0"
-OVERDUE: Final = " AND j.deadline<=%s"
-# An expression has no index, so that the order of urgency is the one that is followed.
-ONLY: Final = " AND j.task||''=ANY(%s)"
-WITHOUT: Final = " AND j.task<>ALL(%s)"
 COUNT_RUNNING: Final = "SELECT count(*) FROM aq_job WHERE state='running' AND task=%s"
 COUNT_PENDING: Final = "SELECT count(*) FROM (SELECT 1 FROM aq_job WHERE state='pending' LIMIT %s) AS counted"
 COUNT_PENDING_OF: Final = (

@@ -23,6 +23,7 @@ from aqueue.store.group import Again
 from aqueue.store.postgres_footprint import Footprint
 from aqueue.store.postgres_foresight import Foreseen, foresee, limit_rows
 from aqueue.store.postgres_hints import Noticed
+from aqueue.store.postgres_ready import ready_columns
 from aqueue.store.postgres_statements import Statements
 from aqueue.store.rows import (
     BreakerRow,
@@ -166,6 +167,8 @@ class PostgresTables:
             self._seen.has_overdue = None
         if row.life.crashes:
             self._seen.has_crashed = None
+        if row.life.state == "pending":
+            self._seen.is_deep = None
 
     def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
         """Due pending jobs whose key is free and that nobody else is at, locked."""
@@ -173,20 +176,7 @@ class PostgresTables:
             return []
         if narrowing.isolated and self._seen.has_crashed is False:
             return []
-        query = sql.READY + sql.ISOLATED[narrowing.isolated]
-        values: list[object] = [now, *(() if narrowing.isolated is None else (narrowing.isolate_after,))]
-        if narrowing.fresh_only:
-            query += sql.FRESH_ONLY
-        if narrowing.overdue:
-            query += sql.OVERDUE
-            values.append(now)
-        if narrowing.without:
-            query += sql.WITHOUT
-            values.append(sorted(narrowing.without))
-        if narrowing.only is not None:
-            query += sql.ONLY
-            values.append(sorted(narrowing.only))
-        found = self._seen.keep(self._ask(query + sql.URGENCY, *values, limit))
+        found = self._seen.keep(ready_columns(self._statements, now, limit, narrowing, is_deep=self._seen.is_deep))
         return self._still_free(found) if any(row.order_key is not None for row in found) else found
 
     def take_ready(self, now: int, limit: int, narrowing: Narrowing, claim: Claim) -> list[JobRow]:

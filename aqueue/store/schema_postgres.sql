@@ -34,7 +34,10 @@ CREATE INDEX aq_order ON aq_job(order_key, id) WHERE order_key IS NOT NULL AND s
 CREATE UNIQUE INDEX aq_order_one ON aq_job(order_key) WHERE order_key IS NOT NULL AND state='running';
 CREATE UNIQUE INDEX aq_unique ON aq_job(task, unique_key)
   WHERE unique_key IS NOT NULL AND state IN('pending','running');
-CREATE INDEX aq_task ON aq_job(task, state) WHERE state IN('pending','running');
+-- Heaps of jobs that a claim takes from, or passes over; of numbers, because a condition x=false becomes one of NOT x.
+CREATE INDEX aq_task ON aq_job(
+  task, state, ((order_key IS NOT NULL)::int), (least(failures,1)), priority DESC, run_at, id)
+  WHERE state IN('pending','running');
 CREATE INDEX aq_deadline ON aq_job(deadline) WHERE state='pending' AND deadline IS NOT NULL;
 CREATE INDEX aq_crashed ON aq_job(run_at) WHERE state='pending' AND crashes>0;
 CREATE TABLE aq_event(
@@ -66,4 +69,4 @@ CREATE TABLE aq_fire(
 CREATE INDEX aq_missed ON aq_fire(fire_at) WHERE job_id IS NULL;
 CREATE TABLE aq_meta(key text PRIMARY KEY, value bigint NOT NULL);
 -- store: a number by which a connection of the user is known to be one to these very tables
-INSERT INTO aq_meta(key, value) VALUES('schema', 2), ('store', (random()*9e15)::bigint);
+INSERT INTO aq_meta(key, value) VALUES('schema', 3), ('store', (random()*9e15)::bigint);

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final, TypeAlias
 
-from aqueue.store.columns import KEY_IS_FREE, PENDING_TASKS
+from aqueue.store.columns import EVERY_KEY, KEY_IS_FREE, LIVE, PENDING_TASKS
 from aqueue.store.rows import Narrowing
 
 __all__ = ["KEYS_MAX", "NEAR", "deep_ids", "is_deep"]
@@ -23,20 +23,17 @@ KEYS_MAX: Final = 1000
 
 _DEEP: Final = "SELECT 1 FROM aq_job INDEXED BY aq_ready WHERE state='pending' LIMIT 1 OFFSET ?"
 _HEAP: Final = (
-    "FROM aq_job j INDEXED BY aq_task WHERE j.task=? AND j.state='pending' AND j.state IN('pending','running') "
+    f"FROM aq_job j INDEXED BY aq_task WHERE j.task=? AND j.state='pending' AND j.{LIVE} "
     "AND (j.order_key IS NOT NULL)=? AND (j.failures>0)=?"
 )
 _NEXT_PRIORITY: Final = f"SELECT max(j.priority) {_HEAP} AND j.priority<?"
 _URGENT: Final = f"SELECT -j.priority,j.run_at,j.id {_HEAP} AND j.priority=? AND j.run_at<=? AND j.crashes<?"
 _ORDER: Final = " ORDER BY j.run_at, j.id LIMIT ?"
 _FIRST: Final = {0: _URGENT + _ORDER, 1: f"{_URGENT} AND {KEY_IS_FREE}{_ORDER}"}
-# From one order key to the next, whatever the number of jobs.
-_ANY_KEY: Final = "SELECT min(order_key) FROM aq_job WHERE order_key IS NOT NULL AND state IN('pending','running')"
+# The place is that of how many keys are looked for.
 _OLDEST: Final = (
-    f"WITH RECURSIVE k(name) AS (SELECT ({_ANY_KEY}) UNION ALL "
-    f"SELECT ({_ANY_KEY} AND order_key>k.name) FROM k WHERE k.name IS NOT NULL LIMIT ?) "
-    "SELECT (SELECT id FROM aq_job WHERE order_key=k.name AND order_key IS NOT NULL "
-    "AND state IN('pending','running') ORDER BY id LIMIT 1) FROM k WHERE k.name IS NOT NULL"
+    f"WITH RECURSIVE {EVERY_KEY} SELECT (SELECT id FROM aq_job WHERE order_key=k.name AND order_key IS NOT NULL "
+    f"AND {LIVE} ORDER BY id LIMIT 1) FROM every_key k WHERE k.name IS NOT NULL LIMIT ?"
 )
 _OLDEST_READY: Final = (
     "SELECT -j.priority,j.run_at,j.id,j.task,j.failures FROM aq_job j WHERE j.id=? AND j.state='pending' "

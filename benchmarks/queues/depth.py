@@ -18,11 +18,13 @@ from itertools import count, islice
 from random import Random
 from typing import Final
 
+from msgspec.structs import replace
+
 from aqueue.clock import SystemClock
 from aqueue.flow import RetryBudget
-from aqueue.lifecycle import Succeed
+from aqueue.lifecycle import Fail, Succeed
 from aqueue.store.base import Session
-from aqueue.store.limits import Pause, TaskRule
+from aqueue.store.limits import Bucket, Pause, TaskRule
 from aqueue.store.operations import Claim, ClaimReply, Enqueue, Operation, Settle
 from aqueue.store.rows import JobRow, NewJob
 from aqueue.store.urls import store_at
@@ -40,7 +42,7 @@ _UIDS: Final = count()
 class Kind:
     """A backlog. job: the number-th of its jobs.   rules: of the worker's tasks.   before: done before it is there.
 
-    keeps: whether the worker never gets any of it.
+    keeps: whether the worker never gets any of it.   budget: for retries.   fails: whether each has failed before.
     """
 
     title: str
@@ -48,6 +50,8 @@ class Kind:
     rules: Mapping[str, TaskRule]
     before: tuple[Operation[object], ...] = ()
     keeps: bool = True
+    budget: Bucket = RetryBudget().bucket
+    fails: bool = False
 
 
 def new(task: str, *, delay_ms: int = 0, priority: int = 0, key: str | None = None) -> NewJob:
@@ -65,6 +69,8 @@ def _of_many(number: int) -> NewJob:
 _WORK: Final = {"work": TaskRule()}
 _KNOWN: Final = {"work": TaskRule(), **{f"other-{number}": TaskRule() for number in range(20)}}
 _LIMITED: Final = {"work": TaskRule(), "limited": TaskRule(max_running=1)}
+_ONE_EVER: Final = Bucket(gain=1, cost=10**12, burst=1)
+_SLOW: Final = {"work": TaskRule(), "limited": TaskRule(rate=_ONE_EVER)}
 KINDS: Final = (
     Kind("ready jobs", lambda _: new("work"), _WORK, keeps=False),
     Kind("ready jobs of 20 tasks and 5 priorities", _of_many, _KNOWN, keeps=False),
@@ -74,6 +80,8 @@ KINDS: Final = (
     Kind("jobs of a task that the worker does not know", lambda _: new("strange"), _WORK),
     Kind("jobs of a paused task", lambda _: new("limited"), _LIMITED, before=(Pause("task:limited"),)),
     Kind("jobs of a task at its limit", lambda _: new("limited"), _LIMITED),
+    Kind("jobs of a task that has spent its rate", lambda _: new("limited"), _SLOW),
+    Kind("jobs that failed, without budget for retries", lambda _: new("work"), _WORK, budget=_ONE_EVER, fails=True),
     Kind(
         "jobs of one key, whose first is delayed",
         lambda n: new("work", key="k", delay_ms=0 if n else _HOUR_MS),
@@ -115,7 +123,7 @@ async def _turns(kind: Kind, urls: Sequence[str], depths: Sequence[int]) -> list
                 spent[number].append((time.perf_counter() - begun) / ROOM)
                 assert isinstance(reply, ClaimReply), error
                 assert len(reply.jobs) == ROOM, (kind.title, len(reply.jobs))
-                assert not kind.keeps or all(job.task == "work" for job in reply.jobs), kind.title
+                assert not kind.keeps or all(job.task == "work" and not job.life.failures for job in reply.jobs)
                 hands[number] = reply.jobs
         return [statistics.median(each[1:]) for each in spent]
 
@@ -127,11 +135,25 @@ async def _filled(kind: Kind, url: str, depth: int) -> AsyncGenerator[Session]:
             await session.perform(operation)
         for jobs in _batches(map(kind.job, range(depth))):
             await session.perform(Enqueue(jobs))
+        if kind.fails:
+            await _fail_all(session, depth)
+            await session.perform(replace(_claim(kind), worker="v", room=1))  # the one retry that the budget has
         if "limited" in kind.rules and not kind.before:  # the one that may run
             await session.perform(Claim("v", "v", 1, _HOUR_MS, rules=kind.rules))
         for jobs in _batches(new("work") for _ in range(ROOM * TURNS)):
             await session.perform(Enqueue(jobs))
         yield session
+
+
+async def _fail_all(session: Session, depth: int) -> None:
+    """Each of so many jobs once; what has failed is due last."""
+    for number in range(0, depth, 1000):
+        claimed = await session.perform(Claim("v", f"v{number}", min(1000, depth - number), _HOUR_MS))
+        assert all(not job.life.failures for job in claimed.jobs)
+        fails: list[Operation[object]] = [
+            Settle(job.id, "v", Fail(job.life.attempt, run_at=0), error="no") for job in claimed.jobs
+        ]
+        await session.perform_all(fails)
 
 
 def _batches(jobs: Iterable[NewJob]) -> Iterable[tuple[NewJob, ...]]:
@@ -141,7 +163,7 @@ def _batches(jobs: Iterable[NewJob]) -> Iterable[tuple[NewJob, ...]]:
 
 def _claim(kind: Kind) -> Claim:
     return Claim(
-        "w", f"{next(_UIDS):032x}", ROOM, 30_000, rules=kind.rules, budget=RetryBudget().bucket, isolate_after=1,
+        "w", f"{next(_UIDS):032x}", ROOM, 30_000, rules=kind.rules, budget=kind.budget, isolate_after=1,
         only_known=True,
     )  # fmt: skip
 

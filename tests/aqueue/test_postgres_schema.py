@@ -36,7 +36,7 @@ FROM pg_class c JOIN pg_constraint k ON k.conrelid=c.oid WHERE c.relname LIKE 'a
 ORDER BY 1, 2, 3
 """
 # What a next version may be: the test's own, so that the way is known to be passable before it is needed.
-NEXT = {"migrations/postgres_3.sql": b"ALTER TABLE aq_job ADD note text; UPDATE aq_meta SET value=3 WHERE key='schema'"}
+NEXT = {"migrations/postgres_4.sql": b"ALTER TABLE aq_job ADD note text; UPDATE aq_meta SET value=4 WHERE key='schema'"}
 BROKEN = {name: text + b"; SELECT 1/0" for name, text in NEXT.items()}
 
 
@@ -88,8 +88,8 @@ def test_a_next_version_is_reached_by_one_of_those_who_open_at_once(schema_url: 
 
     def open_it() -> None:
         with connect(schema_url) as connection:
-            create_schema(connection, version=3, text=text)
-            assert version_of(connection, newest=3) == 3
+            create_schema(connection, version=4, text=text)
+            assert version_of(connection, newest=4) == 4
 
     async def open_at_once() -> None:
         async with anyio.create_task_group() as tasks:
@@ -99,10 +99,10 @@ def test_a_next_version_is_reached_by_one_of_those_who_open_at_once(schema_url: 
     with connect(schema_url) as connection:
         create_schema(connection)
     anyio.run(open_at_once)
-    assert asked == ["migrations/postgres_3.sql"]
+    assert asked == ["migrations/postgres_4.sql"]
     with connect(schema_url) as connection:
         assert connection.execute("SELECT note FROM aq_job").fetchall() == []
-        with pytest.raises(SchemaMismatch, match=r"version 3.*Expected: version 1 to 2"):
+        with pytest.raises(SchemaMismatch, match=r"version 4.*Expected: version 1 to 3"):
             create_schema(connection)
 
 
@@ -114,11 +114,11 @@ def test_a_way_that_breaks_off_leaves_the_version_it_began_at(
         create_schema(connection)
         before = catalog_of(schema_url)
         if is_whole:
-            create_schema(connection, version=3, text=scripts.__getitem__)
+            create_schema(connection, version=4, text=scripts.__getitem__)
         else:
             with pytest.raises(psycopg.errors.DivisionByZero):
-                create_schema(connection, version=3, text=scripts.__getitem__)
-        assert version_of(connection, newest=3) == (3 if is_whole else 2)
+                create_schema(connection, version=4, text=scripts.__getitem__)
+        assert version_of(connection, newest=4) == (4 if is_whole else 3)
     assert (catalog_of(schema_url) == before) is not is_whole
 
 
