@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from faultloop.errors import TraceError, UsageError
-from faultloop.search.place import find_root, is_file_source
+from faultloop.search.place import find_root, is_file_source, is_root
 
 TRACES = ".faultloop"
 _started_in: Path | None = None
@@ -24,16 +24,16 @@ def begin_here() -> None:
 def project_root(given: str, trace: str = "") -> Path:
     """The root that was given with --root, or that of the trace, or the one around the current directory.
 
-    trace: the file that was named. One in a project's `.faultloop` is that project's, by pytest's way of finding it or
-    by ours, if the current directory is in that project, or that project in the one around the current directory. Of
-    one that lies elsewhere nothing is imported because it lies there.
+    trace: the file that was named. One in a root's `.faultloop` is of that root, if the current directory is below it,
+    or it is below the one around the current directory. Nothing is imported from elsewhere because a trace lies there.
     """
     if not given:
-        around = find_root(Path.cwd())
+        here = Path(os.path.realpath(Path.cwd()))
+        around = find_root(here)
         folder = Path(os.path.realpath(trace)).parent if trace and "\0" not in trace else around
         its_root = folder.parent
-        is_near = its_root.is_relative_to(around) or Path(os.path.realpath(Path.cwd())).is_relative_to(its_root)
-        return its_root if folder.name == TRACES and is_near else around
+        is_near = its_root.is_relative_to(around) or here.is_relative_to(its_root)
+        return its_root if folder.name == TRACES and is_near and is_root(its_root) else around
     if "\0" in given or not os.path.isdir(given):
         raise UsageError(f'--root "{given}": there is no such directory.')
     return Path(os.path.realpath(given))

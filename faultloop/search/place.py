@@ -41,7 +41,12 @@ class Place:
 def find_root(start: str | os.PathLike[str]) -> Path:
     """The project around a folder: the nearest one upwards with one of ROOT_MARKS; else the folder."""
     folder = Path(os.path.realpath(start))
-    return next((up for up in (folder, *folder.parents) if any((up / mark).exists() for mark in ROOT_MARKS)), folder)
+    return next((up for up in (folder, *folder.parents) if is_root(up)), folder)
+
+
+def is_root(folder: Path) -> bool:
+    """Whether something marks a folder as the root of a project."""
+    return any((folder / mark).exists() for mark in ROOT_MARKS)
 
 
 def shown(text: str) -> str:

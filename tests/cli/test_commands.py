@@ -1,6 +1,7 @@
 """What each command says and which exit code it gives."""
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -190,8 +191,15 @@ def test_a_trace_cannot_name_what_is_outside_unless_that_is_allowed(shell: Shell
 def test_where_a_trace_lies_names_its_project_only_around_here(
     shell: Shell, lost: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """From a package below, which looks like a root of its own, it is the project's; from elsewhere it is not."""
+    """From a package below, which looks like a root of its own, it is the project's; from elsewhere it is not.
+
+    In a folder that somebody unpacked, and nothing marks, it is of the project around.
+    """
     below, elsewhere = shell.root / "package", shell.root.parent / "elsewhere"
+    unpacked = shell.root / "artifacts" / lost
+    unpacked.parent.mkdir(parents=True)
+    shutil.copy(lost, unpacked)
+    assert shell("replay", unpacked).code == 1
     for folder in (below, elsewhere):
         folder.mkdir()
         (folder / "pyproject.toml").touch()
