@@ -15,6 +15,7 @@ from faultloop.drivers.facts import Facts
 from faultloop.errors import Deadlock, Livelock, UsageError
 from faultloop.model.faults import Cancel, Expire, PlannedFault
 from faultloop.model.outcome import Finding, Outcome, Raised, Status
+from faultloop.model.text import counted, storable
 
 Weight = Literal["violation", "note", "off"]
 MESSAGE_MAX = 500
@@ -157,7 +158,7 @@ def _findings(facts: Facts, checks: Checks, faults: tuple[PlannedFault, ...]) ->
     if facts.alive and checks.leaked_tasks != "off":
         named = ", ".join(facts.alive[:5]) + (", …" if len(facts.alive) > 5 else "")
         first, count = next(iter(facts.alive)), len(facts.alive)
-        message = f"{count} task{'s' * (count > 1)} left alive when the scenario ended: {named}"
+        message = f"{counted(count, 'task')} left alive when the scenario ended: {named}"
         yield Finding("leaked_tasks", message, checks.leaked_tasks == "violation", first)
     if checks.swallowed_cancel != "off":
         for path in facts.swallowed:
@@ -187,8 +188,7 @@ def describe(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = "(its message cannot be made)"
-    text = text.encode("utf-8", "backslashreplace").decode()  # names of files may be no Unicode, and a trace is
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{type(error).__name__}: {storable(text)}" if text else type(error).__name__
 
 
 def clean(text: str) -> str:

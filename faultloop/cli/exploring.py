@@ -21,6 +21,7 @@ from faultloop.cli.project import trace_name, traces_folder
 from faultloop.cli.running import replayable, the_entropy, the_scenario, the_threads
 from faultloop.errors import FaultloopError, UsageError
 from faultloop.model.address import parse_kind
+from faultloop.model.text import counted
 from faultloop.report.failure import needs_line
 from faultloop.report.story import story
 from faultloop.report.summary import Tried, summary
@@ -210,13 +211,13 @@ def _stories(found: Exploration, paths: list[Path], scenario: Scenario, options:
     for failure, path in list(zip(found.failures, paths, strict=True))[:STORIES_SHOWN_MAX]:
         steps, last = replayable(failure.trace, scenario, path, options.root)
         if failure.count > 1:
-            last = f"{failure.count} runs broke it in the same way; {last}"
+            last = f"{counted(failure.count, 'run')} broke it in the same way; {last}"
         passes = needs_line(failure.trace, is_shrunk=failure.is_shrunk)
         stories.append(story(failure.trace, passes=passes, next_steps=steps, last=last))
     if len(found.failures) > STORIES_SHOWN_MAX:
-        stories.append(
-            f"{len(found.failures) - STORIES_SHOWN_MAX} more failures have their traces in {paths[0].parent}."
-        )
+        more = len(found.failures) - STORIES_SHOWN_MAX
+        have = "has its trace" if more == 1 else "have their traces"
+        stories.append(f"{counted(more, 'more failure')} {have} in {paths[0].parent}.")
     return stories
 
 

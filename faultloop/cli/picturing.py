@@ -28,7 +28,7 @@ EXPORT_ENDINGS = {"chrome": ".chrome-trace.json", "otel": ".otel.json"}
 
 def report_verb(options: Options, console: Console) -> int:
     """Write a trace as a page."""
-    root = project_root(options.root)
+    root = project_root(options.root, options.trace)
     path = Path(options.trace) if options.trace else newest_trace(root / TRACES)
     trace = load_trace(path)
     beside = _calm_beside(path)

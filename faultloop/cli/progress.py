@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from faultloop.cli.painting import is_terminal
+from faultloop.model.text import counted
 from faultloop.search.findings import Progress
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def line(now: Progress) -> RenderableType:
     grid.add_column(no_wrap=True, overflow="ellipsis")
     text = Text(" · ".join(words(now)), no_wrap=True, overflow="ellipsis")
     if now.failures:
-        text.highlight_words([_counted(now.failures, "failure")], style="bold red")
+        text.highlight_words([counted(now.failures, "failure")], style="bold red")
     grid.add_row(ProgressBar(total=1.0, completed=now.share, width=_BAR_WIDTH), text)
     return grid
 
@@ -96,16 +97,12 @@ def words(now: Progress) -> list[str]:
     rate, left = now.runs_per_second, now.seconds_left
     return [
         *([now.stage] if now.stage else []),
-        f"{now.runs:,} of {now.runs_max:,} runs",
+        f"{now.runs:,} of {counted(now.runs_max, 'run')}",
         *([f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"] if rate is not None else []),
-        f"{_counted(now.tried, 'point')} tried",
-        _counted(now.failures, "failure"),
+        f"{counted(now.tried, 'point')} tried",
+        counted(now.failures, "failure"),
         *([f"{_duration(left)} left"] if left is not None else []),
     ]
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _duration(seconds: float) -> str:

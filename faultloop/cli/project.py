@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from faultloop.errors import TraceError, UsageError
-from faultloop.search.place import find_root, is_file_source
+from faultloop.search.place import find_root, is_file_source, is_root
 
 TRACES = ".faultloop"
 _started_in: Path | None = None
@@ -21,10 +21,19 @@ def begin_here() -> None:
     _started_in = Path.cwd()
 
 
-def project_root(given: str) -> Path:
-    """The root that was given with --root, or the one around the current directory."""
+def project_root(given: str, trace: str = "") -> Path:
+    """The root that was given with --root, or that of the trace, or the one around the current directory.
+
+    trace: the file that was named. One in a root's `.faultloop` is of that root, if the current directory is below it,
+    or it is below the one around the current directory. Nothing is imported from elsewhere because a trace lies there.
+    """
     if not given:
-        return find_root(Path.cwd())
+        here = Path(os.path.realpath(Path.cwd()))
+        around = find_root(here)
+        folder = Path(os.path.realpath(trace)).parent if trace and "\0" not in trace else around
+        its_root = folder.parent
+        is_near = its_root.is_relative_to(around) or here.is_relative_to(its_root)
+        return its_root if folder.name == TRACES and is_near and is_root(its_root) else around
     if "\0" in given or not os.path.isdir(given):
         raise UsageError(f'--root "{given}": there is no such directory.')
     return Path(os.path.realpath(given))

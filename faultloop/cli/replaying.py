@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 def replay_verb(options: Options, console: Console) -> int:
     """Replay a trace file; without one, the newest of the project."""
-    root = project_root(options.root)
+    root = project_root(options.root, options.trace)
     path = Path(options.trace) if options.trace else newest_trace(root / TRACES)
     trace = load_trace(path)
     check_environment(trace, path, options, console)

@@ -19,6 +19,7 @@ from faultloop.model.address import format_fault, parse_fault
 from faultloop.model.entropy import Entropy
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.outcome import Status
+from faultloop.model.text import counted
 from faultloop.report.story import story
 from faultloop.report.words import clean
 from faultloop.search.mistaken import other_driver
@@ -153,7 +154,9 @@ def replayable(trace: Trace, scenario: Scenario, path: Path, root: str) -> tuple
 def size_words(trace: Trace) -> str:
     """`20 steps, 30.000 s virtual, digest 6ba97af38375`."""
     stats = trace.stats
-    return f"{stats.steps:,} steps, {stats.virtual_ns / NANOSECONDS:.3f} s virtual, digest {short_digest(trace)}"
+    return (
+        f"{counted(stats.steps, 'step')}, {stats.virtual_ns / NANOSECONDS:.3f} s virtual, digest {short_digest(trace)}"
+    )
 
 
 def short_digest(trace: Trace) -> str:

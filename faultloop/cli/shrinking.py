@@ -11,6 +11,7 @@ from faultloop.cli.project import TRACES, project_root, shown_path
 from faultloop.cli.replaying import check_environment, with_scenario_of
 from faultloop.cli.running import replayable
 from faultloop.errors import UsageError
+from faultloop.model.text import counted
 from faultloop.report.failure import needs_line
 from faultloop.report.story import story
 from faultloop.search.findings import Failure
@@ -23,7 +24,7 @@ def shrink_verb(options: Options, console: Console) -> int:
     """Shrink a trace, write what came of it, tell its story."""
     if options.runs < 1:
         raise UsageError(f"--runs must be at least 1, got {options.runs}", code="FL511")
-    root = project_root(options.root)
+    root = project_root(options.root, options.trace)
     path = Path(options.trace) if options.trace else newest_trace(root / TRACES)
     trace = load_trace(path)
     out = (
@@ -47,7 +48,9 @@ def shrink_verb(options: Options, console: Console) -> int:
             return CANNOT_TELL
         failure, (steps, last) = shrunk
     passes = needs_line(failure.trace, is_shrunk=failure.is_shrunk)
-    went = f"from {trace.deviations} to {failure.deviations} deviations in {failure.attempts} runs"
+    went = (
+        f"from {trace.deviations} to {counted(failure.deviations, 'deviation')} in {counted(failure.attempts, 'run')}"
+    )
     console.say(story(failure.trace, passes=passes, next_steps=steps, last=f"{went}; {last}"))
     console.result(
         {

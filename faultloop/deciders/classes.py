@@ -137,6 +137,11 @@ class Position:
         self._has_met = False
         self.state = START
 
+    @property
+    def mark(self) -> int | None:
+        """What tells the class of a run that is over; None where a state is a schedule, of which a class has many."""
+        return None if self._is_by_schedule else self.state
+
     def made(self, task: int) -> None:
         """A task was made by the step that is running."""
         self._of_task.append(hash((task, 0)))

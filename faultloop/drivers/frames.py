@@ -298,19 +298,4 @@ def raised_at(error: BaseException, table: SiteTable) -> str:
     return f"{table.short(chosen.tb_frame.f_code.co_filename)}:{chosen.tb_lineno}" if chosen is not None else ""
 
 
-def project_root(start: str | None = None) -> str:
-    """The directory that file names in traces are relative to: the nearest one with a project file, else the start."""
-    here = os.path.realpath(start or os.getcwd())
-    probe = here
-    while True:
-        if any(
-            os.path.exists(os.path.join(probe, mark)) for mark in ("pyproject.toml", ".git", "setup.cfg", "setup.py")
-        ):
-            return probe
-        parent = os.path.dirname(probe)
-        if parent == probe:
-            return here
-        probe = parent
-
-
 assert sys.version_info >= (3, 11), "code objects have qualified names from 3.11 on"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
 from faultloop.drivers.facts import Wait
+from faultloop.drivers.own import TEST
 from faultloop.engine.paths import TaskNode
 from faultloop.errors import Deadlock, Livelock, OverLimit, TargetError
 
@@ -71,11 +72,12 @@ class Hosted:
     """A scenario that performs on a stage.
 
     perform: does all of one run, and returns the error that it came to, or None. What the stage raised for a run that
-    was halted need not be returned: the stage knows.
+    was halted need not be returned: the stage knows.   test: its function, if it has one.
     """
 
-    def __init__(self, perform: Callable[[Stage], BaseException | None]) -> None:
+    def __init__(self, perform: Callable[[Stage], BaseException | None], *, test: object = None) -> None:
         self.perform = perform
+        setattr(self, TEST, test)
 
     def __call__(self) -> NoReturn:
         raise TargetError("this scenario is a whole test with its fixtures: it is performed, not awaited")

@@ -18,6 +18,9 @@ STDLIB = tuple(
     for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
 )
 SITE_MARKS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+TEST = "__faultloop_test__"
+"""Of a scenario that stands for a test: the attribute that holds the test's function."""
+_WRAPPERS_MAX = 50
 OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
 
 _beside: tuple[str, ...] = ()
@@ -46,11 +49,22 @@ def begin_with(scenario: Any) -> None:
 
 
 def _file_of(scenario: Any) -> str:
-    while isinstance(scenario, functools.partial):
-        scenario = scenario.func
+    scenario = _innermost(scenario)
     scenario = scenario if isinstance(scenario, types.FunctionType | types.MethodType) else type(scenario).__call__
     code = getattr(scenario, "__code__", None)
     return code.co_filename if isinstance(code, types.CodeType) else ""
+
+
+def _innermost(scenario: Any) -> Any:
+    """The function that others were put around, by partial, or as `functools.wraps` says."""
+    for _ in range(_WRAPPERS_MAX):
+        if isinstance(scenario, functools.partial):
+            scenario = scenario.func
+        elif (inner := getattr(scenario, TEST, None) or getattr(scenario, "__wrapped__", None)) is not None:
+            scenario = inner
+        else:
+            break
+    return scenario
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 from faultloop.model.address import format_fault
 from faultloop.model.faults import NANOSECONDS
+from faultloop.model.text import counted
 from faultloop.model.trace import Event, Trace
 
 CONTEXT = 3
@@ -48,9 +49,9 @@ def _parts(trace: Trace) -> list[str]:
     return [
         f"order {trace.order}",
         "faults " + ("; ".join(format_fault(planned) for planned in trace.faults) or "none"),
-        f"{trace.choices.count} order questions, answered other than 0: {list(trace.choices.picks[:10])}",
+        f"{counted(trace.choices.count, 'order question')}, answered other than 0: {list(trace.choices.picks[:10])}",
         f"the outcome «{trace.outcome.status.value}»",
-        f"{len(trace.tasks)} tasks",
+        counted(len(trace.tasks), "task"),
         trace.digest,
     ]
 

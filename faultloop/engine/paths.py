@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from faultloop.model.text import storable
+
 _DEFAULT_NAME = re.compile(r"Task-[0-9]+")
 
 
@@ -59,8 +61,8 @@ class TaskNode:
     def settle(self) -> str:
         """The path, which from now on does not change."""
         if self._path is None:
-            # `/` separates the parts of a path, and half a surrogate pair cannot be written to a file.
-            label = self._label.replace("/", "|").encode("utf-8", "replace").decode("utf-8")
+            # `/` separates the parts of a path.
+            label = storable(self._label.replace("/", "|"))
             counts = self._siblings.counts
             counts[label] = k = counts.get(label, 0) + 1
             above = "" if self.parent is None else f"{self.parent.settle()}/"

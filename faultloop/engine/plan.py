@@ -14,6 +14,7 @@ from faultloop.engine.paths import TaskNode
 from faultloop.model.address import format_address, task_matches, where_matches
 from faultloop.model.faults import Address, PlannedFault, Step
 from faultloop.model.points import Phase
+from faultloop.model.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class Plan:
         addresses = [format_address(Address(path, f"{f}>{a}", n)) for (f, a, path), n in seen.items()]
         wanted = format_address(at)
         if reached:
-            times = f"{reached} time{'s' * (reached > 1)}"
+            times = counted(reached, "time")
             why = (
                 f'{at.task} waited at "{at.where}" {times}; #{at.nth} does not exist'
                 if reached < at.nth

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from faultloop.model.text import counted
 from faultloop.pytest_plugin.options import MODES, OPTIONS, complain, require_known, typed
 
 if TYPE_CHECKING:
@@ -132,17 +133,17 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     traces = dict.fromkeys(
         (getattr(report, "nodeid", ""), path) for report in reports for path in _carried(report, TRACE)
     )
-    counted = [
-        f"{count} test{'s' * (count > 1)} {what}: {why}"
+    apart = [
+        f"{counted(count, 'test')} {what}: {why}"
         for name, what in ((APART, "not under faultloop"), (UNSTRUCK, "struck by no fault"))
         for why, count in _tests_by_reason(reports, name).items()
     ]
-    if not traces and not counted:
+    if not traces and not apart:
         return
     terminalreporter.section("faultloop")
     for nodeid, path in traces:
         terminalreporter.line(f"{nodeid}: pytest --faultloop-trace {path}")
-    for line in counted:
+    for line in apart:
         terminalreporter.line(line)
 
 

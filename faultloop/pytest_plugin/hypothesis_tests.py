@@ -17,7 +17,9 @@ import msgspec
 import pytest
 from _pytest.runner import runtestprotocol
 
+from faultloop.drivers.own import TEST
 from faultloop.errors import RunFailed
+from faultloop.model.text import counted
 from faultloop.model.trace import Trace
 from faultloop.pytest_plugin import SUMMARY, TRACE
 from faultloop.pytest_plugin.items import function_of
@@ -109,7 +111,7 @@ class _Search:
         """What it all came to."""
         result = Result(reports)
         if self._failure is None or not any(report.failed for report in reports):
-            result.carry(SUMMARY, f"{self._runs} runs over all examples")
+            result.carry(SUMMARY, f"{counted(self._runs, 'run')} over all examples")
             return result
         failed = self._failure.trace
         trace = msgspec.structs.replace(failed, target=msgspec.structs.replace(failed.target, inputs=self._inputs))
@@ -151,6 +153,7 @@ def _inner(item: Any, use: Callable[[Callable[[], Any]], None], *, held: str = "
             await function(*args, **kwargs)
 
         example.__qualname__ = example.__name__ = function.__name__
+        setattr(example, TEST, function)
         use(example)
 
     each.__name__ = each.__qualname__ = function.__name__

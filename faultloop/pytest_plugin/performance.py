@@ -22,6 +22,7 @@ from faultloop.drivers.hosting import Hosted, Stage
 from faultloop.drivers.keyboard import listen, stop_listening
 from faultloop.pytest_plugin.fixture import FIXTURE
 from faultloop.pytest_plugin.hosts import OtherDriver, hosts_on, testing
+from faultloop.pytest_plugin.items import function_of
 
 When = Literal["setup", "call", "teardown"]
 
@@ -33,15 +34,16 @@ class Performance:
         self._item: Any = item
         self._properties = list(item.user_properties)
         self._function = getattr(item, "obj", None)
+        self._test = function_of(item)
         self.reports: list[pytest.TestReport] = []
 
     def told(self) -> Hosted:
         """The test as a scenario whose runs are reported as pytest reports a test, and which a debugger may enter."""
-        return Hosted(lambda stage: self._perform(stage, is_told=True))
+        return Hosted(lambda stage: self._perform(stage, is_told=True), test=self._test)
 
     def untold(self) -> Hosted:
         """The test as a scenario of which only the error is wanted."""
-        return Hosted(lambda stage: self._perform(stage, is_told=False))
+        return Hosted(lambda stage: self._perform(stage, is_told=False), test=self._test)
 
     def _perform(self, stage: Stage, *, is_told: bool) -> BaseException | None:
         if is_told:

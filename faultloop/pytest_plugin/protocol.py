@@ -21,6 +21,7 @@ from faultloop.errors import FaultloopError
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
 from faultloop.model.outcome import Outcome, Status
+from faultloop.model.text import counted, plural
 from faultloop.pytest_plugin import APART, SUMMARY, TRACE, UNSTRUCK
 from faultloop.pytest_plugin.hosts import OtherDriver
 from faultloop.pytest_plugin.items import driver_of, is_given
@@ -173,9 +174,8 @@ def _summary_of(found: Exploration, seconds: float) -> str:
     """What was tried, behind the word PASSED."""
     if found.status == "inconclusive":
         return f"cannot tell: {clean(found.reason, 200)}"
-    return (
-        f"{found.awaits_in_words} awaits, {found.runs} runs, {found.calm.virtual_time:.3f} s virtual, {seconds:.2f} s"
-    )
+    awaits = f"{found.awaits_in_words} {plural('await', found.points)}"
+    return f"{awaits}, {counted(found.runs, 'run')}, {found.calm.virtual_time:.3f} s virtual, {seconds:.2f} s"
 
 
 def _told(item: pytest.Item, ask: Ask, found: Exploration, performance: Performance) -> Result:
@@ -197,8 +197,8 @@ def _told(item: pytest.Item, ask: Ask, found: Exploration, performance: Performa
 
 
 def _stories(found: Exploration, failures: list[Failure], paths: list[Path], again: Replay) -> list[str]:
-    more = f"; {len(failures)} different failures" if len(failures) > 1 else ""
-    tried = f"{found.runs} runs at {found.awaits_in_words} awaits{more}"
+    more = f"; {counted(len(failures), 'different failure')}" if len(failures) > 1 else ""
+    tried = f"{counted(found.runs, 'run')} at {found.awaits_in_words} {plural('await', found.points)}{more}"
     tried += "; without faults, in the usual order, the test passes"
     told: list[str] = [tried]
     for failure, path in list(zip(failures, paths, strict=True))[:STORIES_SHOWN_MAX]:

@@ -6,6 +6,7 @@ recorded none.
 
 from __future__ import annotations
 
+from faultloop.model.text import counted
 from faultloop.model.trace import Departure, Event, Moment, Trace
 from faultloop.report.words import clean
 
@@ -102,7 +103,7 @@ def level_words(trace: Trace) -> str:
         case "batch":
             return "batch: tasks that became ready in one turn ran in another order, as trio lets them"
         case "any":
-            turns = f"for up to {trace.hold} turns" if trace.hold is not None else "for any time"
+            turns = f"for up to {counted(trace.hold, 'turn')}" if trace.hold is not None else "for any time"
             return f"any: ready tasks were held back {turns}, as slower I/O would, and no loop does by itself"
 
 

@@ -13,6 +13,7 @@ from itertools import islice
 from faultloop.model.address import format_fault
 from faultloop.model.faults import NANOSECONDS, PlannedFault
 from faultloop.model.outcome import Finding, Outcome, Status, Waiting
+from faultloop.model.text import counted
 from faultloop.model.trace import Delivered, Trace
 from faultloop.report.orders import departure_lines, level_words
 from faultloop.report.table import step_table
@@ -22,6 +23,7 @@ from faultloop.report.words import (
     fit,
     headline,
     phase_words,
+    picks_words,
     seconds,
     subject,
     task_names,
@@ -103,11 +105,15 @@ def sentence(trace: Trace, names: dict[str, str]) -> str:
     landed = {delivered.plan for delivered in trace.delivered}
     struck = network_lines(trace) if not trace.faults else []
     what = (
-        f"{'A network fault' if len(struck) == 1 else f'{len(struck)} network faults'} ({struck[0].partition(' ')[0]})"
+        f"{_network_subject(len(struck))} ({struck[0].partition(' ')[0]})"
         if struck
         else subject(trace.faults, trace.choices, names)
     )
     return headline(trace.outcome, what, scenario_name(trace), missed=len(trace.faults) - len(landed))
+
+
+def _network_subject(count: int) -> str:
+    return "A network fault" if count == 1 else counted(count, "network fault")
 
 
 def network_lines(trace: Trace) -> list[str]:
@@ -143,7 +149,7 @@ def _order_lines(trace: Trace, names: dict[str, str]) -> list[str]:
     if len(lines) > _ORDERS_SHOWN:
         lines[_ORDERS_SHOWN:] = [f"… and {len(lines) - _ORDERS_SHOWN} more"]
     if not lines and trace.choices.picks:
-        lines = [f"{len(trace.choices.picks)} of {trace.choices.count} choices are not the calm one"]
+        lines = [picks_words(trace.choices)]
         if trace.world.faults:  # which of them are about the order, nobody can tell any more
             return [f"{lines[0]}, those of the network among them"]
     level = level_words(trace)
@@ -212,7 +218,7 @@ def _stuck_lines(waiting: Sequence[Waiting], names: dict[str, str]) -> list[str]
         why = needs + whose if needs or owner else ""
         lines.append(f"{task:<{widths[0]}} ← {where:<{widths[1]}}  {place:<{widths[2]}}  {why}".rstrip())
     if len(waiting) > len(shown):
-        lines.append(f"… and {len(waiting) - len(shown)} more tasks")
+        lines.append(f"… and {counted(len(waiting) - len(shown), 'more task')}")
     return lines
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from faultloop.model.text import counted
 from faultloop.report.words import WIDTH, clean, wrap
 
 LABEL_WIDTH = 13
@@ -72,7 +73,7 @@ def summary(tried: Tried, stories: Sequence[str] = (), *, width: int = WIDTH) ->
 def _verdict(tried: Tried) -> str:
     match tried.status:
         case "violated":
-            found = "1 failure" if tried.failures == 1 else f"{tried.failures} different failures"
+            found = "1 failure" if tried.failures == 1 else counted(tried.failures, "different failure")
             first = f" (the first in run {tried.first_failure_run})" if tried.first_failure_run else ""
             return f"{tried.scenario}: {found}{first}."
         case "passed":
@@ -84,17 +85,18 @@ def _verdict(tried: Tried) -> str:
 def _hits(hits: Sequence[tuple[str, int]]) -> str:
     """Whom to keep to: cancelling a helper of its own may break what a scenario expects of that helper, and no more."""
     shown = [f"{clean(name, 60)} in {count}" for name, count in hits[:HITS_SHOWN_MAX]]
-    more = [f"{len(hits) - len(shown)} other tasks"] if len(hits) > len(shown) else []
+    more = [counted(len(hits) - len(shown), "other task")] if len(hits) > len(shown) else []
     return f"{', '.join(shown + more)}; --tasks NAME hits that one alone"
 
 
 def _tried(tried: Tried) -> str:
-    runs = f"{tried.runs:,} run{'s' * (tried.runs != 1)}"
-    classes = f" in {tried.classes:,} class{'es' * (tried.classes != 1)} or more" if tried.classes else ""
-    orders = f", {tried.schedules:,} orders{classes}" if tried.schedules > 1 else ""
+    runs = counted(tried.runs, "run")
+    classes = f" in {counted(tried.classes, 'class')} or more" if tried.classes else ""
+    orders = f", {counted(tried.schedules, 'order')}{classes}" if tried.schedules > 1 else ""
     shrinking = f"; {tried.attempts:,} more to shrink them" if tried.attempts else ""
     faults = ", ".join(tried.faults) or "no faults"
     drawn = f", {', '.join(tried.drawn)} drawn" if tried.drawn else ""
     is_all = not tried.faults or tried.points_tried == tried.points
-    points = f"{tried.points:,}" if is_all else f"{tried.points_tried:,} of {tried.points:,}"
-    return f"{runs}: {faults} at {points} await points{drawn}{orders}, {tried.wall_seconds:.2f} s{shrinking}"
+    of = "" if is_all else f"{tried.points_tried:,} of "
+    points = f"{of}{counted(tried.points, 'await point')}"
+    return f"{runs}: {faults} at {points}{drawn}{orders}, {tried.wall_seconds:.2f} s{shrinking}"

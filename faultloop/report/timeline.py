@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from faultloop.model.address import format_fault, task_matches
+from faultloop.model.text import counted
 from faultloop.model.trace import Event, Trace
 from faultloop.report.orders import departure_lines
 from faultloop.report.story import sentence
 from faultloop.report.table import event_words
-from faultloop.report.words import WIDTH, clean, fit, seconds, task_names
+from faultloop.report.words import WIDTH, clean, extent_words, fit, picks_words, seconds, task_names
 
 LINES_MAX = 200
 STEPS_AROUND = 10
@@ -47,12 +48,16 @@ def timeline(trace: Trace, view: View | None = None, *, width: int = WIDTH) -> s
     else:
         half = LINES_MAX // 2
         lines += [_line(trace, event, names, column) for event in shown[:half]]
-        lines.append(f"          … {len(shown) - 2 * half:,} events not shown here; all of them: --full")
+        lines.append(f"          … {counted(len(shown) - 2 * half, 'event')} not shown here; all of them: --full")
         lines += [_line(trace, event, names, column) for event in shown[-half:]]
     if len(shown) < len(trace.events):
-        lines.append(f"  {len(trace.events) - len(shown):,} of {len(trace.events):,} events do not match")
+        left_out = len(trace.events) - len(shown)
+        do = "does" if left_out == 1 else "do"
+        lines.append(f"  {left_out:,} of {counted(len(trace.events), 'event')} {do} not match")
     if trace.stats.events_dropped:
-        lines.append(f"  {trace.stats.events_dropped:,} events from the middle were not kept in the file")
+        dropped = trace.stats.events_dropped
+        was = "was" if dropped == 1 else "were"
+        lines.append(f"  {counted(dropped, 'event')} from the middle {was} not kept in the file")
     return "\n".join(line if view.full else fit(line, width) for line in lines)
 
 
@@ -106,11 +111,10 @@ def _head(trace: Trace, names: dict[str, str]) -> Iterator[str]:
     if told := departure_lines(trace, task_names(task.path for task in trace.tasks)):
         yield from (f"  {'' if number else 'order':<10} {line}" for number, line in enumerate(told))
     elif trace.choices.picks:
-        yield f"  order      {len(trace.choices.picks)} of {trace.choices.count} choices are not the calm one"
+        yield f"  order      {picks_words(trace.choices)}"
     said = f": {clean(trace.outcome.message, 200)}" if trace.outcome.message else ""
     yield f"  outcome    {trace.outcome.status}{said}"
-    stats = trace.stats
-    yield f"  size       {stats.steps:,} steps, {seconds(stats.virtual_ns)} s virtual, {len(trace.tasks)} tasks"
+    yield f"  size       {extent_words(trace)}"
     yield f"  digest     {clean(trace.digest, 80) or '(none)'}"
 
 

@@ -13,7 +13,8 @@ from faultloop.model.address import format_duration
 from faultloop.model.faults import NANOSECONDS, Cancel, Crash, Delay, Expire, Fail, Fault, Pause, PlannedFault, Step
 from faultloop.model.outcome import Outcome, Status
 from faultloop.model.points import Phase
-from faultloop.model.trace import Choices
+from faultloop.model.text import counted
+from faultloop.model.trace import Choices, Trace
 
 WIDTH = 100
 _ASCII = {
@@ -132,14 +133,28 @@ def subject(faults: tuple[PlannedFault, ...], choices: Choices, names: dict[str,
         words = fault_words(faults[0].fault, names.get(task, clean(task, 80)))
         return words + (", with ready tasks in another order," if picks else "")
     if faults:
-        return f"A combination of {len(faults)} faults" + (", with ready tasks in another order," if picks else "")
+        return f"A combination of {counted(len(faults), 'fault')}" + (
+            ", with ready tasks in another order," if picks else ""
+        )
     if choices.departures:
         held = list(dict.fromkeys(names.get(d.then[0], clean(d.then[0], 80)) for d in choices.departures))
         if len(held) == 1:
             times = len(choices.departures)
-            return f"Holding {held[0]} back at {'one await' if times == 1 else f'{times} awaits'}"
-        return f"Holding {len(held)} tasks back"
-    return f"Another order of ready tasks ({picks} choice{'s' * (picks != 1)})" if picks else ""
+            return f"Holding {held[0]} back at {'one await' if times == 1 else counted(times, 'await')}"
+        return f"Holding {counted(len(held), 'task')} back"
+    return f"Another order of ready tasks ({counted(picks, 'choice')})" if picks else ""
+
+
+def extent_words(trace: Trace) -> str:
+    """How long a run was: `20 steps, 30.000 s virtual, 4 tasks`."""
+    stats = trace.stats
+    return f"{counted(stats.steps, 'step')}, {seconds(stats.virtual_ns)} s virtual, {counted(len(trace.tasks), 'task')}"
+
+
+def picks_words(choices: Choices) -> str:
+    """How many choices about the order were not asyncio's own, where no better story of them is told."""
+    are = "is" if len(choices.picks) == 1 else "are"
+    return f"{len(choices.picks)} of {counted(choices.count, 'choice')} {are} not the calm one"
 
 
 _SENTENCES: dict[Status, tuple[str, str]] = {
@@ -160,6 +175,6 @@ def headline(outcome: Outcome, what: str, scenario: str, *, missed: int = 0) -> 
     missed: how many planned faults never landed; then a run that is no failure proves nothing.
     """
     if missed and not outcome.status.is_failure:
-        return f"{scenario} {outcome.status}, but {missed} planned fault{'s' * (missed > 1)} never landed: cannot tell."
+        return f"{scenario} {outcome.status}, but {counted(missed, 'planned fault')} never landed: cannot tell."
     deviating, calm = _SENTENCES[outcome.status]
     return deviating.format(what=what, it=scenario) if what else calm.format(it=scenario)

@@ -7,7 +7,6 @@ what fails again as a run of its own is told.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import time
@@ -38,10 +37,11 @@ from faultloop.search.dispatch import Dispatch, crew_for
 from faultloop.search.findings import UNSTEADY, Cause, Exploration, Failure, NotTried, causes_of
 from faultloop.search.journal import open_journal
 from faultloop.search.ledger import Ledger, OnProgress
+from faultloop.search.loaded import own_sources
 from faultloop.search.memory import recall, remember
 from faultloop.search.mistaken import other_driver
 from faultloop.search.place import find_root
-from faultloop.search.program import Program, forget, make_program, sources_of
+from faultloop.search.program import Program, forget, make_program
 from faultloop.search.run import Observed, threads_in_words
 from faultloop.search.runner import Brief, observing
 from faultloop.search.shrink import BUDGET
@@ -148,18 +148,17 @@ class _Asked:
     executor: Executor | None
     files: Files
 
-    def identity(
-        self, program: Program, digest: str, sources: Mapping[str, str]
-    ) -> dict[str, str | int | float | bool | None]:
-        """What must be the same for results in a journal to be of use.
+    @property
+    def needs_sources(self) -> bool:
+        """Whether results of another process may be taken over: one that ended, or a worker. To look takes 20 ms."""
+        return self.files.journal is not None or self.jobs > 1 or self.executor is not None
 
-        sources: what a fault leads to may have been mended meanwhile, which the calm run does not show.
-        """
+    def identity(self, program: Program, digest: str) -> dict[str, str | int | float | bool | None]:
+        """What must be the same for results in a journal to be of use, apart from the sources."""
         scope, under = program.scope, program.under
         return {
             "target": program.target,
             "calm run": digest,
-            "source": hashlib.sha256(msgspec.json.encode(sources)).hexdigest()[:16],
             "python": platform.python_version(),
             "driver": under.driver,
             "io": under.world.io,
@@ -204,16 +203,17 @@ def _searched(program: Program, ledger: Ledger, asked: _Asked) -> Exploration:
     if (objection := _objection(calm, again)) is not None:
         return _refused(program, calm, objection, ledger)
     require_errors(program.scope)
-    digest, sources = calm.run.trace.digest, sources_of(program, calm)
+    digest = calm.run.trace.digest
+    sources = own_sources(program.root) if asked.needs_sources else {}
     is_faulting = asked.strategy in WITH_FAULTS
     reason = nothing_to_hit(calm, program.scope) if is_faulting else ""
     lanes = asked.jobs if asked.executor is None else EXECUTOR_LANES
     with ExitStack() as open_until_the_end:
         journal = None
         if asked.files.journal is not None:
-            identity = asked.identity(program, digest, sources)
+            identity = asked.identity(program, digest)
             journal = open_until_the_end.enter_context(
-                open_journal(asked.files.journal, identity, Report, resume=asked.files.resume)
+                open_journal(asked.files.journal, identity, Report, resume=asked.files.resume, sources=sources)
             )
         brief = Brief(program, digest, sources)
         crew = open_until_the_end.enter_context(crew_for(brief, jobs=asked.jobs, executor=asked.executor))
@@ -327,7 +327,7 @@ def _told(program: Program, calm: Observed, ledger: Ledger, reason: str) -> Expl
         failures=failures,
         not_tried=tuple(NotTried(*row) for row in sorted(ledger.skipped.items())),
         schedules=len(ledger.schedules),
-        classes=max(len(ledger.classes), 1),
+        classes=len(ledger.classes) or int(len(ledger.schedules) == 1),
         exhausted=tuple(ledger.exhausted),
         attempts=attempts,
         coverage=_coverage(calm, ledger),

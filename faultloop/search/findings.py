@@ -95,8 +95,9 @@ class Exploration:
     points: await points of the calm run.   points_tried: those that a fault hit in it.   kinds_tried: the kinds of
     these, in words.   tried: faults tried, wherever.   not_tried: what could not be tried, and why.
     schedules: different orders that were run, by level.   classes: happens-before classes among those watched, as far
-    as what is observed tells them apart: there may be more, never fewer.   exhausted: what was tried completely, a
-    sentence each, with its bound.
+    as what is observed tells them apart: there may be more, never fewer; 0 if none was. Orders in which tasks
+    are held back up to a bound are not among them.   exhausted: what was tried completely, a sentence each, with its
+    bound.
     attempts: runs made to shrink failures, which `runs` does not count.   unseen: modules that were to be observed, and
     are compiled.   coverage: which awaits were seen, and what was tried there.
     """

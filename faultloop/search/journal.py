@@ -18,6 +18,7 @@ from typing import Generic, Self, TypeVar
 import msgspec
 
 from faultloop.errors import JournalError
+from faultloop.search.loaded import changed_in_words
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ class _Head(msgspec.Struct, frozen=True):
     format: str
     version: int
     identity: dict[str, str | int | float | bool | None]
+    sources: dict[str, str] = {}
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -60,10 +62,10 @@ class Journal(Generic[T]):
         """Add an entry. Raises JournalError (FL110), and then the file is as it was before."""
         self._add(msgspec.json.encode({"key": key, "value": value}))
 
-    def begin(self, identity: Identity) -> None:
+    def begin(self, head: _Head) -> None:
         """Write the first line. Only for a file that is empty."""
         assert not self.entries
-        self._add(msgspec.json.encode(_Head(FORMAT, VERSION, dict(identity))))
+        self._add(msgspec.json.encode(head))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -87,10 +89,18 @@ class Journal(Generic[T]):
             raise _unusable(self.name, error) from error
 
 
-def open_journal(path: str | os.PathLike[str], identity: Identity, kind: type[T], *, resume: bool) -> Journal[T]:
+def open_journal(
+    path: str | os.PathLike[str],
+    identity: Identity,
+    kind: type[T],
+    *,
+    resume: bool,
+    sources: Mapping[str, str] | None = None,
+) -> Journal[T]:
     """Open a journal to write to, and read what it holds.
 
     identity: what must be the same for its results to be of use.   kind: of the values, as msgspec reads them.
+    sources: what tells the text of each file behind the results; of a file that both know it must be the same too.
     resume: go on with what is there, if anything is; otherwise begin anew, whoever's journal it was.
     Raises JournalError: FL110 the system refuses, FL111 of another search, FL112 no journal, FL113 a line cannot be
     read, FL114 another process writes to it.
@@ -101,7 +111,7 @@ def open_journal(path: str | os.PathLike[str], identity: Identity, kind: type[T]
     except (OSError, ValueError) as error:
         raise _unusable(name, error) from error
     try:
-        return _opened(file, name, identity, kind, resume=resume)
+        return _opened(file, name, _Head(FORMAT, VERSION, dict(identity), dict(sources or {})), kind, resume=resume)
     except OSError as error:
         file.close()
         raise _unusable(name, error) from error
@@ -110,7 +120,7 @@ def open_journal(path: str | os.PathLike[str], identity: Identity, kind: type[T]
         raise
 
 
-def _opened(file: FileIO, name: str, identity: Identity, kind: type[T], *, resume: bool) -> Journal[T]:
+def _opened(file: FileIO, name: str, here: _Head, kind: type[T], *, resume: bool) -> Journal[T]:
     _lock(file, name)
     file.seek(0)
     data = file.read()
@@ -125,12 +135,12 @@ def _opened(file: FileIO, name: str, identity: Identity, kind: type[T], *, resum
     if head is None or not resume:
         lines = []
     else:
-        _require_same(head, identity, name)
+        _require_same(head, here, name)
         entries = _entries(lines[1:], kind, name)
     file.truncate(sum(map(len, lines)))
     journal = Journal(file, name, entries)
     if not lines:
-        journal.begin(identity)
+        journal.begin(here)
     return journal
 
 
@@ -160,10 +170,12 @@ def _begins_like_one(data: bytes) -> bool:
     return data.startswith(start) or start.startswith(data)
 
 
-def _require_same(head: _Head, identity: Identity, name: str) -> None:
-    there, here = head.identity, dict(identity)
+def _require_same(head: _Head, asked: _Head, name: str) -> None:
+    there, here = head.identity, asked.identity
     names = [*here, *(key for key in there if key not in here)]
-    different = [
+    changed = changed_in_words(head.sources, asked.sources)
+    different = [f"since then there were changes in {changed}"] if changed else []
+    different += [
         f"{key} is {_shown(there, key)} there and {_shown(here, key)} here"
         for key in names
         if key not in there or key not in here or there[key] != here[key]

@@ -18,7 +18,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from faultloop.errors import ImportRefused, TargetError
 
-ROOT_MARKS = ("pyproject.toml", ".git", "setup.cfg")
+_PYTESTS_MARKS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "tox.ini")
+"""A trace of a test names it from the root that pytest found."""
+ROOT_MARKS = ("pyproject.toml", ".git", "setup.cfg", *_PYTESTS_MARKS)
 _SHOWN_MAX = 200
 
 
@@ -37,9 +39,14 @@ class Place:
 
 
 def find_root(start: str | os.PathLike[str]) -> Path:
-    """The project around a folder: the nearest one upwards with pyproject.toml, .git or setup.cfg; else the folder."""
+    """The project around a folder: the nearest one upwards with one of ROOT_MARKS; else the folder."""
     folder = Path(os.path.realpath(start))
-    return next((up for up in (folder, *folder.parents) if any((up / mark).exists() for mark in ROOT_MARKS)), folder)
+    return next((up for up in (folder, *folder.parents) if is_root(up)), folder)
+
+
+def is_root(folder: Path) -> bool:
+    """Whether something marks a folder as the root of a project."""
+    return any((folder / mark).exists() for mark in ROOT_MARKS)
 
 
 def shown(text: str) -> str:

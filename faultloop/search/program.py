@@ -9,7 +9,6 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from faultloop.deciders.calm import Calm
 from faultloop.deciders.protocol import Decider
@@ -19,7 +18,7 @@ from faultloop.errors import CrewError, TargetError
 from faultloop.model.faults import PlannedFault
 from faultloop.model.trace import Choices, Order
 from faultloop.search.conditions import Conditions
-from faultloop.search.coverage import source_marks
+from faultloop.search.loaded import own_sources
 from faultloop.search.place import find_root
 from faultloop.search.run import Observed, describe_target, run_with
 from faultloop.search.sweep import Scope
@@ -113,24 +112,20 @@ def make_program(
     return Program(key, named, root, under, scope if scope is not None else Scope(()), tuple(observe))
 
 
-def sources_of(program: Program, calm: Observed) -> dict[str, str]:
-    """What tells the present text of each of the project's files that the program lies in and its calm run waits in."""
-    files = {site.file for site in calm.sites.sites} | {program.target.partition(":")[0]}
-    return source_marks(files, Path(program.root))
-
-
 def require_same_sources(program: Program, sources: Mapping[str, str]) -> None:
-    """Have this process import the program, unless it knows it from the process that it was forked from.
+    """Have this process import the program and run it, unless it knows it from the process that it was forked from.
 
     sources: of the process that asks. Raises CrewError (FL408) if another text of one of them was imported here, for
     this exploration or one before: a process imports a module once. Raises TargetError.
     """
     if program.key in _scenarios:
         return
-    program.scenario()
-    here = source_marks(sources, Path(program.root))
-    for file, mark in sources.items():
-        if _imported.setdefault((program.root, file), here.get(file, "")) != mark:
+    program.calm()  # which may import more than the scenario's module does
+    root, here = program.root, own_sources(program.root)
+    # Where the project lies elsewhere nothing has the same name, and nothing could be told.
+    files = [file for file in sources if file in here] or list(sources)
+    for file in files:
+        if _imported.setdefault((root, file), here.get(file, "")) != sources[file]:
             raise CrewError(
                 f"a worker has imported another {file} than there is now: it was changed since, or the worker is on a "
                 "machine with another copy. Bring them up to date, and start the workers again",

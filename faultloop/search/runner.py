@@ -287,8 +287,8 @@ class Runner:
             has_asked = has_asked or guided.choices.count > 0
             tally.schedules[_mark(unit.order, guided.choices)] = None
             tally.pairs.update(dict.fromkeys(lane.pairs(guided)))
-            if isinstance(decider, Fresh):
-                tally.classes[decider.position.state] = None
+            if isinstance(decider, Fresh) and (mark := decider.position.mark) is not None:
+                tally.classes[mark] = None
             failed = self._failed(tally, guided.facts)
             strategy.learn(decider, failed=failed)
             if failed:

@@ -46,7 +46,7 @@ def here() -> Here | None:
     host = trio_host_here()
     if host is None:
         return None
-    return Here(host.now / NANOSECONDS, host.step, *sys.modules["faultloop.drivers.trio.nodes"].task_here())
+    return Here(host.now / NANOSECONDS, host.step, *sys.modules["faultloop.drivers.trio.nodes"].task_here(host))
 
 
 def _recorder() -> Any:

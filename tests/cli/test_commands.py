@@ -1,6 +1,7 @@
 """What each command says and which exit code it gives."""
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -185,6 +186,28 @@ def test_a_trace_cannot_name_what_is_outside_unless_that_is_allowed(shell: Shell
         said = shell("replay", "evil.json")
         assert (said.code, "[FL106]" in said.err, "--allow-import" in said.err) == (2, True, True)
         assert shell("replay", "--follow", "faults", "--allow-import", "evil.json").code == 3
+
+
+def test_where_a_trace_lies_names_its_project_only_around_here(
+    shell: Shell, lost: str, monkeypatch: pytest.MonkeyPatch
+):
+    """From a package below, which looks like a root of its own, it is the project's; from elsewhere it is not.
+
+    In a folder that somebody unpacked, and nothing marks, it is of the project around.
+    """
+    below, elsewhere = shell.root / "package", shell.root.parent / "elsewhere"
+    unpacked = shell.root / "artifacts" / lost
+    unpacked.parent.mkdir(parents=True)
+    shutil.copy(lost, unpacked)
+    assert shell("replay", unpacked).code == 1
+    for folder in (below, elsewhere):
+        folder.mkdir()
+        (folder / "pyproject.toml").touch()
+    monkeypatch.chdir(below)
+    assert shell("replay", f"../{lost}").code == 1
+    monkeypatch.chdir(elsewhere)
+    said = shell("replay", f"../project/{lost}")
+    assert (said.code, f"there is no such file in {elsewhere}" in said.err) == (2, True)
 
 
 def test_a_trace_without_a_name_for_its_scenario_says_what_to_do(shell: Shell, lost: str):

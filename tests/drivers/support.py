@@ -1,6 +1,7 @@
-"""What several of these tests need: a run that must pass, a loop of our own, and a program that leaves a log."""
+"""What several of these tests need: a run that must pass, or end, and a loop of our own."""
 
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,6 +18,14 @@ def passed(scenario: Callable[[], Awaitable[Any]], **how: Any) -> Run:
     """Run a scenario that is meant to pass."""
     run = faultloop.run(scenario, **how)
     assert run.status is Status.PASSED, (run.status, run.trace.outcome.message, run.exception, run.trace.outcome)
+    return run
+
+
+def ends_quickly(scenario: Callable[[], Awaitable[Any]], **how: Any) -> Run:
+    """A run and its teardown, which together must stay within a few seconds of real time."""
+    began = time.perf_counter()
+    run = faultloop.run(scenario, **how)
+    assert time.perf_counter() - began < 10
     return run
 
 

@@ -255,7 +255,8 @@ def test_patterns_and_packages_cover_what_is_below(pattern: str):
     [
         ("no_such_module", "FL520", 'there is no module "no_such_module"'),
         ("tests.no_such_module", "FL520", 'there is no module "tests.no_such_module"'),
-        ("no_such_*", "FL520", "no imported module matches"),
+        ("no_such_*", "FL520", "no imported module matches. Import it first, or give its full name"),
+        (f"{HERE}.*", "FL520", f'There is "{HERE}", with nothing below it: name that'),
         ("msgspec._core", "FL521", "compiled to machine code"),
         ("asyncio", "FL521", "standard library"),
         ("faultloop.engine", "FL521", "the observer"),
@@ -265,6 +266,15 @@ def test_what_cannot_be_observed_is_refused_by_name(pattern: str, code: str, wor
     with pytest.raises(UsageError, match=words) as refused, observed([pattern]):
         pass
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize("pattern", [f"{HERE}.*", f"{HERE}.not_yet*"])
+def test_a_pattern_below_a_module_that_is_named_too_may_match_nothing_yet(pattern: str):
+    for patterns in ([HERE, pattern], [pattern, HERE]):
+        with observed(patterns) as observation:
+            assert observation.modules == [HERE]
+    with pytest.raises(UsageError, match="no_such_"), observed([HERE, "no_such_*"]):
+        pass
 
 
 def test_another_python_is_refused(monkeypatch: pytest.MonkeyPatch):

@@ -22,7 +22,11 @@ FILES = {
     ),
     "suite_core/__init__.py": "",
     "suite_core/pool.py": "import asyncio\n\nasync def acquire():\n    await asyncio.sleep(1)\n",
-    "stranger.py": "import asyncio\n\nasync def answer():\n    await asyncio.sleep(1)\n",
+    "stranger.py": (
+        "import asyncio, functools\n\nasync def answer():\n    await asyncio.sleep(1)\n\n"
+        "def around(scenario):\n    @functools.wraps(scenario)\n"
+        "    async def wrapper():\n        await scenario()\n        await answer()\n    return wrapper\n"
+    ),
     "suite-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: suite\nVersion: 1\n",
     "suite-1.dist-info/RECORD": "suite/__init__.py,,\nsuite/scenes.py,,\nsuite_core/pool.py,,\n",
     "stranger-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: stranger\nVersion: 1\n",
@@ -63,6 +67,15 @@ def test_an_installed_scenario_is_known_however_it_is_given(scenes: Any, how: st
     scene = scenes.Scene()
     given = {"partial": partial(partial(scene.play), 1), "callable": scene, "method": partial(scene.play, times=1)}
     assert waits(given[how]) == ["acquire>sleep"]
+
+
+def test_a_scenario_that_an_installed_library_wraps_is_not_the_librarys(scenes: Any):
+    async def scenario() -> None:
+        await scenes.scenario()
+
+    wrapped = scenes.stranger.around(scenario)
+    assert waits(wrapped) == ["scenario>scenario", "wrapper>wrapper"]
+    assert waits(scenes.stranger.around(scenes.scenario))[0] == "acquire>sleep"
 
 
 def test_what_no_distribution_knows_came_with_its_package(tmp_path: Path):

@@ -69,6 +69,14 @@ def test_made_up_names_are_exactly_asyncios(name: str, made_up: bool):
     assert is_default_name(name) is made_up
 
 
+def test_names_that_are_no_unicode_stay_apart_and_can_be_written():
+    root, worker = family()
+    worker.rename("half \ud800")
+    other = TaskNode(2, "worker", root)
+    other.rename("half \ud801")
+    assert (worker.path, other.path) == (r"scenario/half \ud800", r"scenario/half \ud801")
+
+
 def test_a_slash_in_a_name_does_not_make_a_level():
     _, worker = family()
     worker.rename("GET /jobs")

@@ -8,16 +8,20 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from faultloop import Checks, Exploration, Limits, explore
-from faultloop.errors import JournalError, UsageError
+from faultloop.errors import CrewError, JournalError, UsageError
+from faultloop.search.conditions import Conditions
 from faultloop.search.explore import Files
 from faultloop.search.findings import Progress
 from faultloop.search.ledger import OnProgress
+from faultloop.search.loaded import own_sources
+from faultloop.search.program import forget, make_program, require_same_sources
 from faultloop.search.target import load_target
 
 made = 0
@@ -183,9 +187,65 @@ def test_results_of_code_that_has_changed_since_are_not_taken_over(tmp_path: Pat
 
     assert explored("assert False", resume=False).status == "violated"
     assert explored("assert False", resume=True).status == "violated"
-    with pytest.raises(JournalError, match="source"):
+    with pytest.raises(JournalError, match=r": since then there were changes in mended_later\.py\. "):
         explored("pass  # mended", resume=True)
     assert explored("pass  # mended", resume=False).status == "passed"
+
+
+USES_HELPER = """import asyncio
+import helper_that_never_waits as helper
+async def scenario():
+    try:
+        await asyncio.sleep(1)
+    except asyncio.CancelledError:
+        helper.clean_up()
+        raise
+"""
+
+
+def test_a_change_in_a_module_that_no_task_waits_in_is_seen_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Only the scenario's module, which stays as it is, waits; a module that is imported meanwhile says nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "uses_helper.py").write_text(USES_HELPER)
+    journal = tmp_path / "journal.jsonl"
+
+    def explored(clean_up: str, *, resume: bool) -> Exploration:
+        (tmp_path / "helper_that_never_waits.py").write_text(f"def clean_up():\n    {clean_up}\n")
+        for name in ("uses_helper", "helper_that_never_waits"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        importlib.invalidate_caches()
+        scenario = load_target("uses_helper.py:scenario", root=tmp_path)
+        return explore(scenario, target="uses_helper.py:scenario", files=Files(journal, resume=resume))
+
+    assert explored("assert False", resume=False).status == "violated"
+    (tmp_path / "imported_meanwhile.py").touch()
+    importlib.import_module("imported_meanwhile")
+    assert explored("assert False", resume=True).status == "violated"
+    with pytest.raises(JournalError, match=r": since then there were changes in helper_that_never_waits\.py\. "):
+        explored("pass  # mended", resume=True)
+    assert explored("pass  # mended", resume=False).status == "passed"
+
+
+def test_a_worker_with_another_text_of_a_module_that_no_task_waits_in_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As another process would, which has not made the program known. What it has not loaded, it is not asked for."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "asks_helper.py").write_text(USES_HELPER.replace("helper_that_never_waits", "helper_of_workers"))
+    (tmp_path / "helper_of_workers.py").write_text("def clean_up(): ...\n")
+
+    def asked(sources: dict[str, str]) -> None:
+        program = make_program(leaky, Conditions.of(), target="asks_helper.py:scenario")
+        forget(program.key)
+        require_same_sources(replace(program, root=str(tmp_path)), sources)
+
+    load_target("asks_helper.py:scenario", root=tmp_path)
+    here = own_sources(tmp_path)
+    assert {"asks_helper.py", "helper_of_workers.py"} <= set(here)
+    asked({**here, "only_where_it_was_asked.py": "another"})
+    with pytest.raises(CrewError, match=r"another helper_of_workers\.py than there is now.*FL408"):
+        asked({**here, "helper_of_workers.py": "another"})
 
 
 async def crowd() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultloop.errors import JournalError
@@ -91,6 +91,7 @@ def test_a_line_is_with_the_system_when_write_returns(path: Path):
         assert path.read_bytes().endswith(b'"key":"a","value":{"runs":0,"said":""}}\n')
 
 
+@settings(deadline=None)
 @given(
     keys=st.lists(st.text(st.characters(codec="utf-8"), max_size=8), max_size=6, unique=True),
     where=st.integers(0, 1_000),

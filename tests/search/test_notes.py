@@ -4,6 +4,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 import pytest
@@ -12,6 +13,7 @@ import structlog
 from faultloop import Run, explore, note, replay, run, world
 from faultloop.logs import RunFilter, run_processor
 from faultloop.search.logged import lines_kept
+from faultloop.search.tracefile import load_trace, save_trace
 from faultloop.world.notes import here
 
 DRIVERS = pytest.mark.parametrize("driver", ["asyncio", "trio"])
@@ -61,6 +63,40 @@ def test_notes_and_lines_stand_beside_their_task(driver: str):
 @DRIVERS
 def test_a_run_with_notes_replays(driver: str):
     assert replay(run(sells, driver=driver).trace, sells).same_digest
+
+
+@DRIVERS
+def test_what_is_no_unicode_is_stored_as_python_shows_it_and_replays(driver: str, tmp_path: Path):
+    """Half a surrogate pair, as in a name of a file: notes, lines, names of loggers and of tasks, reasons."""
+    log = logging.Logger("shop.\udcff")  # which hands its lines to nobody else: pytest could not pass them on
+    log.addHandler(logging.NullHandler())
+
+    async def scenario() -> None:
+        async def child() -> None:
+            note("note \ud800")
+            log.warning("line %s", "\ud801")
+            await anyio.sleep(1)
+
+        async with anyio.create_task_group() as group:
+            for name in ("task \ud800", "task \ud801"):
+                group.start_soon(child, name=name)
+            await anyio.sleep(0.5)
+            group.cancel_scope.cancel("reason \ud800")
+
+    recorded = run(scenario, driver=driver)
+    save_trace(recorded.trace, tmp_path / "trace.json")
+    stored = load_trace(tmp_path / "trace.json")
+    assert notes(recorded) == [
+        (f"scenario/task {mark}", 0.0, text)
+        for mark in (r"\ud800", r"\ud801")
+        for text in (r"note \ud800", r"warning: shop.\udcff: line \ud801")
+    ]
+    assert stored.events == recorded.trace.events
+    replayed = replay(stored, scenario)
+    assert replayed.same_digest
+    assert notes(replayed.run) == notes(recorded)
+    ends = [event.text for event in stored.events if event.ev == "end" and event.task > 0]
+    assert all(text.partition(": ")[2] in ("", r"reason \ud800") for text in ends), ends
 
 
 def test_outside_of_a_run_a_note_goes_nowhere():
@@ -171,6 +207,29 @@ def test_a_line_names_a_task_as_the_trace_does():
     told.clear()
     assert explore(parent, runs=3, faults=()).status == "passed"  # some of them are not recorded
     assert {name.partition("#")[0] for name in told} == {"child", "parent"}
+
+
+@DRIVERS
+@pytest.mark.parametrize("name", ["child", None])
+def test_lines_of_tasks_of_one_name_are_told_apart_as_in_the_trace(driver: str, name: str | None):
+    told: list[str] = []
+
+    async def tell() -> None:
+        await anyio.sleep(1)
+        place = here()
+        assert place is not None
+        told.append(place.task)
+
+    async def scenario() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(tell, name=name)
+        await tell()
+
+    ran = run(scenario, driver=driver)
+    assert sorted(told) == sorted(task.path.rpartition("/")[2] for task in ran.trace.tasks)
+    (first, *others) = told[:3]
+    assert others == [f"{first}#2", f"{first}#3"]
 
 
 @DRIVERS

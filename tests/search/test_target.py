@@ -309,6 +309,13 @@ def test_the_root_is_the_nearest_mark_upwards(tmp_path: Path):
     assert find_root(tmp_path / "a" / "b" / "c") == tmp_path / "a" / "b"
 
 
+@pytest.mark.parametrize("mark", ["pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "tox.ini"])
+def test_what_marks_a_root_for_pytest_marks_it(tmp_path: Path, mark: str):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / mark).touch()
+    assert find_root(tmp_path / "a" / "b") == tmp_path / "a"
+
+
 def test_without_a_mark_the_root_is_the_folder_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("faultloop.search.place.ROOT_MARKS", ("no such mark",))
     assert find_root(tmp_path) == tmp_path

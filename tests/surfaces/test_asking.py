@@ -67,7 +67,7 @@ def test_only_what_is_marked_runs_under_faultloop(suite: Suite):
 
 def test_a_mark_with_options_for_exploring_explores(suite: Suite):
     suite.write(ONE.format(marks="@pytest.mark.faultloop(runs=5, faults=['cancel'])"))
-    assert "test_one PASSED [1 awaits, 5 runs" in suite.run("-v", passed=1)
+    assert "test_one PASSED [1 await, 5 runs" in suite.run("-v", passed=1)
 
 
 def test_off_leaves_marked_tests_alone(suite: Suite):
@@ -83,8 +83,8 @@ def test_files_say_what_the_command_line_leaves_open(suite: Suite, place: str):
         ini.write_text(ini.read_text() + "faultloop = explore\nfaultloop_runs = 4\n")
     else:
         (suite.pytester.path / "pyproject.toml").write_text('[tool.faultloop]\nmode = "explore"\nruns = 4\n')
-    assert "1 awaits, 4 runs" in suite.run("-v", passed=1)
-    assert "1 awaits, 6 runs" in suite.run("-v", "--faultloop-runs=6", passed=1)
+    assert "1 await, 4 runs" in suite.run("-v", passed=1)
+    assert "1 await, 6 runs" in suite.run("-v", "--faultloop-runs=6", passed=1)
     assert "[1.000 s virtual]" in suite.run("-v", "--faultloop=run", passed=1)
 
 

@@ -32,7 +32,7 @@ def test_a_test_that_fails_without_faults_is_told_once_and_not_explored(suite: S
 def test_a_cancellation_that_is_let_through_is_no_failure(suite: Suite, host: Host):
     suite.write(host.source)
     printed = suite.run("--faultloop=explore", "--faultloop-runs=50", "-v", host.node("test_sound"), passed=1)
-    assert "1 awaits" in printed or "awaits, " in printed
+    assert "1 await, " in printed or "awaits, " in printed
     assert suite.traces == []
 
 

@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from faultloop.search.coverage import load_coverage
-from tests.surfaces.conftest import Suite, command_line
+from faultloop.search.tracefile import load_trace
+from tests.surfaces.conftest import Suite, command_line, digest_in
 
 pytest_plugins = ["pytester"]
 
@@ -282,6 +283,22 @@ def test_a_trace_is_shrunk_and_followed_by_name_from_the_command_line(suite: Sui
     assert "the same faults still break it" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("mark", ["", "pyproject.toml"])
+def test_from_a_folder_below_the_command_line_finds_the_root_that_pytest_found(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mark: str
+):
+    """Only pytest.ini marks it; or, to the command line, another file marks the folder below."""
+    suite.write(LEAKS.format(mark="", arguments=""), "checks/test_it.py")
+    if mark:
+        (suite.pytester.path / "checks" / mark).touch()
+    monkeypatch.chdir(suite.pytester.path / "checks")
+    suite.run("--faultloop=explore", failed=1)
+    (trace,) = suite.traces
+    capsys.readouterr()
+    assert command_line("replay", f"../.faultloop/{trace.name}") == 1, capsys.readouterr().err
+    assert digest_in(capsys.readouterr().out)
+
+
 def test_a_trace_cannot_name_a_test_outside_the_project(suite: Suite, capsys: pytest.CaptureFixture[str]):
     suite.write(LEAKS.format(mark="", arguments=""))
     suite.run("--faultloop=explore", failed=1)
@@ -290,6 +307,46 @@ def test_a_trace_cannot_name_a_test_outside_the_project(suite: Suite, capsys: py
     capsys.readouterr()
     assert command_line("replay", str(trace)) == 2
     assert "[FL106]" in capsys.readouterr().err
+
+
+INSTALLED = {
+    "shop/__init__.py": "",
+    "shop/pool.py": "import asyncio\n\nasync def acquire():\n    await asyncio.sleep(1)\n",
+    "shop/test_shop.py": """
+import pytest
+from hypothesis import given, settings, strategies
+from shop.pool import acquire
+
+class TestShop:
+    @pytest.mark.asyncio
+    async def test_leaks(self, faultloop):
+        taken = [1]
+        faultloop.invariant("nothing is taken", lambda: not taken)
+        await acquire()
+        taken.pop()
+
+@pytest.mark.asyncio
+@given(strategies.just(1))
+@settings(database=None)
+async def test_drawn(number):
+    taken = [number]
+    try:
+        await acquire()
+        taken.pop()
+    finally:
+        assert not taken
+""",
+}
+
+
+@pytest.mark.parametrize("test", ["TestShop::test_leaks", "test_drawn"])
+def test_what_was_installed_with_an_installed_test_is_its_own(suite: Suite, test: str):
+    for name, source in INSTALLED.items():
+        suite.write(source, f"site-packages/{name}")
+    suite.pytester.syspathinsert(suite.pytester.path / "site-packages")
+    suite.run("--faultloop=explore", "--pyargs", f"shop.test_shop::{test}", failed=1)
+    (trace, *_) = suite.traces
+    assert {(site.function, site.awaited) for site in load_trace(trace).sites} >= {("acquire", "sleep")}
 
 
 @pytest.mark.newest

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 LINES_PER_MODULE_MAX = 400
@@ -213,6 +214,25 @@ def prints(module: Module) -> list[str]:
         module.at(node, "prints")
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+
+
+_NOUNS = "steps runs awaits points tasks faults events failures orders choices turns classes tests deviations"
+_COUNTED = re.compile(rf" (?:\w+ )?(?:{_NOUNS.replace(' ', '|')})\b")
+
+
+def fixed_plurals(module: Module) -> list[str]:
+    """No number stands before a plural that stays one behind a 1. The name of a constant is a number that is known."""
+    return [
+        module.at(node, f"«{after.value.strip()}» behind a number: faultloop.model.text.counted knows better")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.JoinedStr)
+        for number, after in pairwise(node.values)
+        if isinstance(number, ast.FormattedValue)
+        and not (isinstance(number.value, ast.Name) and number.value.id.isupper())
+        and isinstance(after, ast.Constant)
+        and isinstance(after.value, str)
+        and _COUNTED.match(after.value)
     ]
 
 

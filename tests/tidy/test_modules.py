@@ -1,10 +1,12 @@
 """Size, docstrings, prints and leftovers of the shipped modules."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.tidy import rules
 from tests.tidy.conftest import Write
-from tests.tidy.project import PACKAGES, complaints, files, sources, text, texts
+from tests.tidy.project import PACKAGES, ROOT, complaints, files, sources, text, texts, walk
 
 CASES = "benchmarks/bugs/cases/"
 """Programs as users write them, each for releases of its own: not ours to shape."""
@@ -31,8 +33,37 @@ def test_no_file_names_a_machine():
     assert [found for path in texts() for found in rules.machine_names(path, text(path))] == []
 
 
+def test_numbers_and_their_nouns_agree():
+    assert complaints(rules.fixed_plurals, sources("faultloop")) == []
+
+
 def test_the_files_are_found():
     assert {"pyproject.toml", "Makefile", ".ci/run", "tests/tidy/rules.py"} <= set(files())
+
+
+def test_without_git_the_same_files_are_found(tmp_path: Path):
+    """In a folder of the same files, and of others that git ignores, which is no repository."""
+    for path in files():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes((ROOT / path).read_bytes() if path == ".gitignore" else b"")
+    for path in (
+        ".venv/lib/a.py",
+        "faultloop/__pycache__/a.py",
+        "faultloop.egg-info/PKG-INFO",
+        "a/queue.db",
+        "a/b.pyc",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    (tmp_path / "a" / "dist").touch()
+    assert sorted(walk(tmp_path)) == sorted([*files(), "a/dist"])
+
+
+@pytest.mark.parametrize("pattern", ["docs/*.html", "!kept"])
+def test_without_git_a_pattern_that_is_not_known_is_refused(tmp_path: Path, pattern: str):
+    (tmp_path / ".gitignore").write_text(f"*.pyc\n{pattern}\n")
+    with pytest.raises(ValueError, match="only names"):
+        list(walk(tmp_path))
 
 
 # The rules can fail
@@ -66,6 +97,15 @@ def test_a_print_is_named_where_nobody_reads(write: Write):
     assert rules.prints(write("faultloop/engine/a.py", source)) == ["faultloop/engine/a.py:2: prints"]
     for path in ("faultloop/cli.py", "faultloop/cli/verbs.py", "faultloop/report/text.py", "faultloop/__main__.py"):
         assert rules.prints(write(path, source)) == []
+
+
+def test_a_plural_that_is_one_behind_a_1_is_named(write: Write):
+    source = 'f"{len(a):,} steps of {b} await points, {c} {d} runs"; f"{LIMIT} runs; {e} is 1 of the tasks; {f}s"'
+    assert [found.split(": ")[1] for found in rules.fixed_plurals(write("faultloop/a.py", source))] == [
+        "«steps of» behind a number",
+        "«await points,» behind a number",
+        "«runs» behind a number",
+    ]
 
 
 @pytest.mark.parametrize("word", ["TO" + "DO", "FIX" + "ME"])

@@ -18,6 +18,7 @@ from faultloop.drivers.bounds import VIRTUAL_SECONDS, WALL_SECONDS
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
 from faultloop.model.limits import Limits
+from faultloop.model.text import counted
 
 ROUNDS = 6
 """How often leftover tasks are cancelled anew: each round ends those that the one before set free."""
@@ -82,7 +83,7 @@ def tear_down(loop: Loop, *, is_clean: bool = False) -> str:
         for task in stubborn:
             task._log_destroy_pending = False
         loop.close()
-    return f"{len(stubborn)} task{'s' * (len(stubborn) > 1)} would not end" if stubborn else untidy
+    return f"{counted(len(stubborn), 'task')} would not end" if stubborn else untidy
 
 
 def _has_io(loop: Loop) -> bool:

@@ -22,6 +22,7 @@ from faultloop.engine.plan import NOTHING_DUE, Due, Plan
 from faultloop.engine.recorder import Recorder, Row
 from faultloop.model.address import format_kind
 from faultloop.model.points import AwaitPoint, Phase
+from faultloop.model.text import storable
 
 
 class _State:
@@ -160,7 +161,7 @@ class Tracer:
     def note(self, text: str, *, own: bool = False) -> None:
         """Keep a note. own: it is the running task's."""
         task = self._running.index if own and self._running is not None else -1
-        self._log((self._loop.step, self._loop.now, "note", task, -1, -1, 0, text))
+        self._log((self._loop.step, self._loop.now, "note", task, -1, -1, 0, storable(text)))
 
     def woken(self, task: Any) -> None:
         """A task's wait is over: somebody set its result."""

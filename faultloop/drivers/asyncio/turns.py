@@ -20,6 +20,7 @@ from faultloop.drivers.ready import ABSENT, WINDOW, AnyOrder, Choose, Entry
 from faultloop.drivers.timers import NEVER
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
+from faultloop.model.text import counted
 
 declare("the order of tasks", "controlled", "the loop's own calm order, or drawn", "order=, seed=")
 declare(
@@ -207,7 +208,9 @@ def _check_limits(loop: Loop) -> None:
     limits = loop.limits
     loop.next_check = min(loop.step + CHECK_STEPS, max(limits.steps, loop.step + 1))
     if loop.step >= limits.steps:
-        raise OverLimit(f"over limit: {loop.step} steps, of which {limits.steps} are allowed (limits.steps)")
+        raise OverLimit(
+            f"over limit: {counted(loop.step, 'step')}, of which {limits.steps:,} may be made (limits.steps)"
+        )
     if time.perf_counter() > loop.wall_end:
         raise OverLimit(f"over limit: {limits.wall_seconds:g} s of real time used up (limits.wall_seconds)")
     if loop.step % COLLECT_STEPS < CHECK_STEPS:
@@ -282,7 +285,7 @@ def _leave_instant(loop: Loop) -> None:
         return
     if loop.turns_at_instant > loop.limits.livelock_turns:
         raise Livelock(
-            f"livelock at {loop.now / NANOSECONDS:.3f} s: {loop.turns_at_instant} turns at one instant, "
+            f"livelock at {loop.now / NANOSECONDS:.3f} s: {counted(loop.turns_at_instant, 'turn')} at one instant, "
             "and no timer is pending"
         )
 

@@ -10,6 +10,7 @@ from faultloop.drivers.asyncio.trace import Tracer
 from faultloop.drivers.frames import SiteTable, frames_of
 from faultloop.drivers.waits import MAX_LINES, NEEDS
 from faultloop.model.outcome import Waiting
+from faultloop.model.text import counted
 
 TASK: type[Any] = asyncio.Task
 
@@ -30,7 +31,7 @@ def _line(task: Any, alive: list[Any], tracer: Tracer, sites: SiteTable) -> Wait
     elif isinstance(getattr(waiter, "_children", None), list):
         unfinished = [child for child in waiter._children if not child.done()]
         owner = next((child for child in unfinished if isinstance(child, TASK)), None)
-        needs = f"the end of {len(unfinished)} task{'s' * (len(unfinished) != 1)}"
+        needs = f"the end of {counted(len(unfinished), 'task')}"
     path = tracer.node_of(owner).path if isinstance(owner, TASK) else ""
     return Waiting(tracer.node_of(task).path, f"{site.function}>{site.awaited}", site.place, needs, path)
 

@@ -110,7 +110,7 @@ def observed(patterns: Sequence[str]) -> Generator[Observation, None, None]:
         yield observation
         return
     for pattern in patterns:
-        _require(pattern, observation)
+        _require(pattern, patterns)
     finder = _Finder(observation)
     try:
         present = cast("dict[str, object]", sys.modules)  # whatever a program puts there, None too
@@ -125,8 +125,8 @@ def observed(patterns: Sequence[str]) -> Generator[Observation, None, None]:
         observation.end()
 
 
-def _require(pattern: str, observation: Observation) -> None:
-    """Import what a pattern names, and complain if there is nothing to observe."""
+def _require(pattern: str, beside: Sequence[str]) -> None:
+    """Import what a pattern names, and complain if there is nothing to observe. beside: all patterns, this one too."""
     is_name = all(part.isidentifier() for part in pattern.split("."))
     if is_name and (reason := _is_off_limits(pattern)):
         raise UsageError(f'cannot observe "{pattern}": {reason}.', code=NOT_OBSERVABLE)
@@ -140,11 +140,19 @@ def _require(pattern: str, observation: Observation) -> None:
                 "Name the Python modules that use it.",
                 code=NOT_OBSERVABLE,
             )
-    elif not any(Observation([pattern]).covers(name) for name in list(sys.modules)):
-        raise UsageError(
-            f'cannot observe "{pattern}": no imported module matches. Import it first, or give its full name.',
-            code=NO_SUCH_MODULE,
-        )
+    elif not _is_there(pattern):
+        if any(pattern.startswith(f"{other}.") for other in beside):
+            return  # below a module that is named itself, which stands for all below it
+        above = pattern.removesuffix(".*")
+        advice = "Import it first, or give its full name."
+        if _is_there(above):
+            advice = f'There is "{above}", with nothing below it: name that, which means all below it too.'
+        raise UsageError(f'cannot observe "{pattern}": no imported module matches. {advice}', code=NO_SUCH_MODULE)
+
+
+def _is_there(pattern: str) -> bool:
+    """Whether a module that is imported is meant by it."""
+    return any(map(Observation([pattern]).covers, list(sys.modules)))
 
 
 def _import(name: str) -> ModuleType:

@@ -87,5 +87,10 @@ class Follower:
     def checkpoint(self) -> None:
         """Nothing to keep within limits."""
 
+    def path_of(self, task: Any) -> str:
+        """No paths are kept."""
+        del task
+        return ""
+
     def note(self, text: str, *, own: bool = False) -> None:
         """Nothing is recorded."""

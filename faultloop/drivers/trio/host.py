@@ -32,6 +32,7 @@ from faultloop.drivers.trio.threads import Jobs
 from faultloop.drivers.trio.turns import NO_STOP, OLDEST, Keeper, Watcher, hurry
 from faultloop.errors import Deadlock, Livelock, OverLimit, UsageError
 from faultloop.model.faults import NANOSECONDS
+from faultloop.model.text import counted
 
 declare(
     "trio.sleep, deadlines, trio.current_time", "controlled", "virtual time: it moves when nothing is ready", on="trio"
@@ -363,14 +364,16 @@ class Host:
         """Steps go on and on at one instant: let time move, and call it a livelock when there is none to move to."""
         if not self._advance() and self.turns_at_instant > self.limits.livelock_turns:
             raise Livelock(
-                f"livelock at {self.now / NANOSECONDS:.3f} s: {self.turns_at_instant} turns at one instant, "
+                f"livelock at {self.now / NANOSECONDS:.3f} s: {counted(self.turns_at_instant, 'turn')} at one instant, "
                 "and no timer is pending"
             )
 
     def _check_limits(self) -> None:
         limits = self.limits
         if self.step >= limits.steps:
-            raise OverLimit(f"over limit: {self.step} steps, of which {limits.steps} are allowed (limits.steps)")
+            raise OverLimit(
+                f"over limit: {counted(self.step, 'step')}, of which {limits.steps:,} may be made (limits.steps)"
+            )
         if time.perf_counter() > self.wall_end:
             raise OverLimit(f"over limit: {limits.wall_seconds:g} s of real time used up (limits.wall_seconds)")
         if self.step % COLLECT_STEPS < CHECK_STEPS:

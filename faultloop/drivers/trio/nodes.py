@@ -16,6 +16,7 @@ import trio
 from faultloop.drivers.coffins import bury
 from faultloop.drivers.nodes import LIFE, Boot, Life, Node
 from faultloop.drivers.trio import forgetting, private
+from faultloop.drivers.trio.sites import coroutine_label, given_name
 
 if TYPE_CHECKING:
     from faultloop.drivers.trio.host import Host
@@ -187,14 +188,19 @@ def life_of(task: Any) -> Life | None:
     return life
 
 
-def task_here() -> tuple[str, str]:
-    """The name of the task that runs, and that of its node; empty where there is none."""
+def task_here(host: Host) -> tuple[str, str]:
+    """The own part of the path of the task that runs, and its node's name; empty where there is none.
+
+    Without `#k` in a run that is not recorded.
+    """
     try:
         task = trio.lowlevel.current_task()
     except RuntimeError:
         return "", ""
     life = life_of(task)
-    return task.name.rpartition("<locals>.")[2], life.node.name if life is not None else ""
+    path = host.watcher.path_of(task) if host.watcher is not None else ""
+    name = path.rpartition("/")[2] or given_name(task) or coroutine_label(task)
+    return name, life.node.name if life is not None else ""
 
 
 def _close_sockets(held: object) -> None:

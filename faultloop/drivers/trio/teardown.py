@@ -15,6 +15,7 @@ from faultloop.drivers.trio.faults import cancel
 from faultloop.drivers.trio.host import Host
 from faultloop.errors import Deadlock, Livelock, OverLimit
 from faultloop.model.faults import NANOSECONDS
+from faultloop.model.text import counted
 
 
 def tear_down(host: Host) -> str:
@@ -40,7 +41,7 @@ def tear_down(host: Host) -> str:
         host.failure = error
     left = sorted(set(host.runner.tasks) - host.plumbing, key=private.counter)
     _leave_behind(host)
-    return f"{len(left)} task{'s' * (len(left) > 1)} would not end" if left else untidy
+    return f"{counted(len(left), 'task')} would not end" if left else untidy
 
 
 def _leave_behind(host: Host) -> None:

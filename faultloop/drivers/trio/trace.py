@@ -21,6 +21,7 @@ from faultloop.engine.plan import NOTHING_DUE, Due, Plan
 from faultloop.engine.recorder import Recorder, Row
 from faultloop.model.address import format_kind
 from faultloop.model.points import AwaitPoint, Phase
+from faultloop.model.text import storable
 
 
 class Ears(trio.abc.Instrument):
@@ -236,7 +237,7 @@ class Tracer:
             error = nodes.error_of(task)
         if error is None:
             return "result"
-        return cancelled_in_words(error) if isinstance(error, trio.Cancelled) else type(error).__name__
+        return storable(cancelled_in_words(error)) if isinstance(error, trio.Cancelled) else type(error).__name__
 
     def time_moved(self) -> None:
         """Record the new time."""
@@ -247,7 +248,7 @@ class Tracer:
         """Keep a note. own: it is the running task's."""
         state = self._states.get(self._running) if own else None
         task = state.node.index if state is not None else -1
-        self._log((self._host.step, self._host.now, "note", task, -1, -1, 0, text))
+        self._log((self._host.step, self._host.now, "note", task, -1, -1, 0, storable(text)))
 
     def checkpoint(self) -> None:
         """Keep the recording within its limit."""

@@ -35,6 +35,10 @@ class Watcher(Protocol):
         """Called every few thousand steps."""
         ...
 
+    def path_of(self, task: Any) -> str:
+        """The path of a task of the program, where paths are kept; else nothing."""
+        ...
+
     def note(self, text: str, *, own: bool = False) -> None:
         """Something befell the run that no task did; or, `own`, the task that runs says it."""
         ...

@@ -10,6 +10,7 @@ from faultloop.drivers.trio import private
 from faultloop.drivers.trio.sites import site_number
 from faultloop.drivers.waits import MAX_LINES, NEEDS
 from faultloop.model.outcome import Waiting
+from faultloop.model.text import counted
 
 _NEEDS = {
     **NEEDS,
@@ -31,7 +32,7 @@ def _line(task: Any, alive: list[Any], path_of: Callable[[Any], str], sites: Sit
     if nursery is not None:
         children = sorted(nursery.child_tasks, key=private.counter)
         owner = children[0] if children else None
-        needs = f"the end of {len(children)} task{'s' * (len(children) != 1)}"
+        needs = f"the end of {counted(len(children), 'task')}"
     return Waiting(
         task=path_of(task),
         where=f"{site.function}>{site.awaited}",

@@ -18,11 +18,12 @@ from typing import Any
 import msgspec
 
 from faultloop.model.address import format_fault
+from faultloop.model.text import counted
 from faultloop.model.trace import Trace
 from faultloop.report.difference import first_difference
 from faultloop.report.lanes import Moment, lanes_of
 from faultloop.report.story import scenario_name, tell
-from faultloop.report.words import clean, task_names
+from faultloop.report.words import clean, extent_words, task_names
 
 SCRIPTS = ("model.js", "lanes.js", "table.js", "page.js")
 STYLE = "page.css"
@@ -117,11 +118,11 @@ def _facts(trace: Trace) -> list[list[str]]:
         "scenario": clean(trace.target.ref, 200),
         "driver": f"{clean(env.driver, 20)}, {clean(env.implementation, 20)} {clean(env.python, 20)}",
         "order": trace.order + ("" if trace.seed is None else f", seed {trace.seed}"),
-        "size": f"{stats.steps:,} steps, {stats.virtual_ns / 1e9:.3f} s virtual, {len(trace.tasks):,} tasks",
+        "size": extent_words(trace),
         "digest": clean(trace.digest, 80),
     }
     if stats.events_dropped:
-        said["not kept"] = f"{stats.events_dropped:,} events from the middle"
+        said["not kept"] = f"{counted(stats.events_dropped, 'event')} from the middle"
     return [[label, text] for label, text in said.items() if text]
 
 

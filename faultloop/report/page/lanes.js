@@ -73,7 +73,7 @@ class Lanes {
 
   summary(run) {
     const fault = run.firstFault >= 0 ? ` The first fault is at step ${run.events.step[run.firstFault]}.` : "";
-    return `${run.name}: ${run.tasks.length} tasks over ${run.size} events; ${run.status}.${fault}` +
+    return `${run.name}: ${counted(run.tasks.length, "task")} over ${counted(run.size, "event")}; ${run.status}.${fault}` +
       " Arrow keys go from event to event, plus and minus zoom.";
   }
 

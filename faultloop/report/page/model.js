@@ -54,6 +54,10 @@ const axes = {
   },
 };
 
+function counted(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 function siteWords(run, site, nth) {
   if (site < 0) return "?";
   const { function: name, awaited, place } = run.sites[site];

@@ -45,7 +45,7 @@ class Table {
       if (this.filter && !`${taskName(run, at)} ${eventWords(run, at)}`.toLowerCase().includes(this.filter)) continue;
       this.shown.push(at);
     }
-    this.count.textContent = `${this.shown.length.toLocaleString("en")} of ${run.size.toLocaleString("en")} events`;
+    this.count.textContent = `${this.shown.length.toLocaleString("en")} of ${counted(run.size, "event")}`;
     this.root.setAttribute("aria-rowcount", this.shown.length + 1);
     this.spacer.style.height = `${this.shown.length * ROW}px`;
     this.rows.scrollTop = 0;
