@@ -31,6 +31,7 @@ DAMAGED = "FL113"
 IN_USE = "FL114"
 UNUSABLE = "FL110"
 _SHOWN_MAX = 60
+_ANEW = "Begin it anew by not resuming, or name another file."
 
 Identity = Mapping[str, str | int | float | bool | None]
 
@@ -125,16 +126,16 @@ def _opened(file: FileIO, name: str, here: _Head, kind: type[T], *, resume: bool
     file.seek(0)
     data = file.read()
     lines = _whole_lines(data)
+    head = None
     if lines:
         head = _head(lines[0], name)
     elif not _begins_like_one(data):
         raise _not_a_journal(name)
-    else:
-        head = None
     entries: dict[str, T] = {}
     if head is None or not resume:
         lines = []
     else:
+        _require_version(head, name)
         _require_same(head, here, name)
         entries = _entries(lines[1:], kind, name)
     file.truncate(sum(map(len, lines)))
@@ -156,12 +157,15 @@ def _head(line: bytes, name: str) -> _Head:
         raise _not_a_journal(name) from None
     if head.format != FORMAT:
         raise _not_a_journal(name)
+    return head
+
+
+def _require_version(head: _Head, name: str) -> None:
     if head.version != VERSION:
         raise JournalError(
-            f"{name}: is a journal of version {head.version}; this faultloop writes {VERSION}. Name another file.",
+            f"{name}: is a journal of version {head.version}; this faultloop writes {VERSION}. {_ANEW}",
             code=OTHER_SEARCH,
         )
-    return head
 
 
 def _begins_like_one(data: bytes) -> bool:
@@ -182,8 +186,7 @@ def _require_same(head: _Head, asked: _Head, name: str) -> None:
     ]
     if different:
         raise JournalError(
-            f"{name}: holds the results of another search: {'; '.join(different)}. "
-            "Name another file, or begin this one anew by not resuming.",
+            f"{name}: holds the results of another search: {'; '.join(different)}. {_ANEW}",
             code=OTHER_SEARCH,
         )
 

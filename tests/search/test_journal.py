@@ -144,7 +144,12 @@ def test_a_file_that_is_no_journal_is_left_as_it_is(path: Path, text: str, resum
 
 def test_a_journal_of_another_version_is_refused(path: Path):
     path.write_bytes(written(path, "a").replace(b'"version":1', b'"version":2', 1))
-    assert "is a journal of version 2; this faultloop writes 1" in str(refused(path))
+    assert "is a journal of version 2; this faultloop writes 1. Begin it anew by not resuming" in str(refused(path))
+
+
+def test_a_journal_of_another_version_is_begun_anew_where_nothing_is_resumed(path: Path):
+    path.write_bytes(written(path, "a").replace(b'"version":1', b'"version":2', 1))
+    assert written(path, "b") == written(path.with_name("fresh"), "b")
 
 
 @pytest.mark.parametrize("line", [b"{}", b"\xff\xfe", b"", b'{"key":"b","value":{"runs":"many"}}', b"[" * 100_000])
