@@ -51,17 +51,25 @@ async def opened(name: str, *, writes: bool) -> AsyncGenerator[Session]:
     """
     clock, random = SystemClock(), Random()
     store = _store_named(name)
-    if isinstance(store, SqliteStore):
-        async with SqliteReading(store.path).open(clock=clock, random=random) as session:
+    reading = _reading(store)
+    if reading is not None:
+        async with reading.open(clock=clock, random=random) as session:
             if not writes:
                 yield session
                 return
-    elif _is_postgres(store):
-        from aqueue.store.postgres_reading import assert_holds_queue
-
-        await assert_holds_queue(store)
     async with store.open(clock=clock, random=random) as session:
         yield session
+
+
+def _reading(store: Store) -> Store | None:
+    """The same store, to be read alone; None if it is one that is opened in no other way."""
+    if isinstance(store, SqliteStore):
+        return SqliteReading(store.path)
+    if _is_postgres(store):
+        from aqueue.store.postgres_reading import PostgresReading
+
+        return PostgresReading(store)
+    return None
 
 
 def _is_postgres(store: Store) -> TypeGuard[PostgresStore]:

@@ -23,15 +23,13 @@ from anyio.to_thread import run_sync
 
 from aqueue.clock import Clock
 from aqueue.errors import QueueClosed, StoreUnavailable
-from aqueue.log import logger
+from aqueue.log import Trouble
 from aqueue.store.operations import Operation
 
 __all__ = ["Again", "Database", "GroupSession", "Reply", "grouped", "unanswered"]
 
 R = TypeVar("R")
 GROUP_MAX: Final = 256
-TROUBLE_SECONDS: Final = 60.0
-"""After which a trouble that goes on is told again."""
 
 
 class Again(Exception):
@@ -129,8 +127,7 @@ class GroupSession:
         self._is_closing = False
         self._has_tried = anyio.Event()
         self._failure: Exception | None = None
-        self._trouble: str | None = None
-        self._told_at = 0.0
+        self._trouble = Trouble(over="store.answers_again")
 
     async def until_open(self) -> None:
         """Wait until it is open. Raises what opening it raised. Cancelled here: it may be; close() is due."""
@@ -241,16 +238,16 @@ class GroupSession:
                 again = [(each, error) for each in waiting]
             except Exception as error:  # of any kind: this task serves everybody, so it outlives every answer
                 failure = error if isinstance(error, StoreUnavailable) else unanswered(repr(error))
-                self._tell_trouble("store.commit_failed", failure.happened)
+                self._trouble.tell("store.commit_failed", failure.happened)
                 for call, place in waiting:
                     call.answer(place, (None, failure))
                 return
             if not again:
-                self._tell_end_of_trouble()
+                self._trouble.end()
                 return
             waiting, why = [each for each, _ in again], str(again[0][1])
             await self._pause()
-        self._tell_trouble("store.gave_up", why)
+        self._trouble.tell("store.gave_up", why)
         for call, place in waiting:
             call.answer(place, (None, unanswered(why)))
 
@@ -264,18 +261,6 @@ class GroupSession:
             else:
                 each[0].answer(each[1], reply)
         return again
-
-    def _tell_trouble(self, event: str, error: str) -> None:
-        """Log it; the same again once in a while: an outage of an hour is one thing to know, not ten thousand."""
-        now = anyio.current_time()
-        if error != self._trouble or now >= self._told_at + TROUBLE_SECONDS:
-            self._trouble, self._told_at = error, now
-            logger().warning(event, error=error)
-
-    def _tell_end_of_trouble(self) -> None:
-        if self._trouble is not None:
-            logger().warning("store.answers_again", after=self._trouble)
-            self._trouble = None
 
     async def _pause(self) -> None:
         await anyio.sleep(self._database.pause_seconds * self._random.random())

@@ -30,7 +30,7 @@ from aqueue.store.postgres_join import performed_within
 from aqueue.store.postgres_schema import create_schema, identity_of
 from aqueue.store.postgres_transaction import IN_THE_WAY, commit_together
 
-__all__ = ["PostgresSession", "PostgresStore"]
+__all__ = ["PostgresDatabase", "PostgresSession", "PostgresStore", "server_time_or"]
 
 R = TypeVar("R")
 TRIES: Final = 20
@@ -89,12 +89,12 @@ class PostgresStore:
 
     def perform_within(self, connection: object, operation: Operation[R], clock: Clock) -> R:
         """Run one operation inside a transaction of the user's own psycopg connection to this database."""
-        return performed_within(connection, operation, identity=self._identity, fixed_now=_fixed(clock)())
+        return performed_within(connection, operation, identity=self._identity, fixed_now=server_time_or(clock)())
 
     @asynccontextmanager
     async def open(self, *, clock: Clock, random: Random) -> AsyncGenerator[PostgresSession]:
         """Open for the life of the context. What was put in the list before the end is still carried out."""
-        database = _PostgresDatabase(self.connect, fixed_now=_fixed(clock))
+        database = PostgresDatabase(self.connect, fixed_now=server_time_or(clock))
         async with grouped(database, clock=clock, random=random) as session:
             self._identity = database.identity
             failure: Exception | None = None
@@ -112,7 +112,7 @@ class PostgresStore:
                 raise failure
 
 
-def _fixed(clock: Clock) -> Callable[[], int | None]:
+def server_time_or(clock: Clock) -> Callable[[], int | None]:
     """The time that is to be used instead of the server's. The default clock stands for the store's own."""
     return (lambda: None) if isinstance(clock, SystemClock) else clock.now_ms
 
@@ -152,10 +152,18 @@ class PostgresSession:
             self._hear(hint)
 
 
-class _PostgresDatabase:
+class PostgresDatabase:
     """One connection to the database, made again when it is lost."""
 
-    def __init__(self, connect: Callable[[], Connection[Any]], *, fixed_now: Callable[[], int | None]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Connection[Any]],
+        *,
+        fixed_now: Callable[[], int | None],
+        reads_only: bool = False,
+    ) -> None:
+        """Connect when it is first asked. reads_only: its tables are there, and nothing is written or locked."""
+        self._reads_only = reads_only
         self._connect = connect
         self._uses_server_clock = fixed_now() is None
         self._connection: Connection[Any] | None = None
@@ -168,7 +176,10 @@ class _PostgresDatabase:
         try:
             connection = self._connect()
             self._connection = connection
-            create_schema(connection)
+            if self._reads_only:
+                connection.execute("SET default_transaction_read_only=on")
+            else:
+                create_schema(connection)
             self.identity = identity_of(connection)
             self.pid = connection.info.backend_pid
         except psycopg.Error as error:
@@ -197,7 +208,9 @@ class _PostgresDatabase:
             self.connect()
         assert self._connection is not None
         try:
-            return commit_together(self._connection, operations, fixed_now, is_retry=is_retry)
+            return commit_together(
+                self._connection, operations, fixed_now, is_retry=is_retry, reads_only=self._reads_only
+            )
         except psycopg.Error as error:
             if self._connection.closed or self._connection.broken or error.sqlstate is None:
                 self.close()

@@ -17,7 +17,7 @@ from anyio.to_thread import run_sync
 from psycopg import Connection
 
 from aqueue.lifecycle import TERMINAL
-from aqueue.log import logger
+from aqueue.log import Trouble
 from aqueue.store.base import Hint
 from aqueue.store.rows import JobRow
 
@@ -69,21 +69,26 @@ async def keep_listening(
     connect: Callable[[], Connection[Any]], hear: Callable[[Hint], None], own_pid: Callable[[], int], random: Random
 ) -> None:
     """Tell every hint that is not of our own making, until cancelled; connect again when the connection is lost."""
-    limiter = anyio.CapacityLimiter(1)
+    limiter, trouble = anyio.CapacityLimiter(1), Trouble(over="store.listens_again")
     while True:
         try:
             connection = await run_sync(_connected, connect, limiter=limiter)
         except psycopg.Error as error:
-            logger().warning("store.not_listening", error=str(error))
+            trouble.tell("store.not_listening", _told(error))
         else:
+            trouble.end()
             try:
                 hear(Hint(work=True, cancel=True, settled=None))  # whatever happened while nobody listened
                 await _listen(connection, hear, own_pid)
             except (psycopg.Error, OSError) as error:
-                logger().warning("store.not_listening", error=str(error))
+                trouble.tell("store.not_listening", _told(error))
             finally:
                 connection.close()
         await anyio.sleep(_RECONNECT_SECONDS * random.uniform(0.8, 1.2))
+
+
+def _told(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _connected(connect: Callable[[], Connection[Any]]) -> Connection[Any]:

@@ -5,8 +5,9 @@ Statements are sent in a pipeline where the connection is in one: a round trip i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg import Connection, Cursor, Pipeline
@@ -18,12 +19,15 @@ from aqueue.store.postgres_writes import Writes, storable
 
 __all__ = ["Statements"]
 
+_LOCKING: Final = re.compile(r" FOR UPDATE(?: OF \w+)?(?: SKIP LOCKED)?$")
+
 
 class Statements:
     """A transaction that has begun. own: what the operation that runs has written so far."""
 
-    def __init__(self, connection: Connection[Any], pipeline: Pipeline | None) -> None:
-        """Use the connection, in this pipeline if there is one."""
+    def __init__(self, connection: Connection[Any], pipeline: Pipeline | None, *, reads_only: bool = False) -> None:
+        """Use the connection, in this pipeline if there is one. reads_only: lock no row that is read."""
+        self.reads_only = reads_only
         self._connection = connection
         self._pipeline = pipeline
         self._writer = Cursor(connection, row_factory=tuple_row)
@@ -34,6 +38,8 @@ class Statements:
 
     def run(self, sql: str, values: Sequence[object] = ()) -> Cursor[Any]:
         """Have a statement of ours run, and leave its answer where it is."""
+        if self.reads_only:
+            sql = _LOCKING.sub("", sql)
         cursor = Cursor(self._connection, row_factory=tuple_row)
         return cursor.execute(sql.encode(), [storable(value) for value in values])
 

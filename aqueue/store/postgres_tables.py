@@ -47,11 +47,17 @@ class PostgresTables:
     """Tables of the seam in rows.py, in a transaction that has begun."""
 
     def __init__(
-        self, connection: Connection[Any], pipeline: Pipeline | None, footprint: Footprint, *, fixed_now: int | None
+        self,
+        connection: Connection[Any],
+        pipeline: Pipeline | None,
+        footprint: Footprint,
+        *,
+        fixed_now: int | None,
+        reads_only: bool = False,
     ) -> None:
-        """Lock and read what is foreseen. fixed_now: the time, where it is not to be the server's."""
+        """Lock and read what is foreseen. fixed_now: if not the server's time.   reads_only: nothing is locked."""
         self.noticed = Noticed()
-        self._statements = Statements(connection, pipeline)
+        self._statements = Statements(connection, pipeline, reads_only=reads_only)
         self._ask = self._statements.ask
         self._keys = frozenset(footprint.keys)
         self._has_locked_limits = footprint.limits_locked
@@ -177,7 +183,9 @@ class PostgresTables:
         if narrowing.isolated and self._seen.has_crashed is False:
             return []
         found = self._seen.keep(ready_columns(self._statements, now, limit, narrowing, is_deep=self._seen.is_deep))
-        return self._still_free(found) if any(row.order_key is not None for row in found) else found
+        if self._statements.reads_only or all(row.order_key is None for row in found):
+            return found
+        return self._still_free(found)
 
     def take_ready(self, now: int, limit: int, narrowing: Narrowing, claim: Claim) -> list[JobRow]:
         """Claim what `ready` finds, by one statement that waits to be sent."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
-from psycopg import Connection, Pipeline
+from psycopg import Connection
 
 from aqueue.errors import AQueueError, BadOption
 from aqueue.store.group import Again, Reply
@@ -32,16 +32,27 @@ _NOT_STORABLE: Final = ("22", "23", "54")
 
 
 def commit_together(
-    connection: Connection[Any], operations: Sequence[Operation[object]], fixed_now: int | None, *, is_retry: bool
+    connection: Connection[Any],
+    operations: Sequence[Operation[object]],
+    fixed_now: int | None,
+    *,
+    is_retry: bool,
+    reads_only: bool = False,
 ) -> list[Reply]:
     """Run the operations in one transaction. is_retry: there is one, and something got in its way before.
 
+    reads_only: they read, and lock nothing.
     Raises Again, or psycopg.Error if it may have happened.
     """
     try:
         with connection.pipeline() as pipeline:
             connection.execute("BEGIN")
-            replies = _run(connection, pipeline, operations, fixed_now, is_retry=is_retry)
+            work = list(operations) if is_retry else pieces(operations)
+            tables = PostgresTables(
+                connection, pipeline, footprint_of(work, is_retry=is_retry and not reads_only), fixed_now=fixed_now,
+                reads_only=reads_only,
+            )  # fmt: skip
+            replies = _run(tables, work)
             committed = connection.execute("COMMIT")
     except psycopg.Error as error:
         _roll_back(connection)
@@ -60,17 +71,8 @@ def commit_together(
     return replies
 
 
-def _run(
-    connection: Connection[Any],
-    pipeline: Pipeline,
-    operations: Sequence[Operation[object]],
-    fixed_now: int | None,
-    *,
-    is_retry: bool,
-) -> list[Reply]:
+def _run(tables: PostgresTables, work: Sequence[Operation[object]]) -> list[Reply]:
     answers: list[Reply] = []
-    work = list(operations) if is_retry else pieces(operations)
-    tables = PostgresTables(connection, pipeline, footprint_of(work, is_retry=is_retry), fixed_now=fixed_now)
     for operation in work:
         try:
             reply = operation.apply(tables, tables.now)

@@ -24,9 +24,10 @@ from aqueue import (
     SqliteStore,
     StoreUnavailable,
     WriteRefused,
+    log,
 )
 from aqueue.lifecycle import Fail, Succeed
-from aqueue.store import group, sqlite
+from aqueue.store import sqlite
 from aqueue.store.group import GroupSession
 from aqueue.store.ledger import BeginEffect, RecordEffect
 from aqueue.store.operations import Cancel, Claim, Enqueue, Settle, Statement
@@ -449,7 +450,7 @@ async def test_a_folder_that_is_not_there_says_so(tmp_path: Path):
 async def test_a_trouble_that_goes_on_is_told_once_and_so_is_its_end(
     path: str, seconds: float, told: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(group, "TROUBLE_SECONDS", seconds)
+    monkeypatch.setattr(log, "AGAIN_SECONDS", seconds)
     async with open_store(path) as session:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("ALTER TABLE aq_job RENAME TO gone")
