@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, get_type_hints
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from aqueue.codec import checksum, decode_call, decode_value, is_decodable
 from aqueue.context import Context
@@ -15,7 +17,14 @@ from aqueue.errors import BadArguments, BadHandler, UndecodablePayload
 
 __all__ = ["HandlerSignature", "inspect_handler"]
 
-_SCALARS: Final = frozenset({bool, int, float, str})
+# Types of arguments with which nothing can be wrong where the handler takes these, after a way through JSON.
+_CERTAIN: Final[Mapping[Any, frozenset[type]]] = {
+    bool: frozenset({bool}),
+    int: frozenset({int}),
+    float: frozenset({float, int}),
+    str: frozenset({str}),
+    type(None): frozenset({type(None)}),
+}
 _OPTIONS: Final = frozenset({"delay", "key", "unique", "deadline", "priority", "headers", "tx"})
 """What Task.options takes, which is easily typed in the call of enqueue."""
 
@@ -24,8 +33,8 @@ _OPTIONS: Final = frozenset({"delay", "key", "unique", "deadline", "priority", "
 class HandlerSignature:
     """A handler's parameters without its Context. hints: only those that msgspec can decode into.
 
-    positional_hints: of the parameters that may be given by position, in order.   positional_min: how many positional
-    arguments make a call that needs no names.
+    positional_hints: of the parameters that may be given by position, in order.   positional_types: the types that are
+    certain to fit each, None for all.   positional_min: how many positional arguments make a call that needs no names.
     """
 
     parameters: inspect.Signature
@@ -33,6 +42,7 @@ class HandlerSignature:
     context_name: str | None
     is_context_first: bool
     positional_hints: tuple[Any, ...]
+    positional_types: tuple[frozenset[type] | None, ...]
     positional_min: int
 
     def check(self, task: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bool:
@@ -41,9 +51,8 @@ class HandlerSignature:
         Returns whether the types are certain to fit too; else check_types tells, from what was written.
         """
         if self._is_plain(args, kwargs):
-            # Most arguments are such that nothing can be wrong with them.
-            for value, hint in zip(args, self.positional_hints, strict=False):
-                if hint is not Any and (type(value) is not hint or hint not in _SCALARS):
+            for value, types in zip(args, self.positional_types, strict=False):
+                if types is not None and type(value) not in types:
                     return False
             return True
         try:
@@ -148,14 +157,24 @@ def inspect_handler(handler: Callable[..., Coroutine[Any, Any, object]]) -> Hand
     by_position = [p for p in others if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p.kind for p in others if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     needs_names = inspect.Parameter.KEYWORD_ONLY in required
+    positional = tuple(hints.get(p.name, Any) for p in by_position)
     return HandlerSignature(
         parameters=signature.replace(parameters=others),
         hints=hints,
-        positional_hints=tuple(hints.get(p.name, Any) for p in by_position),
+        positional_hints=positional,
+        positional_types=tuple(None if hint is Any else _certain_types(hint) for hint in positional),
         positional_min=sys.maxsize if needs_names else len(required),
         context_name=name,
         is_context_first=is_positional and first is not None and first.name == name,
     )
+
+
+def _certain_types(hint: Any) -> frozenset[type]:
+    """Of a union those of its members, if each has some: what fits one of several others is for msgspec to tell."""
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if all(isinstance(each, type) and each in _CERTAIN for each in members):
+        return frozenset(itertools.chain.from_iterable(_CERTAIN[each] for each in members))
+    return frozenset()
 
 
 def _hints(handler: Callable[..., object]) -> dict[str, Any]:

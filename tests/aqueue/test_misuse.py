@@ -31,6 +31,8 @@ from aqueue import (
     Store,
     WriteRefused,
 )
+from aqueue.codec import encode_call
+from aqueue.signature import inspect_handler
 
 pytestmark = pytest.mark.anyio
 ONCE = Retry(1)
@@ -273,6 +275,30 @@ async def test_arguments_of_another_type_are_refused_where_they_are_enqueued():
             charge.job(42, share="half")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         await charge.enqueue(42, 1)  # a whole number is a number
         assert (await q.counts())["pending"] == 1
+
+
+VALUES: tuple[Any, ...] = (True, 1, 2**60, 1.5, "1", None, [1], {"a": 1})
+HINTS: tuple[Any, ...] = (bool, int, float, str, None, int | None, float | str, list[int], dict[str, int], Any)
+
+
+@pytest.mark.parametrize("hint", HINTS, ids=str)
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_what_is_certain_to_fit_does_and_the_rest_is_tried(hint: Any, value: Any):
+    """What is not read back for its type is what would have been read back without an error."""
+
+    async def handler(argument: Any) -> None: ...
+
+    handler.__annotations__["argument"] = hint
+    signature = inspect_handler(handler)
+    is_plain = type(value) in (bool, int, float, str, type(None))
+    is_certain = signature.check("handler", (value,), {})
+    try:
+        signature.check_types("handler", encode_call((value,), {}, task="handler"))
+        fits = True
+    except BadArguments:
+        fits = False
+    assert fits or not is_certain
+    assert is_certain or not fits or not is_plain or hint not in HINTS[:7], "a plain argument that fits is not tried"
 
 
 @pytest.mark.parametrize(
