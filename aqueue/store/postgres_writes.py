@@ -47,10 +47,11 @@ _UPDATE_JOBS: Final = (
     "SELECT 1/(count(*)=%s)::int FROM written"
 )
 # The two steps that every job takes, each for many jobs, with their lines of the log, guarded like _UPDATE_JOBS. What
-# they do to a row is the transition of lifecycle.advance (tests/aqueue/test_together.py).
+# they do to a row is the transition of lifecycle.advance (tests/aqueue/test_together.py). A pending job is looked for by
+# its id, and not in an index of all that are pending, which an expression keeps out.
 _TAKE_JOBS: Final = (
     "WITH taken AS (UPDATE aq_job SET state='running',attempt=attempt+1,worker=%s,claim_nonce=%s,lease_until=%s "
-    "WHERE id=ANY(%s::bigint[]) AND state='pending' RETURNING id,attempt), "
+    "WHERE id=ANY(%s::bigint[]) AND state||''='pending' RETURNING id,attempt), "
     "logged AS (INSERT INTO aq_event(job_id,at,kind,attempt,worker) SELECT t.id,%s,'claimed',t.attempt,%s "
     "FROM unnest(%s::bigint[]) WITH ORDINALITY AS u(id,place) JOIN taken t ON t.id=u.id ORDER BY u.place) "
     "SELECT 1/(count(*)=%s)::int FROM taken"
