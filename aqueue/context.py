@@ -16,11 +16,12 @@ import msgspec
 from msgspec.structs import replace
 
 from aqueue.codec import encode_value
-from aqueue.errors import AmbiguousEffect, BadArguments, EffectBusy, LeaseLost
+from aqueue.errors import AmbiguousEffect, BadArguments, EffectBusy, LeaseLost, StoreUnavailable
 from aqueue.log import logger
 from aqueue.policy import stored_text
 from aqueue.store.base import Session, insist
 from aqueue.store.ledger import BeginEffect, Begun, RecordEffect
+from aqueue.store.progress import Report
 from aqueue.store.rows import NewJob
 from aqueue.transaction import Ending, Transaction, settling
 
@@ -87,9 +88,15 @@ class Context:
             uid = f"after:{self.job_id}:{self.attempt}:{len(self._ending.follow_ups)}"
             self._ending.follow_ups.append(replace(draft.new, uid=uid))
 
-    async def heartbeat(self) -> None:
-        """Renew the lease now. Raises LeaseLost. The worker renews by itself: this is for checking, not for living."""
+    async def heartbeat(self, *, progress: object = None) -> None:
+        """Renew the lease now. Raises LeaseLost. The worker renews by itself: this is for checking, not for living.
+
+        progress: how far the job is, for `job.info()` and `aqueue show`: anything that JSON can say; None says nothing.
+        Raises BadArguments if it cannot. A store that does not answer is no reason to stop: then it is not noted.
+        """
         self._ending.assert_goes_on()
+        if progress is not None:
+            await self._report(encode_value(progress, of="the progress"))
         await self._renew()
         if self.lease_lost.is_set():
             raise LeaseLost(
@@ -97,6 +104,12 @@ class Context:
                 expected="the attempt to be the job's current one",
                 advice="let the handler end; nothing it does for this job counts any more",
             )
+
+    async def _report(self, value: bytes) -> None:
+        try:
+            await insist(self._session, Report(self.job_id, self.attempt, value), random=self._random)
+        except StoreUnavailable as error:
+            logger().warning("progress.unanswered", job_id=self.job_id, error=error.happened)
 
     @asynccontextmanager
     async def once(self, key: str) -> AsyncGenerator[Effect]:

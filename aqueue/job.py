@@ -27,7 +27,7 @@ class JobInfo:
     """Where a job stands. Times are wall-clock milliseconds.
 
     attempt: claims so far.   failures: tries that failed since the last redrive.   history: oldest event first;
-    empty in listings.
+    empty in listings, where progress is None: what the handler said last by heartbeat(progress=...).
     """
 
     id: int
@@ -44,9 +44,10 @@ class JobInfo:
     dead_reason: str | None
     error: str | None
     history: tuple[Event, ...] = ()
+    progress: Any = None
 
 
-def describe(row: JobRow, history: tuple[Event, ...] = ()) -> JobInfo:
+def describe(row: JobRow, history: tuple[Event, ...] = (), progress: bytes | None = None) -> JobInfo:
     """Present a stored row."""
     life = row.life
     return JobInfo(
@@ -64,6 +65,7 @@ def describe(row: JobRow, history: tuple[Event, ...] = ()) -> JobInfo:
         dead_reason=life.dead_reason,
         error=row.error,
         history=history,
+        progress=None if progress is None else msgspec.json.decode(progress),
     )
 
 
@@ -87,7 +89,7 @@ class Job(Generic[R]):
     async def info(self) -> JobInfo:
         """Where the job stands now, with its history. Raises UnknownJob."""
         inspected = await self._inspect()
-        return describe(inspected.job, inspected.events)
+        return describe(inspected.job, inspected.events, inspected.progress)
 
     async def cancel(self) -> State:
         """Cancel the job if it is pending, ask it to stop if it is running; nothing if it has ended.

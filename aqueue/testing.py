@@ -30,8 +30,9 @@ from aqueue.points import Point, point_named
 from aqueue.policy import stored_seconds, whole
 from aqueue.store.base import Answer, Session, Store
 from aqueue.store.operations import Claim, ClaimReply, Operation, Sweep
-from aqueue.store.rows import JobRow, Tables
+from aqueue.store.rows import JobRow
 from aqueue.store.schedules import Fire
+from aqueue.store.tables import Tables
 
 if TYPE_CHECKING:
     from aqueue.queue import Queue

@@ -16,7 +16,7 @@ from aqueue.cli.text import clean, moment, span, table
 from aqueue.cli.untaken import untaken_record, untaken_words
 from aqueue.errors import BadCommand, UnknownJob
 from aqueue.store.base import Session
-from aqueue.store.rows import BreakerRow, FireRow, LimitRow, ScheduleRow, TaskCount
+from aqueue.store.rows import BreakerRow, FireRow, LimitRow, ProgressRow, ScheduleRow, TaskCount
 from aqueue.store.schedules import Missed, Schedules, Unschedule
 from aqueue.store.survey import History, Now, Remembered, Statistics, Stats, Untaken, Workload, Works
 
@@ -102,7 +102,8 @@ def _job_record(job_id: int, known: Remembered) -> dict[str, Any]:
     own = (
         job_record(row) | arguments_of(row) | {"result": json_or_text(row.result), "headers": json_or_text(row.headers)}
     )
-    return {"now": known.now} | own | {"history": history}
+    said = None if known.progress is None else json_or_text(known.progress.value)
+    return {"now": known.now} | own | {"progress": said, "history": history}
 
 
 def _job_text(job_id: int, known: Remembered) -> str:
@@ -128,6 +129,7 @@ def _job_text(job_id: int, known: Remembered) -> str:
             "unique key": row.unique_key,
             "worker": life.worker,
             "lease left": None if life.lease_until is None else _lease(life.lease_until, now),
+            "progress": None if known.progress is None else _progress_words(known.progress, now),
             "cancel asked": None if life.cancel_at is None else moment(life.cancel_at, now),
             "ended": None if life.finished_at is None else moment(life.finished_at, now),
             "error": row.error,
@@ -137,6 +139,11 @@ def _job_text(job_id: int, known: Remembered) -> str:
     facts = "\n".join(f"{name:<13}{clean(value, 2000)}" for name, value in lines)
     history = [(moment(event.at, now), event.kind, event.attempt, event.worker, event.detail) for event in known.events]
     return f"{facts}\n\n{table(('WHEN', 'EVENT', 'ATTEMPT', 'WORKER', 'DETAIL'), history)}"
+
+
+def _progress_words(said: ProgressRow, now: int) -> str:
+    value = said.value.decode("utf-8", "backslashreplace")
+    return f"{value}, said in attempt {said.attempt}, {moment(said.at, now)}"
 
 
 def _stats(options: Options) -> int:

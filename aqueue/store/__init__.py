@@ -1,6 +1,7 @@
 """Stores: where jobs are kept, and the one contract they share.
 
-base.py is the contract, operations.py and ledger.py what can be done, rows.py the seam to whatever keeps the rows.
+base.py is the contract, operations.py and ledger.py what can be done, rows.py what is kept, tables.py the seam to
+whatever keeps it.
 """
 
 from aqueue.store.base import Session, Store

@@ -15,7 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from aqueue.store.rows import BreakerRow, Tables
+from aqueue.store.rows import BreakerRow
+from aqueue.store.tables import Tables
 
 __all__ = ["BreakerRule", "awaited_ms", "judge", "probes_allowed"]
 

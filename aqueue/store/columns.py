@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, Final
 
+from aqueue.errors import LeaseLost
 from aqueue.lifecycle import Life
 from aqueue.store.rows import EffectRow, Event, JobRow
 
@@ -20,6 +21,7 @@ __all__ = [
     "LIFE",
     "LIVE",
     "PENDING_TASKS",
+    "changed_meanwhile",
     "changing_values",
     "effect_values",
     "event_values",
@@ -69,6 +71,15 @@ INVARIANTS: Final[Mapping[str, str]] = dict(
         flags=re.MULTILINE,
     )
 )
+
+
+def changed_meanwhile(job: JobRow, doing: str) -> LeaseLost:
+    """What is raised where a row is no longer as it was read. doing: what was being done to it."""
+    return LeaseLost(
+        f"job {job.id} changed while it was being {doing}",
+        expected=f"attempt {job.life.attempt}, {job.life.state}",
+        advice="nothing; the write was refused as a whole",
+    )
 
 
 def job_values(job: JobRow) -> tuple[object, ...]:

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from aqueue import lifecycle
 from aqueue.lifecycle import PARKED, Refused
-from aqueue.store.rows import Event, JobRow, Tables
+from aqueue.store.rows import Event, JobRow
+from aqueue.store.tables import Tables
 
 __all__ = ["DeadPage", "Park", "Purge", "Unpark", "came_back_with_the_same_error", "is_parked"]
 

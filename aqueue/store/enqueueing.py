@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from aqueue.lifecycle import Life
 from aqueue.store.limits import QUEUE, assert_room, task_scope
-from aqueue.store.rows import Event, JobRow, NewJob, Tables
+from aqueue.store.rows import Event, JobRow, NewJob
+from aqueue.store.tables import Tables
 
 __all__ = ["Enqueue", "Enqueued", "enqueue_one"]
 

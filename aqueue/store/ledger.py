@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aqueue.errors import LeaseLost
-from aqueue.store.rows import EffectRow, JobRow, Tables
+from aqueue.store.rows import EffectRow, JobRow
+from aqueue.store.tables import Tables
 
 __all__ = ["BeginEffect", "Begun", "RecordEffect"]
 

@@ -14,7 +14,8 @@ from typing import Final
 
 from aqueue.errors import QueueFull
 from aqueue.store.breakers import BreakerRule, awaited_ms, probes_allowed
-from aqueue.store.rows import BreakerRow, JobRow, LimitRow, Narrowing, Tables
+from aqueue.store.rows import BreakerRow, JobRow, LimitRow, Narrowing
+from aqueue.store.tables import Tables
 
 __all__ = ["QUEUE", "RETRIES", "Bucket", "Gate", "Pause", "TaskRule", "assert_room", "level_of", "task_scope"]
 

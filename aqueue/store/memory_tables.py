@@ -22,6 +22,7 @@ from aqueue.store.rows import (
     JobRow,
     LimitRow,
     Narrowing,
+    ProgressRow,
     ScheduleRow,
     Success,
     TaskCount,
@@ -39,7 +40,7 @@ V = TypeVar("V")
 
 
 class MemoryTables:
-    """Tables of the seam in rows.py, in memory."""
+    """Tables of the seam in tables.py, in memory."""
 
     def __init__(self) -> None:
         """Create empty tables."""
@@ -50,6 +51,7 @@ class MemoryTables:
         self._events: list[Event] = []
         self._events_of: dict[int, list[Event]] = {}
         self._effects: dict[str, EffectRow] = {}
+        self._progress: dict[int, ProgressRow] = {}
         self._limits: dict[str, LimitRow] = {}
         self._breakers: dict[str, BreakerRow] = {}
         self._schedules: dict[str, ScheduleRow] = {}
@@ -106,6 +108,8 @@ class MemoryTables:
         assert self._jobs[job.id] == job, (job, self._jobs[job.id])
         self._forget(job, last_id=self._last_id)
         self._undo += [lambda: self._put(job), lambda: self._uids.update({job.uid: job.id})]
+        if job.id in self._progress:
+            self._set_aside(self._progress, job.id)
 
     def remove_ended(self, jobs: Sequence[JobRow]) -> int:
         """Remove those that are still as they were read, with all that is stored of them."""
@@ -228,6 +232,14 @@ class MemoryTables:
     def count_applied_effects(self, job_id: int) -> int:
         """How many effects this job applied."""
         return sum(1 for row in self._effects.values() if row.job_id == job_id and row.state == "applied")
+
+    def progress(self, job_id: int) -> ProgressRow | None:
+        """What was said last of how far the job is."""
+        return self._progress.get(job_id)
+
+    def put_progress(self, row: ProgressRow) -> None:
+        """Write what is said of a job."""
+        self._set(self._progress, row.job_id, row)
 
     def count_running(self, task: str) -> int:
         """How many jobs of the task are running."""

@@ -21,8 +21,9 @@ from aqueue.lifecycle import EventKind, Refused, State
 from aqueue.store.breakers import BreakerRule, judge
 from aqueue.store.enqueueing import Enqueue, Enqueued, enqueue_one
 from aqueue.store.limits import Bucket, Gate, TaskRule
-from aqueue.store.rows import JobRow, Narrowing, NewJob, Tables
+from aqueue.store.rows import JobRow, Narrowing, NewJob
 from aqueue.store.stepping import step_job, take_each
+from aqueue.store.tables import Tables
 
 __all__ = [
     "Cancel",

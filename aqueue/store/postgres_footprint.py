@@ -15,6 +15,7 @@ from aqueue.store.enqueueing import Enqueue
 from aqueue.store.ledger import BeginEffect, RecordEffect
 from aqueue.store.limits import Pause, TaskRule
 from aqueue.store.operations import Cancel, Claim, Operation, Redrive, ReleaseClaim, Renew, Settle
+from aqueue.store.progress import Report
 from aqueue.store.rows import NewJob
 
 __all__ = ["Footprint", "footprint_of"]
@@ -25,7 +26,7 @@ class Footprint:
     """jobs: locked.   succeeding: whose effects are counted.   keys: order keys that get new jobs.
 
     news: jobs to be made, unless they are there.   nonces: of claims.   claims: whether ready jobs are looked for.
-    limits_locked: whether what is counted must stay as it is.
+    limits_locked: whether what is counted must stay as it is.   reads_only: whether nothing is locked, or written.
     """
 
     jobs: set[int] = field(default_factory=set[int])
@@ -36,6 +37,7 @@ class Footprint:
     effects: set[str] = field(default_factory=set[str])
     claims: bool = False
     limits_locked: bool = False
+    reads_only: bool = False
 
     def expect(self, news: Iterable[NewJob]) -> None:
         """New jobs are coming."""
@@ -45,9 +47,9 @@ class Footprint:
                 self.keys.add(new.order_key)
 
 
-def footprint_of(operations: Iterable[Operation[object]], *, is_retry: bool) -> Footprint:
+def footprint_of(operations: Iterable[Operation[object]], *, is_retry: bool, reads_only: bool = False) -> Footprint:
     """Foresee what can be foreseen. is_retry: somebody got in between, so lock what else is only compared."""
-    found = Footprint(limits_locked=is_retry)
+    found = Footprint(limits_locked=is_retry and not reads_only, reads_only=reads_only)
     for operation in operations:
         _add(found, operation)
     return found
@@ -72,7 +74,7 @@ def _add(found: Footprint, operation: Operation[object]) -> None:
             found.limits_locked |= breaker is not None and isinstance(step, Fail)
         case Renew(leases):
             found.jobs.update(lease.job_id for lease in leases)
-        case Cancel(job_id) | Redrive(job_id):
+        case Cancel(job_id) | Redrive(job_id) | Report(job_id):
             found.jobs.add(job_id)
         case BeginEffect(job_id=job_id, key=key):
             found.jobs.add(job_id)

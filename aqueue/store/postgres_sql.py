@@ -30,6 +30,7 @@ __all__ = [
     "EXPIRED",
     "FIRE",
     "FORGET",
+    "FORGET_PROGRESS",
     "GLANCE",
     "IS_FREE",
     "JOBS_AFTER",
@@ -40,6 +41,7 @@ __all__ = [
     "NEXT_RUN_AT",
     "NOW",
     "OUTLOOK",
+    "PROGRESS",
     "REMOVE_ENDED",
     "SCHEDULES",
     "SELECT",
@@ -107,13 +109,17 @@ EXPIRED: Final = (
     "FOR UPDATE SKIP LOCKED"
 )
 JOBS_AFTER: Final = f"{SELECT} WHERE j.id>%s AND j.state=ANY(%s) ORDER BY j.id LIMIT %s"
+FORGET_PROGRESS: Final = "DELETE FROM aq_progress WHERE job_id=%s RETURNING 1"
 DELETE_JOB: Final = "DELETE FROM aq_job WHERE id=%s AND attempt=%s AND state=%s RETURNING id"
 REMOVE_ENDED: Final = (
     "DELETE FROM aq_job WHERE id IN (SELECT j.id FROM aq_job j "
     "JOIN unnest(%s::bigint[],%s::int[]) AS u(id,attempt) ON j.id=u.id AND j.attempt=u.attempt "
     "WHERE j.state IN('succeeded','dead','cancelled') ORDER BY j.id FOR UPDATE OF j SKIP LOCKED) RETURNING id"
 )
-FORGET: Final = tuple(f"DELETE FROM {table} WHERE job_id=ANY(%s)" for table in ("aq_event", "aq_effect", "aq_fire"))
+FORGET: Final = tuple(
+    f"DELETE FROM {table} WHERE job_id=ANY(%s)" for table in ("aq_event", "aq_effect", "aq_progress", "aq_fire")
+)
+PROGRESS: Final = "SELECT job_id,attempt,value,at FROM aq_progress WHERE job_id=%s"
 _DUE: Final = "FILTER (WHERE state='pending' AND run_at<=%s)"
 COUNT_TASKS: Final = (
     f"SELECT task,state,count(*),count(*) {_DUE},min(run_at) {_DUE} FROM aq_job GROUP BY task,state ORDER BY task,state"

@@ -15,10 +15,9 @@ from typing import Any
 from msgspec.structs import replace
 from psycopg import Connection, Pipeline
 
-from aqueue.errors import LeaseLost
 from aqueue.lifecycle import TERMINAL, Claim, EventKind, State, claimed
 from aqueue.store import postgres_sql as sql
-from aqueue.store.columns import PENDING_TASKS, job_row
+from aqueue.store.columns import PENDING_TASKS, changed_meanwhile, job_row
 from aqueue.store.group import Again
 from aqueue.store.postgres_footprint import Footprint
 from aqueue.store.postgres_foresight import Foreseen, foresee, limit_rows
@@ -33,6 +32,7 @@ from aqueue.store.rows import (
     JobRow,
     LimitRow,
     Narrowing,
+    ProgressRow,
     ScheduleRow,
     Success,
     TaskCount,
@@ -44,20 +44,14 @@ __all__ = ["PostgresTables"]
 
 
 class PostgresTables:
-    """Tables of the seam in rows.py, in a transaction that has begun."""
+    """Tables of the seam in tables.py, in a transaction that has begun."""
 
     def __init__(
-        self,
-        connection: Connection[Any],
-        pipeline: Pipeline | None,
-        footprint: Footprint,
-        *,
-        fixed_now: int | None,
-        reads_only: bool = False,
+        self, connection: Connection[Any], pipeline: Pipeline | None, footprint: Footprint, *, fixed_now: int | None
     ) -> None:
-        """Lock and read what is foreseen. fixed_now: if not the server's time.   reads_only: nothing is locked."""
+        """Lock and read what is foreseen. fixed_now: the time, where it is not to be the server's."""
         self.noticed = Noticed()
-        self._statements = Statements(connection, pipeline, reads_only=reads_only)
+        self._statements = Statements(connection, pipeline, reads_only=footprint.reads_only)
         self._ask = self._statements.ask
         self._keys = frozenset(footprint.keys)
         self._has_locked_limits = footprint.limits_locked
@@ -288,6 +282,14 @@ class PostgresTables:
             self._seen.applied[job_id] = next((count for _, count in self._ask(sql.COUNT_EFFECTS, [job_id])), 0)
         return self._seen.applied[job_id]
 
+    def progress(self, job_id: int) -> ProgressRow | None:
+        """What was said last of how far the job is."""
+        return next((ProgressRow(*row) for row in self._ask(sql.PROGRESS, job_id)), None)
+
+    def put_progress(self, row: ProgressRow) -> None:
+        """Write what is said of a job, which is locked."""
+        self._statements.own.put_progress(row)
+
     # Limits, breakers, schedules.
 
     def limits(self) -> dict[str, LimitRow]:
@@ -356,22 +358,19 @@ class PostgresTables:
 
     def delete_job(self, job: JobRow) -> None:
         """Remove the row, which is locked; 0 rows removed is LeaseLost."""
+        self._statements.write(sql.FORGET_PROGRESS, job.id)
         removed = self._statements.write(sql.DELETE_JOB, job.id, job.life.attempt, job.life.state)
         self._undo.setdefault(job.id, job)
         self._seen.rows[job.id] = None
         if not removed:
-            raise LeaseLost(
-                f"job {job.id} changed while it was being removed",
-                expected=f"attempt {job.life.attempt}, {job.life.state}",
-                advice="nothing; the row is left as it is",
-            )
+            raise changed_meanwhile(job, "removed")
 
     def remove_ended(self, jobs: Sequence[JobRow]) -> int:
         """Remove those that are still as they were read and that nobody is at, with all that is stored of them."""
         if not jobs:
             return 0
-        ids, attempts = [job.id for job in jobs], [job.life.attempt for job in jobs]
-        gone = [job_id for (job_id,) in self._statements.write(sql.REMOVE_ENDED, ids, attempts)]
+        as_read = ([job.id for job in jobs], [job.life.attempt for job in jobs])
+        gone = [job_id for (job_id,) in self._statements.write(sql.REMOVE_ENDED, *as_read)]
         for forget in sql.FORGET:
             self._statements.run(forget, [gone])
         for job in jobs:

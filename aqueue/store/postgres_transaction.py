@@ -48,10 +48,8 @@ def commit_together(
         with connection.pipeline() as pipeline:
             connection.execute("BEGIN")
             work = list(operations) if is_retry else pieces(operations)
-            tables = PostgresTables(
-                connection, pipeline, footprint_of(work, is_retry=is_retry and not reads_only), fixed_now=fixed_now,
-                reads_only=reads_only,
-            )  # fmt: skip
+            footprint = footprint_of(work, is_retry=is_retry, reads_only=reads_only)
+            tables = PostgresTables(connection, pipeline, footprint, fixed_now=fixed_now)
             replies = _run(tables, work)
             committed = connection.execute("COMMIT")
     except psycopg.Error as error:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from aqueue.lifecycle import Claim
 from aqueue.store.columns import CHANGING, JOB, LIFE, changing_values, event_values, job_values, life_values
-from aqueue.store.rows import BreakerRow, EffectRow, Event, JobRow, LimitRow, ScheduleRow, Success
+from aqueue.store.rows import BreakerRow, EffectRow, Event, JobRow, LimitRow, ProgressRow, ScheduleRow, Success
 
 __all__ = ["GUARD_FAILED", "Execute", "Writes", "array", "storable"]
 
@@ -47,8 +47,8 @@ _UPDATE_JOBS: Final = (
     "SELECT 1/(count(*)=%s)::int FROM written"
 )
 # The two steps that every job takes, each for many jobs, with their lines of the log, guarded like _UPDATE_JOBS. What
-# they do to a row is the transition of lifecycle.advance (tests/aqueue/test_together.py). A pending job is looked for by
-# its id, and not in an index of all that are pending, which an expression keeps out.
+# they do to a row is the transition of lifecycle.advance (tests/aqueue/test_together.py). A job is looked for by its
+# id, and not in an index of all that are pending, which an expression keeps out.
 _TAKE_JOBS: Final = (
     "WITH taken AS (UPDATE aq_job SET state='running',attempt=attempt+1,worker=%s,claim_nonce=%s,lease_until=%s "
     "WHERE id=ANY(%s::bigint[]) AND state||''='pending' RETURNING id,attempt), "
@@ -127,6 +127,14 @@ class Writes:
             self.others.append((sql, (*values[1:], effect.key)))
         else:
             self.others.append((f"INSERT INTO aq_effect({_EFFECT_COLUMNS}) VALUES(%s,%s,%s,%s,%s,%s,%s)", values))
+
+    def put_progress(self, row: ProgressRow) -> None:
+        """Write what is said of a job that is locked."""
+        sql = (
+            "INSERT INTO aq_progress VALUES(%s,%s,%s,%s) ON CONFLICT(job_id) DO UPDATE "
+            "SET attempt=excluded.attempt,value=excluded.value,at=excluded.at"
+        )
+        self.others.append((sql, astuple(row)))
 
     def take(self, rows: Sequence[JobRow], claim: Claim, now: int) -> None:
         """Claim pending rows that are locked."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from aqueue.lifecycle import State
 from aqueue.store.deadletter import is_parked
-from aqueue.store.rows import JobRow, Tables
+from aqueue.store.rows import JobRow
+from aqueue.store.tables import Tables
 
 __all__ = ["Prune", "Pruned"]
 

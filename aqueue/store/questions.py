@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from aqueue.lifecycle import TERMINAL, State
-from aqueue.store.rows import BreakerRow, Event, JobRow, LimitRow, Tables, TaskCount, Violation
+from aqueue.store.rows import BreakerRow, Event, JobRow, LimitRow, TaskCount, Violation
+from aqueue.store.tables import Tables
 
 __all__ = ["Census", "Dead", "Depth", "Flow", "FlowReport", "Inspect", "Inspected", "Strangers", "Verify"]
 
@@ -17,10 +18,11 @@ STRANGERS_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A job and its log, oldest event first."""
+    """A job and its log, oldest event first. progress: what its handler said last of how far it is, as JSON."""
 
     job: JobRow
     events: tuple[Event, ...]
+    progress: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,10 @@ class Inspect:
     def apply(self, tables: Tables, now: int) -> Inspected | None:  # noqa: ARG002 - the seam's signature
         """Return the job and its log, or None."""
         row = tables.glance(self.job_id)
-        return None if row is None else Inspected(row, tuple(tables.events(self.job_id)))
+        if row is None:
+            return None
+        said = tables.progress(self.job_id)
+        return Inspected(row, tuple(tables.events(self.job_id)), None if said is None else said.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from aqueue.errors import UndecodablePayload
 from aqueue.lifecycle import TERMINAL, Advanced, Life, State, Step
 from aqueue.store.enqueueing import enqueue_one
 from aqueue.store.fold import Contradiction, Standing, fold
-from aqueue.store.rows import Event, JobRow, NewJob, Tables
+from aqueue.store.rows import Event, JobRow, NewJob
+from aqueue.store.tables import Tables
 
 __all__ = ["Cure", "Examine", "Examined", "Horizon", "Incurable", "Mend", "diagnose"]
 

@@ -16,7 +16,8 @@ from msgspec import structs
 
 from aqueue.cron import due, next_after, oldest_due
 from aqueue.store.enqueueing import enqueue_one
-from aqueue.store.rows import Catchup, FireRow, NewJob, ScheduleRow, Tables
+from aqueue.store.rows import Catchup, FireRow, NewJob, ScheduleRow
+from aqueue.store.tables import Tables
 
 __all__ = ["DeclareSchedule", "Fire", "Fired", "Missed", "Schedules", "Unschedule"]
 

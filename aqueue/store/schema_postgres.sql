@@ -53,6 +53,7 @@ CREATE TABLE aq_effect(
   key text PRIMARY KEY, job_id bigint NOT NULL, attempt integer NOT NULL, nonce text NOT NULL,
   state text NOT NULL CHECK(state IN('intent','applied')), result bytea, at bigint NOT NULL);
 CREATE INDEX aq_effect_job ON aq_effect(job_id);
+CREATE TABLE aq_progress(job_id bigint PRIMARY KEY, attempt integer NOT NULL, value bytea NOT NULL, at bigint NOT NULL);
 CREATE TABLE aq_limit(
   scope text PRIMARY KEY, paused integer NOT NULL DEFAULT 0, max_running bigint, max_pending bigint, breaker text,
   gain bigint, cost bigint NOT NULL DEFAULT 1, burst bigint NOT NULL DEFAULT 0,

@@ -44,6 +44,8 @@ CREATE TABLE aq_effect(                              -- the idempotency ledger
   key TEXT PRIMARY KEY, job_id INTEGER NOT NULL, attempt INTEGER NOT NULL, nonce TEXT NOT NULL,
   state TEXT NOT NULL CHECK(state IN('intent','applied')), result BLOB, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX aq_effect_job ON aq_effect(job_id);
+CREATE TABLE aq_progress(                            -- what a handler said last of how far it is, as JSON
+  job_id INTEGER PRIMARY KEY, attempt INTEGER NOT NULL, value BLOB NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE INDEX aq_task ON aq_job(task, state, (order_key IS NOT NULL), (failures>0), priority DESC, run_at)
   WHERE state IN('pending','running');              -- heaps of jobs that a claim takes from, or passes over
 CREATE INDEX aq_deadline ON aq_job(deadline) WHERE state='pending' AND deadline IS NOT NULL;
@@ -63,4 +65,4 @@ CREATE TABLE aq_fire(                                -- job_id: NULL if the nomi
   name TEXT NOT NULL, fire_at INTEGER NOT NULL, job_id INTEGER, PRIMARY KEY(name, fire_at)) STRICT, WITHOUT ROWID;
 CREATE INDEX aq_missed ON aq_fire(fire_at) WHERE job_id IS NULL;
 CREATE TABLE aq_meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-INSERT INTO aq_meta(key, value) VALUES('schema', 4);
+INSERT INTO aq_meta(key, value) VALUES('schema', 5);

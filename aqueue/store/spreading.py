@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from aqueue.store.rows import JobRow, Tables
+from aqueue.store.rows import JobRow
+from aqueue.store.tables import Tables
 
 __all__ = ["Postpone", "RetriesPage"]
 

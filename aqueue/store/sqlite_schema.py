@@ -14,7 +14,7 @@ from aqueue.errors import SchemaMismatch
 
 __all__ = ["SCHEMA_VERSION", "create_schema", "version_of"]
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 
 def create_schema(connection: sqlite3.Connection) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
 from typing import Final
 
-from aqueue.errors import LeaseLost, WriteRefused
+from aqueue.errors import WriteRefused
 from aqueue.lifecycle import TERMINAL, Claim, EventKind, State
 from aqueue.store.columns import (
     CHANGING,
@@ -21,6 +21,7 @@ from aqueue.store.columns import (
     JOB,
     LIFE,
     PENDING_TASKS,
+    changed_meanwhile,
     changing_values,
     effect_values,
     event_values,
@@ -36,6 +37,7 @@ from aqueue.store.rows import (
     JobRow,
     LimitRow,
     Narrowing,
+    ProgressRow,
     ScheduleRow,
     Success,
     TaskCount,
@@ -57,7 +59,7 @@ _EFFECT: Final = "INSERT OR REPLACE INTO aq_effect(key,job_id,attempt,nonce,stat
 _DELETE: Final = "DELETE FROM aq_job WHERE id=? AND attempt=? AND state=?"
 _FORGET: Final = tuple(
     f"DELETE FROM {table} WHERE job_id IN (SELECT value FROM json_each(?))"
-    for table in ("aq_event", "aq_effect", "aq_fire")
+    for table in ("aq_event", "aq_effect", "aq_progress", "aq_fire")
 )
 _LIMIT: Final = (
     "INSERT OR REPLACE INTO aq_limit(scope,paused,max_running,max_pending,breaker,gain,cost,burst,level,level_at) "
@@ -69,7 +71,7 @@ _FIRE: Final = "INSERT OR IGNORE INTO aq_fire(name,fire_at,job_id) VALUES(?,?,?)
 
 
 class SqliteTables:
-    """Tables of the seam in rows.py, on one connection in autocommit mode."""
+    """Tables of the seam in tables.py, on one connection in autocommit mode."""
 
     def __init__(self, connection: sqlite3.Connection, *, asks_first: bool = True) -> None:
         """Use the connection, which has the schema.
@@ -146,11 +148,7 @@ class SqliteTables:
         guard = (before.id, before.life.attempt, before.life.state)
         changed = self._connection.execute(_UPDATE, (*changing_values(after), *guard)).rowcount
         if changed != 1:
-            raise LeaseLost(
-                f"job {before.id} changed while it was being written",
-                expected=f"attempt {before.life.attempt}, {before.life.state}",
-                advice="nothing; the write was refused as a whole",
-            )
+            raise changed_meanwhile(before, "written")
 
     def ready(self, now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
         """Due pending jobs whose key is free, highest priority first, then oldest due first."""
@@ -188,6 +186,15 @@ class SqliteTables:
             return int(self._connection.execute(sql, (limit,)).fetchone()[0])
         sql = "SELECT count(*) FROM (SELECT 1 FROM aq_job WHERE task=? AND state='pending' LIMIT ?)"
         return int(self._connection.execute(sql, (task, limit)).fetchone()[0])
+
+    def progress(self, job_id: int) -> ProgressRow | None:
+        """What was said last of how far the job is."""
+        sql = "SELECT job_id,attempt,value,at FROM aq_progress WHERE job_id=?"
+        return next((ProgressRow(*row) for row in self._connection.execute(sql, (job_id,))), None)
+
+    def put_progress(self, row: ProgressRow) -> None:
+        """Write what is said of a job."""
+        self._connection.execute("INSERT OR REPLACE INTO aq_progress VALUES(?,?,?,?)", astuple(row))
 
     def limits(self) -> dict[str, LimitRow]:
         """Every limit, by scope."""
@@ -324,11 +331,8 @@ class SqliteTables:
         self._foreseen.pop(job.id, None)
         self._outlook = None
         if self._connection.execute(_DELETE, (job.id, job.life.attempt, job.life.state)).rowcount != 1:
-            raise LeaseLost(
-                f"job {job.id} changed while it was being removed",
-                expected=f"attempt {job.life.attempt}, {job.life.state}",
-                advice="nothing; the row is left as it is",
-            )
+            raise changed_meanwhile(job, "removed")
+        self._connection.execute("DELETE FROM aq_progress WHERE job_id=?", (job.id,))
 
     def remove_ended(self, jobs: Sequence[JobRow]) -> int:
         """Remove those that are still as they were read, with all that is stored of them."""

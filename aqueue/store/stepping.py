@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from aqueue import lifecycle
 from aqueue.errors import LeaseLost
 from aqueue.lifecycle import Refused, Step
-from aqueue.store.rows import Event, JobRow, Success, Tables
+from aqueue.store.rows import Event, JobRow, Success
+from aqueue.store.tables import Tables
 
 __all__ = ["step_job", "succeed_each", "take_each"]
 

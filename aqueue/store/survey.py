@@ -8,7 +8,8 @@ from typing import Final
 
 from aqueue.lifecycle import EventKind
 from aqueue.store.limits import QUEUE
-from aqueue.store.rows import BreakerRow, Event, JobRow, LimitRow, Narrowing, Tables, TaskCount
+from aqueue.store.rows import BreakerRow, Event, JobRow, LimitRow, Narrowing, ProgressRow, TaskCount
+from aqueue.store.tables import Tables
 
 __all__ = ["Faults", "History", "Now", "Remembered", "Statistics", "Stats", "Untaken", "Workload", "Works"]
 
@@ -100,10 +101,11 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A job by its log. job: None if its row was purged."""
+    """A job by its log. job: None if its row was purged.   progress: what was said last of how far it is."""
 
     job: JobRow | None
     events: tuple[Event, ...]
+    progress: ProgressRow | None
     now: int
 
 
@@ -116,7 +118,7 @@ class History:
     def apply(self, tables: Tables, now: int) -> Remembered | None:
         """Return what is known of it, None if there never was one."""
         row, events = tables.job(self.job_id), tuple(tables.events(self.job_id))
-        return Remembered(row, events, now) if row is not None or events else None
+        return Remembered(row, events, tables.progress(self.job_id), now) if row is not None or events else None
 
 
 @dataclass(frozen=True, slots=True)

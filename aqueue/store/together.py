@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from aqueue.lifecycle import State, Succeed
 from aqueue.store.operations import Operation, Settle
-from aqueue.store.rows import Success, Tables
+from aqueue.store.rows import Success
+from aqueue.store.tables import Tables
 
 __all__ = ["Successes", "is_plain_success", "pieces", "replies_of"]
 

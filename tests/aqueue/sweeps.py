@@ -28,7 +28,7 @@ import faultloop
 from aqueue import Clock, Context, Job, LoopClock, MemoryStore, Queue, Reject, Retry, Session, Store
 from aqueue.store.base import Answer
 from aqueue.store.operations import Operation
-from aqueue.store.rows import Tables
+from aqueue.store.tables import Tables
 from faultloop import world
 from tests.aqueue.support import lost
 

@@ -13,9 +13,10 @@ from aqueue.lifecycle import Bury, Fail
 from aqueue.store.deadletter import DeadPage, Park, Purge, Unpark, came_back_with_the_same_error
 from aqueue.store.operations import Claim, Enqueue, Redrive, Settle
 from aqueue.store.questions import Inspect
-from aqueue.store.rows import Event, Tables
+from aqueue.store.rows import Event
 from aqueue.store.spreading import Postpone, RetriesPage
 from aqueue.store.survey import Faults, History, Now, Stats, Workload
+from aqueue.store.tables import Tables
 from tests.aqueue.support import ManualClock
 from tests.aqueue.walk import SAFETY_ONLY, new_job
 

@@ -18,8 +18,9 @@ from aqueue.store.ledger import BeginEffect, RecordEffect
 from aqueue.store.operations import Cancel, Claim, Enqueue, Redrive, Settle
 from aqueue.store.pruning import Prune, Pruned
 from aqueue.store.questions import Verify
-from aqueue.store.rows import JobRow, Tables
+from aqueue.store.rows import JobRow
 from aqueue.store.schedules import DeclareSchedule, Fire
+from aqueue.store.tables import Tables
 from tests.aqueue.support import ManualClock
 from tests.aqueue.walk import new_job
 

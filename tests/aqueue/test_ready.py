@@ -31,10 +31,11 @@ from aqueue.store.postgres_hints import CHANNEL
 from aqueue.store.postgres_schema import create_schema as create_postgres
 from aqueue.store.postgres_statements import Statements
 from aqueue.store.postgres_tables import PostgresTables
-from aqueue.store.rows import JobRow, Narrowing, Tables
+from aqueue.store.rows import JobRow, Narrowing
 from aqueue.store.sqlite import connect_file
 from aqueue.store.sqlite_schema import create_schema as create_sqlite
 from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.tables import Tables
 from tests.aqueue.support import ManualClock
 from tests.aqueue.walk import new_job
 
@@ -46,7 +47,7 @@ _UIDS = count()
 
 
 def plain_look(rows: list[JobRow], now: int, limit: int, narrowing: Narrowing) -> list[JobRow]:
-    """What is promised in rows.Tables.ready, word for word."""
+    """What is promised in tables.Tables.ready, word for word."""
     live = [row for row in rows if row.life.state in ("pending", "running")]
 
     def is_free(row: JobRow) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from aqueue.lifecycle import Bury
 from aqueue.store.limits import QUEUE, Pause, TaskRule, task_scope
 from aqueue.store.operations import Claim, Enqueue, Redrive, Settle
+from aqueue.store.progress import Report
 from aqueue.store.rows import FireRow
 from aqueue.store.sqlite_tables import SqliteTables
 from tests.aqueue.cli.conftest import Ask, perform, task_job
@@ -54,6 +55,13 @@ def test_show_tells_a_job_and_its_history(ask: Ask, store: str):
     record = ask("show", 1, "--store", store, "--json").record
     assert (record["state"], record["result"], record["args"]) == ("succeeded", "paid", [])
     assert [event["kind"] for event in record["history"]] == ["enqueued", "claimed", "succeeded"]
+
+
+def test_show_tells_how_far_a_job_says_it_is(ask: Ask, store: str, jobs: Path):
+    perform(jobs, Report(5, 1, b'{"done":3}'))
+    assert 'progress     {"done":3}, said in attempt 1, ' in ask("show", 5, "--store", store).out
+    assert ask("show", 5, "--store", store, "--json").record["progress"] == {"done": 3}
+    assert ask("show", 1, "--store", store, "--json").record["progress"] is None
 
 
 def test_show_tells_why_a_payload_cannot_be_read_and_keeps_its_bytes(ask: Ask, store: str, jobs: Path):

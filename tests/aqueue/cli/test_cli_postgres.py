@@ -15,9 +15,10 @@ from aqueue.lifecycle import Fail
 from aqueue.store.operations import Claim, Enqueue, Settle
 from aqueue.store.postgres import PostgresStore
 from aqueue.store.postgres_reading import PostgresReading
-from aqueue.store.rows import JobRow, Tables
+from aqueue.store.rows import JobRow
 from aqueue.store.schedules import DeclareSchedule
 from aqueue.store.survey import Workload, Works
+from aqueue.store.tables import Tables
 from tests.aqueue.cli.conftest import Ask
 from tests.aqueue.support import ManualClock
 from tests.aqueue.walk import new_job
