@@ -20,13 +20,13 @@ from aqueue.clock import SystemClock
 from aqueue.errors import BadTarget, BadUrl
 from aqueue.queue import Queue
 from aqueue.store.base import Session, Store
-from aqueue.store.memory import MemoryStore
-from aqueue.store.sqlite import SqliteStore
-from aqueue.store.sqlite_reading import SqliteReading
+from aqueue.store.memory.store import MemoryStore
+from aqueue.store.sqlite.reading import SqliteReading
+from aqueue.store.sqlite.store import SqliteStore
 from aqueue.store.urls import store_at
 
 if TYPE_CHECKING:
-    from aqueue.store.postgres import PostgresStore
+    from aqueue.store.postgres.store import PostgresStore
 
 __all__ = ["load_queue", "on_store", "opened"]
 
@@ -66,7 +66,7 @@ def _reading(store: Store) -> Store | None:
     if isinstance(store, SqliteStore):
         return SqliteReading(store.path)
     if _is_postgres(store):
-        from aqueue.store.postgres_reading import PostgresReading
+        from aqueue.store.postgres.reading import PostgresReading
 
         return PostgresReading(store)
     return None

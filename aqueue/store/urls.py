@@ -6,8 +6,8 @@ from typing import Literal
 
 from aqueue.errors import BadUrl, MissingExtra
 from aqueue.store.base import Store
-from aqueue.store.memory import MemoryStore
-from aqueue.store.sqlite import SqliteStore
+from aqueue.store.memory.store import MemoryStore
+from aqueue.store.sqlite.store import SqliteStore
 
 __all__ = ["store_at"]
 
@@ -36,7 +36,7 @@ def store_at(url: str, durability: Literal["power", "process"]) -> Store:
 
 def _postgres_store_at(url: str, durability: Literal["power", "process"]) -> Store:
     try:
-        from aqueue.store.postgres import PostgresStore
+        from aqueue.store.postgres.store import PostgresStore
     except ImportError as error:
         raise MissingExtra("a store on a PostgreSQL server", "psycopg", "postgres", error) from error
     return PostgresStore(url, durability=durability)

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Literal
 
 from aqueue import Queue
-from aqueue.store.sqlite_schema import create_schema
+from aqueue.store.sqlite.schema import create_schema
 from benchmarks.queues.contender import ACCOUNT, CONCURRENCY, Item, Servers
 
 __all__ = ["Aqueue", "SqlOnly", "StrawMan"]

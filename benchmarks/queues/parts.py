@@ -22,7 +22,7 @@ from aqueue.lifecycle import Succeed
 from aqueue.store.limits import TaskRule
 from aqueue.store.operations import Claim, ClaimReply, Enqueue, Operation, Settle
 from aqueue.store.rows import JobRow, NewJob
-from aqueue.store.sqlite import commit_batch, connect_file
+from aqueue.store.sqlite.store import commit_batch, connect_file
 from benchmarks.queues.contender import CONCURRENCY
 from benchmarks.queues.ours import SqlOnly
 

@@ -12,7 +12,7 @@ import pytest
 import trio.testing
 
 from aqueue import MemoryStore, SqliteStore, Store
-from aqueue.store.postgres import PostgresStore
+from aqueue.store.postgres.store import PostgresStore
 from tests.aqueue.support import JumpingLoop
 
 BACKENDS = ("asyncio", "trio")

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from aqueue.store.postgres import PostgresStore
+from aqueue.store.postgres.store import PostgresStore
 from tests.aqueue.support import ManualClock
 
 __all__ = ["open_store", "sql"]

@@ -27,7 +27,7 @@ import anyio
 import faultloop
 from aqueue import Context, Queue, Reject, Retry, Snooze
 from aqueue.store.operations import Operation
-from aqueue.store.sqlite import SqliteStore
+from aqueue.store.sqlite.store import SqliteStore
 from faultloop import world
 from tests.aqueue.support import FaultyStore
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from aqueue import MemoryStore, SqliteStore, Store
-from aqueue.store.postgres import PostgresStore
+from aqueue.store.postgres.store import PostgresStore
 from tests.aqueue.conftest import empty_schema
 from tests.aqueue.machine import QueueMachine
 

@@ -292,7 +292,7 @@ async def test_an_attempt_that_ran_into_its_deadline_is_an_error_and_a_snoozed_o
     [
         ("aqueue.otel", "opentelemetry", "otel"),
         ("aqueue.prometheus", "prometheus_client", "prometheus"),
-        ("aqueue.store.postgres", "psycopg", "postgres"),
+        ("aqueue.store.postgres.store", "psycopg", "postgres"),
         ("aqueue.cron", "cronsim", "cron"),
     ],
 )

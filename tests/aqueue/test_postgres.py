@@ -18,7 +18,7 @@ from aqueue import (
 from aqueue.lifecycle import Fail, Succeed
 from aqueue.store.limits import Pause, TaskRule
 from aqueue.store.operations import Claim, Enqueue, Lease, Renew, Settle
-from aqueue.store.postgres import PostgresStore
+from aqueue.store.postgres.store import PostgresStore
 from aqueue.store.questions import Census, Inspect
 from aqueue.store.rows import Narrowing
 from tests.aqueue.on_postgres import open_store, sql

@@ -13,11 +13,11 @@ from aqueue import (
     Retry,
     StoreUnavailable,
 )
-from aqueue.store import postgres_hints
 from aqueue.store.base import Hint
 from aqueue.store.operations import Enqueue
-from aqueue.store.postgres import PostgresStore
-from aqueue.store.postgres_hints import decoded
+from aqueue.store.postgres import hints
+from aqueue.store.postgres.hints import decoded
+from aqueue.store.postgres.store import PostgresStore
 from aqueue.store.questions import Census
 from tests.aqueue.on_postgres import open_store, sql
 from tests.aqueue.support import ManualClock
@@ -99,7 +99,7 @@ async def test_a_notification_that_is_not_ours_is_a_hint_at_most(payload: str):
 async def test_a_server_that_cannot_be_heard_is_told_once_and_so_is_its_end(
     schema_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(postgres_hints, "_RECONNECT_SECONDS", 0)
+    monkeypatch.setattr(hints, "_RECONNECT_SECONDS", 0)
     store, tries = PostgresStore(schema_url), list[int]()
     heard = anyio.Event()
 
@@ -114,7 +114,7 @@ async def test_a_server_that_cannot_be_heard_is_told_once_and_so_is_its_end(
         heard.set()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(postgres_hints.keep_listening, connect, hear, lambda: 0, Random(0))
+        tasks.start_soon(hints.keep_listening, connect, hear, lambda: 0, Random(0))
         await heard.wait()
         tasks.cancel_scope.cancel()
     assert [record.getMessage() for record in caplog.records] == [

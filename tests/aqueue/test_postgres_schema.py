@@ -16,8 +16,8 @@ import pytest
 from aqueue import SchemaMismatch
 from aqueue.lifecycle import Succeed
 from aqueue.store.operations import Claim, Enqueue, Settle
-from aqueue.store.postgres import PostgresStore
-from aqueue.store.postgres_schema import create_schema, version_of
+from aqueue.store.postgres.schema import create_schema, version_of
+from aqueue.store.postgres.store import PostgresStore
 from aqueue.store.questions import Inspect
 from tests.aqueue.conftest import empty_schema
 from tests.aqueue.support import ManualClock
@@ -36,7 +36,7 @@ FROM pg_class c JOIN pg_constraint k ON k.conrelid=c.oid WHERE c.relname LIKE 'a
 ORDER BY 1, 2, 3
 """
 # What a next version may be: the test's own, so that the way is known to be passable before it is needed.
-NEXT = {"migrations/postgres_4.sql": b"ALTER TABLE aq_job ADD note text; UPDATE aq_meta SET value=4 WHERE key='schema'"}
+NEXT = {"migrations/4.sql": b"ALTER TABLE aq_job ADD note text; UPDATE aq_meta SET value=4 WHERE key='schema'"}
 BROKEN = {name: text + b"; SELECT 1/0" for name, text in NEXT.items()}
 
 
@@ -99,7 +99,7 @@ def test_a_next_version_is_reached_by_one_of_those_who_open_at_once(schema_url: 
     with connect(schema_url) as connection:
         create_schema(connection)
     anyio.run(open_at_once)
-    assert asked == ["migrations/postgres_4.sql"]
+    assert asked == ["migrations/4.sql"]
     with connect(schema_url) as connection:
         assert connection.execute("SELECT note FROM aq_job").fetchall() == []
         with pytest.raises(SchemaMismatch, match=r"version 4.*Expected: version 1 to 3"):

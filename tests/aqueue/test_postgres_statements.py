@@ -13,7 +13,7 @@ from aqueue import (
     Queue,
     Retry,
 )
-from aqueue.store.postgres_guard import fault_of
+from aqueue.store.postgres.guard import fault_of
 from tests.aqueue.on_postgres import sql
 
 pytestmark = pytest.mark.anyio

@@ -20,21 +20,22 @@ from msgspec.structs import replace
 
 from aqueue import Store
 from aqueue.lifecycle import Life
-from aqueue.store import postgres_deep, sqlite_deep
 from aqueue.store.limits import TaskRule
-from aqueue.store.memory_live import fits, urgency
-from aqueue.store.memory_tables import MemoryTables
+from aqueue.store.memory.live import fits, urgency
+from aqueue.store.memory.tables import MemoryTables
 from aqueue.store.operations import Claim, ClaimReply, Enqueue
-from aqueue.store.postgres import PostgresStore
-from aqueue.store.postgres_footprint import Footprint
-from aqueue.store.postgres_hints import CHANNEL
-from aqueue.store.postgres_schema import create_schema as create_postgres
-from aqueue.store.postgres_statements import Statements
-from aqueue.store.postgres_tables import PostgresTables
+from aqueue.store.postgres import deep as postgres_deep
+from aqueue.store.postgres.footprint import Footprint
+from aqueue.store.postgres.hints import CHANNEL
+from aqueue.store.postgres.schema import create_schema as create_postgres
+from aqueue.store.postgres.statements import Statements
+from aqueue.store.postgres.store import PostgresStore
+from aqueue.store.postgres.tables import PostgresTables
 from aqueue.store.rows import JobRow, Narrowing
-from aqueue.store.sqlite import connect_file
-from aqueue.store.sqlite_schema import create_schema as create_sqlite
-from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.sqlite import deep as sqlite_deep
+from aqueue.store.sqlite.schema import create_schema as create_sqlite
+from aqueue.store.sqlite.store import connect_file
+from aqueue.store.sqlite.tables import SqliteTables
 from aqueue.store.tables import Tables
 from tests.aqueue.support import ManualClock
 from tests.aqueue.walk import new_job

@@ -21,12 +21,12 @@ import faultloop
 from aqueue import MemoryStore, Session, SqliteStore, Store
 from aqueue.lifecycle import TERMINAL, ConfirmCancel
 from aqueue.store.columns import INVARIANTS
-from aqueue.store.memory_tables import MemoryTables
+from aqueue.store.memory.tables import MemoryTables
 from aqueue.store.operations import Cancel, Enqueue, Settle
 from aqueue.store.questions import Census, Verify
 from aqueue.store.repairing import Repaired
 from aqueue.store.rows import Event, FireRow
-from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.sqlite.tables import SqliteTables
 from aqueue.store.words import WORDS
 from tests.aqueue.mending import GRACE_MS, dump, mend, opened, start, tamper
 from tests.aqueue.support import ManualClock
@@ -246,8 +246,8 @@ import os, signal, sys
 from random import Random
 import anyio
 from aqueue.store.repair import Mend
-from aqueue.store.sqlite import SqliteStore
-from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.sqlite.store import SqliteStore
+from aqueue.store.sqlite.tables import SqliteTables
 from aqueue.store.repairing import repair
 from tests.aqueue.support import ManualClock
 

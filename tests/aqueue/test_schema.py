@@ -13,9 +13,9 @@ import pytest
 
 from aqueue import Queue, SchemaMismatch, SqliteStore
 from aqueue.codec import checksum, encode_call
-from aqueue.store import sqlite_schema
 from aqueue.store.questions import Census
-from aqueue.store.sqlite_schema import SCHEMA_VERSION, create_schema, version_of
+from aqueue.store.sqlite import schema
+from aqueue.store.sqlite.schema import SCHEMA_VERSION, create_schema, version_of
 from tests.aqueue.support import ManualClock
 from tests.aqueue.walk import SAFETY_ONLY
 
@@ -122,7 +122,7 @@ STATEMENT = re.compile(r"^(ALTER|CREATE|DROP|INSERT|UPDATE|PRAGMA user_version=)
 def statements_from(version: int) -> int:
     """How many statements lead from a version to this one."""
     steps = (
-        files("aqueue.store").joinpath(f"migrations/sqlite_{target}.sql").read_text(encoding="utf-8")
+        files("aqueue.store.sqlite").joinpath(f"migrations/{target}.sql").read_text(encoding="utf-8")
         for target in range(version + 1, SCHEMA_VERSION + 1)
     )
     return sum(len(STATEMENT.findall(step)) for step in steps)
@@ -208,4 +208,4 @@ async def test_the_file_of_an_application_keeps_its_tables_and_its_own_version_n
     with connected(path) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (41,)
         assert connection.execute("SELECT id FROM orders").fetchall() == [(1,)]
-        assert version_of(connection) == SCHEMA_VERSION == sqlite_schema.SCHEMA_VERSION
+        assert version_of(connection) == SCHEMA_VERSION == schema.SCHEMA_VERSION

@@ -27,14 +27,14 @@ from aqueue import (
     log,
 )
 from aqueue.lifecycle import Fail, Succeed
-from aqueue.store import sqlite
 from aqueue.store.group import GroupSession
 from aqueue.store.ledger import BeginEffect, RecordEffect
 from aqueue.store.operations import Cancel, Claim, Enqueue, Settle, Statement
 from aqueue.store.questions import Census, Inspect, Verify
 from aqueue.store.rows import Narrowing
-from aqueue.store.sqlite_schema import create_schema
-from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.sqlite import store as sqlite
+from aqueue.store.sqlite.schema import create_schema
+from aqueue.store.sqlite.tables import SqliteTables
 from tests.aqueue.support import ManualClock
 from tests.aqueue.walk import SAFETY_ONLY, new_job
 

@@ -14,16 +14,16 @@ from aqueue import MemoryStore, lifecycle
 from aqueue.errors import LeaseLost
 from aqueue.flow import RetryBudget
 from aqueue.lifecycle import Bury, Fail, Release, Succeed
-from aqueue.store import sqlite
 from aqueue.store.group import Reply
 from aqueue.store.ledger import BeginEffect, RecordEffect
 from aqueue.store.limits import Bucket
 from aqueue.store.operations import Cancel, Claim, ClaimReply, Enqueue, Operation, Settle, Sweep
-from aqueue.store.postgres import PostgresStore
+from aqueue.store.postgres.store import PostgresStore
 from aqueue.store.questions import Inspect
 from aqueue.store.rows import JobRow, Narrowing, NewJob
-from aqueue.store.sqlite_schema import create_schema
-from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.sqlite import store as sqlite
+from aqueue.store.sqlite.schema import create_schema
+from aqueue.store.sqlite.tables import SqliteTables
 from aqueue.store.stepping import take_each
 from aqueue.store.together import is_plain_success, pieces
 from tests.aqueue.support import ManualClock

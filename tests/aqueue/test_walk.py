@@ -16,10 +16,10 @@ import pytest
 from aqueue import MemoryStore, SqliteStore, Store
 from aqueue.store.columns import INVARIANTS
 from aqueue.store.operations import Enqueue
-from aqueue.store.postgres import PostgresStore
-from aqueue.store.postgres_footprint import Footprint
-from aqueue.store.postgres_tables import PostgresTables
-from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.postgres.footprint import Footprint
+from aqueue.store.postgres.store import PostgresStore
+from aqueue.store.postgres.tables import PostgresTables
+from aqueue.store.sqlite.tables import SqliteTables
 from tests.aqueue.support import ManualClock
 from tests.aqueue.walk import Walker, new_job
 

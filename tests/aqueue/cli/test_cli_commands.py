@@ -14,7 +14,7 @@ from aqueue.store.limits import QUEUE, Pause, TaskRule, task_scope
 from aqueue.store.operations import Claim, Enqueue, Redrive, Settle
 from aqueue.store.progress import Report
 from aqueue.store.rows import FireRow
-from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.sqlite.tables import SqliteTables
 from tests.aqueue.cli.conftest import Ask, perform, task_job
 
 

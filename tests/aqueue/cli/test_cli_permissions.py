@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from aqueue import Queue, SqliteStore, StoreUnavailable
-from aqueue.store import sqlite_reading
+from aqueue.store.sqlite import reading
 from tests.aqueue.cli.conftest import Ask
 
 NOBODY = 65534
@@ -110,7 +110,7 @@ def test_a_writer_that_comes_while_a_file_is_read_as_it_lies_is_found_out(
 ):
     """Between the read and the look at what became of the file, somebody else writes it."""
     path = place / "jobs.db"
-    read: Callable[..., object] = sqlite_reading._read
+    read: Callable[..., object] = reading._read
 
     def read_and_write(*arguments: object) -> object:
         reply = read(*arguments)
@@ -124,7 +124,7 @@ def test_a_writer_that_comes_while_a_file_is_read_as_it_lies_is_found_out(
 
     path.chmod(0o444)
     place.chmod(0o555)
-    monkeypatch.setattr(sqlite_reading, "_read", read_and_write)
+    monkeypatch.setattr(reading, "_read", read_and_write)
     with nobody():
         answer = ask("ps", "--store", f"sqlite:///{path}")
     assert (answer.code, answer.out) == (3, "")

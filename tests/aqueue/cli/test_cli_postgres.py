@@ -13,8 +13,8 @@ import pytest
 from aqueue import StoreUnavailable
 from aqueue.lifecycle import Fail
 from aqueue.store.operations import Claim, Enqueue, Settle
-from aqueue.store.postgres import PostgresStore
-from aqueue.store.postgres_reading import PostgresReading
+from aqueue.store.postgres.reading import PostgresReading
+from aqueue.store.postgres.store import PostgresStore
 from aqueue.store.rows import JobRow
 from aqueue.store.schedules import DeclareSchedule
 from aqueue.store.survey import Workload, Works

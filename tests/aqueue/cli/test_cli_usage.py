@@ -14,8 +14,8 @@ import pytest
 
 from aqueue.cli.loading import load_queue
 from aqueue.errors import BadTarget
-from aqueue.store import sqlite as writing
-from aqueue.store import sqlite_reading
+from aqueue.store.sqlite import reading
+from aqueue.store.sqlite import store as writing
 from tests.aqueue.cli.conftest import Ask
 
 S = ("--store", "sqlite:///jobs.db")
@@ -216,8 +216,8 @@ def test_a_schema_of_another_version_is_refused_and_not_migrated(
 
 
 def test_a_locked_file_is_said_to_be_locked(ask: Ask, store: str, jobs: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sqlite_reading, "LOCKED_TRIES", 2)
-    monkeypatch.setattr(sqlite_reading, "LOCKED_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(reading, "LOCKED_TRIES", 2)
+    monkeypatch.setattr(reading, "LOCKED_PAUSE_SECONDS", 0)
     with closing(sqlite3.connect(jobs, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("BEGIN EXCLUSIVE")
@@ -228,7 +228,7 @@ def test_a_locked_file_is_said_to_be_locked(ask: Ask, store: str, jobs: Path, mo
 
 
 def test_a_writer_does_not_keep_a_reader_waiting(ask: Ask, store: str, jobs: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sqlite_reading, "LOCKED_TRIES", 1)
+    monkeypatch.setattr(reading, "LOCKED_TRIES", 1)
     with closing(sqlite3.connect(jobs, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("DELETE FROM aq_job")

@@ -25,10 +25,10 @@ def create_schema(connection: sqlite3.Connection) -> None:
     try:
         version = version_of(connection)  # again, now that nobody else can be at it
         if version is None:
-            _run(connection, "schema_sqlite.sql")
+            _run(connection, "schema.sql")
         else:
             for target in range(version + 1, SCHEMA_VERSION + 1):
-                _run(connection, f"migrations/sqlite_{target}.sql")
+                _run(connection, f"migrations/{target}.sql")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -60,7 +60,7 @@ def version_of(connection: sqlite3.Connection) -> int | None:
 def _run(connection: sqlite3.Connection, name: str) -> None:
     """Run a script statement by statement: executescript would commit first."""
     statement = ""
-    for line in files("aqueue.store").joinpath(name).read_text(encoding="utf-8").splitlines(keepends=True):
+    for line in files("aqueue.store.sqlite").joinpath(name).read_text(encoding="utf-8").splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
             connection.execute(statement)

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aqueue.store import postgres_sql as sql
 from aqueue.store.columns import job_row
-from aqueue.store.postgres_footprint import Footprint
-from aqueue.store.postgres_statements import Statements
+from aqueue.store.postgres import sql
+from aqueue.store.postgres.footprint import Footprint
+from aqueue.store.postgres.statements import Statements
 from aqueue.store.rows import EffectRow, JobRow, LimitRow
 
 __all__ = ["Foreseen", "foresee", "limit_rows"]

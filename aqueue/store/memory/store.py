@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 from aqueue.clock import Clock
 from aqueue.errors import AQueueError, QueueClosed
 from aqueue.store.base import Answer
-from aqueue.store.memory_tables import MemoryTables
+from aqueue.store.memory.tables import MemoryTables
 from aqueue.store.operations import Operation
 
 __all__ = ["MemorySession", "MemoryStore"]

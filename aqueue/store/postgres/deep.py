@@ -1,4 +1,4 @@
-"""Ready jobs in PostgreSQL behind many others, as in sqlite_deep.py: each heap of like jobs is asked for its first.
+"""Ready jobs in PostgreSQL behind many others, as in sqlite/deep.py: each heap of like jobs is asked for its first.
 
 Rule 1: what is found here is not locked, so it is a hint: whoever takes a job locks it, and looks at it again.
 """

@@ -16,8 +16,8 @@ from anyio.to_thread import run_sync
 from aqueue.clock import Clock
 from aqueue.errors import NoStore, SchemaMismatch
 from aqueue.store.group import GroupSession, grouped, unanswered
-from aqueue.store.postgres import PostgresDatabase, PostgresStore, server_time_or
-from aqueue.store.postgres_schema import SCHEMA_VERSION, version_of
+from aqueue.store.postgres.schema import SCHEMA_VERSION, version_of
+from aqueue.store.postgres.store import PostgresDatabase, PostgresStore, server_time_or
 
 __all__ = ["PostgresReading"]
 

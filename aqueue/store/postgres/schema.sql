@@ -1,4 +1,4 @@
--- aqueue, PostgreSQL >= 14. The tables are those of schema_sqlite.sql, where each is explained.
+-- aqueue, PostgreSQL >= 14. The tables are those of sqlite/schema.sql, where each is explained.
 -- Times are bigint milliseconds, written by one clock: that of the server.
 CREATE TABLE aq_job(
   id bigint PRIMARY KEY,                             -- from aq_job_id, taken while the job's order_key is locked

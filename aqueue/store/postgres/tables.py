@@ -3,7 +3,7 @@
 Rule 1: a row that an operation decides upon is locked first, and then read. What cannot be locked because it is not
         there yet (a uid, a unique key, a limit) is held by a unique index or compared when it is written: whoever comes
         second is undone, and run again.
-Rule 2: writes wait (postgres_writes.py) until something is read that they could change, or until the commit.
+Rule 2: writes wait (writes.py) until something is read that they could change, or until the commit.
 Rule 3: time is the server's, read once per transaction, after the locks.
 """
 
@@ -16,14 +16,14 @@ from msgspec.structs import replace
 from psycopg import Connection, Pipeline
 
 from aqueue.lifecycle import TERMINAL, Claim, EventKind, State, claimed
-from aqueue.store import postgres_sql as sql
 from aqueue.store.columns import PENDING_TASKS, changed_meanwhile, job_row
 from aqueue.store.group import Again
-from aqueue.store.postgres_footprint import Footprint
-from aqueue.store.postgres_foresight import Foreseen, foresee, limit_rows
-from aqueue.store.postgres_hints import Noticed
-from aqueue.store.postgres_ready import ready_columns
-from aqueue.store.postgres_statements import Statements
+from aqueue.store.postgres import sql
+from aqueue.store.postgres.footprint import Footprint
+from aqueue.store.postgres.foresight import Foreseen, foresee, limit_rows
+from aqueue.store.postgres.hints import Noticed
+from aqueue.store.postgres.ready import ready_columns
+from aqueue.store.postgres.statements import Statements
 from aqueue.store.rows import (
     BreakerRow,
     EffectRow,

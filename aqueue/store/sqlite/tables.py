@@ -44,9 +44,9 @@ from aqueue.store.rows import (
     Violation,
     Written,
 )
-from aqueue.store.sqlite_guard import is_fault_of_statement, only_writing_user_tables
-from aqueue.store.sqlite_log import INSERT_EVENT, EventLog
-from aqueue.store.sqlite_moving import Outlook, claim_rows, outlook, ready_rows, succeed_rows
+from aqueue.store.sqlite.guard import is_fault_of_statement, only_writing_user_tables
+from aqueue.store.sqlite.log import INSERT_EVENT, EventLog
+from aqueue.store.sqlite.moving import Outlook, claim_rows, outlook, ready_rows, succeed_rows
 
 __all__ = ["SqliteTables"]
 

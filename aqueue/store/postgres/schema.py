@@ -27,7 +27,7 @@ _TABLES: Final = (
 
 
 def _text(name: str) -> bytes:
-    return files("aqueue.store").joinpath(name).read_bytes()
+    return files("aqueue.store.postgres").joinpath(name).read_bytes()
 
 
 def create_schema(
@@ -43,10 +43,10 @@ def create_schema(
         connection.execute(_MAKING)
         found = version_of(connection, newest=version)  # again, now that nobody else can be at it
         if found is None:
-            connection.execute(text("schema_postgres.sql"))
+            connection.execute(text("schema.sql"))
         else:
             for target in range(found + 1, version + 1):
-                connection.execute(text(f"migrations/postgres_{target}.sql"))
+                connection.execute(text(f"migrations/{target}.sql"))
 
 
 def version_of(connection: Connection[Any], *, newest: int = SCHEMA_VERSION) -> int | None:

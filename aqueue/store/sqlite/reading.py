@@ -24,9 +24,9 @@ from aqueue.clock import Clock
 from aqueue.errors import AQueueError, NoStore, SchemaMismatch, StoreUnavailable
 from aqueue.store.base import Answer
 from aqueue.store.operations import Operation
-from aqueue.store.sqlite_schema import SCHEMA_VERSION, version_of
-from aqueue.store.sqlite_tables import SqliteTables
-from aqueue.store.sqlite_trouble import PERMISSIONS, advice_for, is_locked, is_unreachable
+from aqueue.store.sqlite.schema import SCHEMA_VERSION, version_of
+from aqueue.store.sqlite.tables import SqliteTables
+from aqueue.store.sqlite.trouble import PERMISSIONS, advice_for, is_locked, is_unreachable
 
 __all__ = ["SqliteReading"]
 

@@ -8,8 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from aqueue.errors import BadOption
-from aqueue.store.sqlite_schema import SCHEMA_VERSION, version_of
-from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.sqlite.schema import SCHEMA_VERSION, version_of
+from aqueue.store.sqlite.tables import SqliteTables
 
 __all__ = ["joined"]
 

@@ -17,10 +17,10 @@ from psycopg import Connection
 from aqueue.errors import AQueueError, BadOption
 from aqueue.store.group import Again, Reply
 from aqueue.store.operations import Operation
-from aqueue.store.postgres_footprint import footprint_of
-from aqueue.store.postgres_hints import CHANNEL
-from aqueue.store.postgres_tables import PostgresTables
-from aqueue.store.postgres_writes import GUARD_FAILED
+from aqueue.store.postgres.footprint import footprint_of
+from aqueue.store.postgres.hints import CHANNEL
+from aqueue.store.postgres.tables import PostgresTables
+from aqueue.store.postgres.writes import GUARD_FAILED
 from aqueue.store.together import pieces, replies_of
 
 __all__ = ["IN_THE_WAY", "commit_together"]

@@ -14,8 +14,8 @@ from psycopg import Connection, Cursor, Pipeline
 from psycopg.rows import tuple_row
 
 from aqueue.errors import WriteRefused
-from aqueue.store.postgres_guard import fault_of, is_fault_of_statement
-from aqueue.store.postgres_writes import Writes, storable
+from aqueue.store.postgres.guard import fault_of, is_fault_of_statement
+from aqueue.store.postgres.writes import Writes, storable
 
 __all__ = ["Statements"]
 

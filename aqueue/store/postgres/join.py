@@ -12,9 +12,9 @@ from psycopg.rows import tuple_row
 from aqueue.errors import BadOption
 from aqueue.store.group import unanswered
 from aqueue.store.operations import Operation
-from aqueue.store.postgres_footprint import footprint_of
-from aqueue.store.postgres_hints import CHANNEL
-from aqueue.store.postgres_tables import PostgresTables
+from aqueue.store.postgres.footprint import footprint_of
+from aqueue.store.postgres.hints import CHANNEL
+from aqueue.store.postgres.tables import PostgresTables
 
 __all__ = ["performed_within"]
 

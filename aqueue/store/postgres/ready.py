@@ -1,7 +1,7 @@
 """Which jobs are ready in PostgreSQL, each locked as it is found.
 
 A claim looks through the nearest in the order of urgency. If that was not enough, and there are more, the first of each
-heap of like jobs are found (postgres_deep.py), and those are looked at.
+heap of like jobs are found (deep.py), and those are looked at.
 Rule 1: a row that somebody else has locked is being dealt with: passed over, not waited for. No row is locked that is
         not returned, so that nobody passes over it for nothing.
 """
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from aqueue.store.postgres_deep import DEEP_IDS, IS_DEEP, NEAR, deep_values
-from aqueue.store.postgres_sql import IS_FREE, SELECT
-from aqueue.store.postgres_statements import Statements
+from aqueue.store.postgres.deep import DEEP_IDS, IS_DEEP, NEAR, deep_values
+from aqueue.store.postgres.sql import IS_FREE, SELECT
+from aqueue.store.postgres.statements import Statements
 from aqueue.store.rows import Narrowing
 
 __all__ = ["ready_columns"]

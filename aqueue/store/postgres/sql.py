@@ -1,4 +1,4 @@
-"""The statements that read and lock rows in PostgreSQL. Those that write them are in postgres_writes.py.
+"""The statements that read and lock rows in PostgreSQL. Those that write them are in writes.py.
 
 Every one is a constant: no statement is built from values.
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from aqueue.store.columns import INVARIANTS, JOB, KEY_IS_FREE, LIFE
-from aqueue.store.postgres_deep import IS_DEEP
+from aqueue.store.postgres.deep import IS_DEEP
 
 __all__ = [
     "BREAKERS",

@@ -16,8 +16,8 @@ from aqueue.errors import LeaseLost
 from aqueue.lifecycle import Claim
 from aqueue.store.columns import JOB, KEY_IS_FREE, LIFE, job_row
 from aqueue.store.rows import JobRow, Narrowing, Success
-from aqueue.store.sqlite_deep import NEAR, deep_ids, is_deep
-from aqueue.store.sqlite_log import Line
+from aqueue.store.sqlite.deep import NEAR, deep_ids, is_deep
+from aqueue.store.sqlite.log import Line
 
 __all__ = ["Outlook", "claim_rows", "outlook", "ready_rows", "succeed_rows"]
 

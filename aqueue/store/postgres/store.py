@@ -25,10 +25,10 @@ from aqueue.errors import BadUrl, StoreUnavailable
 from aqueue.store.base import Answer, Hint
 from aqueue.store.group import Again, GroupSession, Reply, grouped, unanswered
 from aqueue.store.operations import Operation
-from aqueue.store.postgres_hints import keep_listening
-from aqueue.store.postgres_join import performed_within
-from aqueue.store.postgres_schema import create_schema, identity_of
-from aqueue.store.postgres_transaction import IN_THE_WAY, commit_together
+from aqueue.store.postgres.hints import keep_listening
+from aqueue.store.postgres.join import performed_within
+from aqueue.store.postgres.schema import create_schema, identity_of
+from aqueue.store.postgres.transaction import IN_THE_WAY, commit_together
 
 __all__ = ["PostgresDatabase", "PostgresSession", "PostgresStore", "server_time_or"]
 

@@ -1,4 +1,4 @@
-"""Rows in dictionaries, with an undo log instead of a journal. What is live is found by memory_live.py."""
+"""Rows in dictionaries, with an undo log instead of a journal. What is live is found by live.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from aqueue.errors import WriteRefused
 from aqueue.lifecycle import TERMINAL, Claim, EventKind, State
-from aqueue.store.memory_live import LiveJobs, urgency
+from aqueue.store.memory.live import LiveJobs, urgency
 from aqueue.store.rows import (
     BreakerRow,
     EffectRow,
@@ -29,8 +29,8 @@ from aqueue.store.rows import (
     Violation,
     Written,
 )
-from aqueue.store.sqlite_schema import create_schema
-from aqueue.store.sqlite_tables import SqliteTables
+from aqueue.store.sqlite.schema import create_schema
+from aqueue.store.sqlite.tables import SqliteTables
 from aqueue.store.stepping import succeed_each, take_each
 
 __all__ = ["MemoryTables"]

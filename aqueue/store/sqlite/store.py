@@ -16,10 +16,10 @@ from aqueue.clock import Clock
 from aqueue.errors import BadOption
 from aqueue.store.group import Again, GroupSession, Reply, grouped, unanswered
 from aqueue.store.operations import Operation, Settle
-from aqueue.store.sqlite_join import joined
-from aqueue.store.sqlite_schema import create_schema
-from aqueue.store.sqlite_tables import SqliteTables
-from aqueue.store.sqlite_trouble import PERMISSIONS, advice_for, is_locked
+from aqueue.store.sqlite.join import joined
+from aqueue.store.sqlite.schema import create_schema
+from aqueue.store.sqlite.tables import SqliteTables
+from aqueue.store.sqlite.trouble import PERMISSIONS, advice_for, is_locked
 from aqueue.store.together import is_plain_success, pieces, replies_of
 
 __all__ = ["SqliteStore", "commit_batch", "connect_file"]

@@ -10,7 +10,7 @@ __all__ = ["INSERT_EVENT", "EventLog", "Line"]
 Line: TypeAlias = "tuple[object, ...]"
 """The values of an event, its job first (columns.event_values)."""
 
-# By number of rows: one statement for many costs half of what one for each does. OR FAIL: as in sqlite_moving.py.
+# By number of rows: one statement for many costs half of what one for each does. OR FAIL: as in moving.py.
 _INSERT: Final = "INSERT OR FAIL INTO aq_event(job_id,at,kind,attempt,worker,detail) VALUES"
 _INSERTS: Final = {count: _INSERT + ",".join(["(?,?,?,?,?,?)"] * count) for count in (64, 16, 4, 2, 1)}
 INSERT_EVENT: Final = _INSERTS[1]
