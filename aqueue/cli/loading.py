@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Final, TypeGuard, TypeVar
 
 import anyio
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["load_queue", "on_store", "opened"]
 
 R = TypeVar("R")
+WAKING_SECONDS: Final = 0.1
 
 
 def on_store(name: str, visit: Callable[[Session], Coroutine[object, object, R]], *, writes: bool) -> R:
@@ -39,8 +40,25 @@ def on_store(name: str, visit: Callable[[Session], Coroutine[object, object, R]]
 
 
 async def _visited(name: str, visit: Callable[[Session], Coroutine[object, object, R]], writes: bool) -> R:
-    async with opened(name, writes=writes) as session:
-        return await visit(session)
+    replies: list[R] = []
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_keep_waking)
+        try:
+            async with opened(name, writes=writes) as session:
+                replies.append(await visit(session))
+        except Exception as error:  # raised again below, so that the task group does not wrap it in a group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return replies[0]
+
+
+async def _keep_waking() -> None:
+    """Let Python look for signals: one that comes as the event loop falls asleep does not wake it."""
+    while True:  # noqa: ASYNC110 - nothing is waited for
+        await anyio.sleep(WAKING_SECONDS)
 
 
 @asynccontextmanager
