@@ -8,10 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import anyio
 import pytest
 
+from aqueue.cli.loading import on_store
+from aqueue.store.base import Session
 from aqueue.store.operations import Enqueue
 from tests.aqueue.cli.conftest import Ask, perform, task_job
 
@@ -111,3 +115,21 @@ def test_an_interrupted_command_does_not_wait_for_a_server_that_does_not_answer(
             asked.close()
     assert (asking.returncode, out) == (130, "")
     assert err in {"aqueue: interrupted.\n"} | ({""} if times == 2 else set())  # the second may cut the first one short
+
+
+def test_a_ctrl_c_that_does_not_wake_the_event_loop_is_heard(jobs: Path):
+    """As one that comes just as it falls asleep: here another thread is the one that the system interrupts."""
+
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        while sys._current_frames()[main].f_code.co_name != "select":
+            pass  # the event loop is awake
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    async def visit(session: Session) -> None:
+        threading.Thread(target=interrupt).start()
+        await anyio.sleep_forever()
+
+    with pytest.raises(KeyboardInterrupt):
+        on_store(f"sqlite:///{jobs}", visit, writes=False)
