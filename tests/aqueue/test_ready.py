@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from aqueue import Store
 from aqueue.lifecycle import Life
+from aqueue.store import looking
 from aqueue.store.limits import TaskRule
 from aqueue.store.memory.live import fits, urgency
 from aqueue.store.memory.tables import MemoryTables
@@ -32,7 +33,6 @@ from aqueue.store.postgres.statements import Statements
 from aqueue.store.postgres.store import PostgresStore
 from aqueue.store.postgres.tables import PostgresTables
 from aqueue.store.rows import JobRow, Narrowing
-from aqueue.store.sqlite import deep as sqlite_deep
 from aqueue.store.sqlite.schema import create_schema as create_sqlite
 from aqueue.store.sqlite.store import connect_file
 from aqueue.store.sqlite.tables import SqliteTables
@@ -227,8 +227,7 @@ def test_what_is_ready_is_what_a_plain_look_finds(begin: Begin, seed: int):
 @pytest.mark.parametrize("seed", range(3))
 def test_behind_a_backlog_too(begin: Begin, seed: int, keys_max: int, monkeypatch: pytest.MonkeyPatch):
     """Of delayed jobs, of one task, or blocked by their key: more than are looked through in the order of urgency."""
-    for module in (sqlite_deep, postgres_deep):
-        monkeypatch.setattr(module, "KEYS_MAX", keys_max)
+    monkeypatch.setattr(looking, "KEYS_MAX", keys_max)
     rows: Rows = {}
     with begin() as tables:
         for number in range(BACKLOG):
@@ -302,7 +301,7 @@ def test_behind_a_backlog_one_deep_look_is_enough(
     schema_url: str, kind: str, keys_max: int, monkeypatch: pytest.MonkeyPatch
 ):
     """Nothing that cannot be had is among what it finds, or it would take the places of what can."""
-    monkeypatch.setattr(postgres_deep, "KEYS_MAX", keys_max)
+    monkeypatch.setattr(looking, "KEYS_MAX", keys_max)
     looks: list[object] = []
     ask_named = Statements.ask_named
 

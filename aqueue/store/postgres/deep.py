@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from aqueue.store import looking
 from aqueue.store.columns import EVERY_KEY, EVERY_TASK, KEY_IS_FREE, LIVE
+from aqueue.store.looking import crashes_below
 from aqueue.store.rows import Narrowing
 
-__all__ = ["DEEP_IDS", "IS_DEEP", "KEYS_MAX", "NEAR", "deep_values"]
+__all__ = ["DEEP_IDS", "IS_DEEP", "deep_values"]
 
-NEAR: Final = 100
-"""How many jobs are looked through in the order of urgency, before they are looked for here."""
-KEYS_MAX: Final = 1000
-"""With more order keys than that, jobs with a key are looked through in the order of urgency, heap by heap."""
-IS_DEEP: Final = f"EXISTS(SELECT 1 FROM aq_job WHERE state='pending' OFFSET {NEAR})"
+IS_DEEP: Final = f"EXISTS(SELECT 1 FROM aq_job WHERE state='pending' OFFSET {looking.NEAR})"
 
 # Which index is used is not left to statistics here either (columns.py): that is why the state is a column of the heap,
 # and not the word, by which others than aq_task could be chosen.
@@ -50,20 +48,18 @@ SELECT id FROM (
   AND {_WANTED.format("j.task")}) j
 ORDER BY priority DESC,run_at,id LIMIT %(limit)s
 """
-_NO_BOUND: Final = 2**31 - 1  # of integers in PostgreSQL
 
 
 def deep_values(now: int, limit: int, narrowing: Narrowing) -> dict[str, object]:
     """The values of DEEP_IDS, which finds the first ready jobs, most urgent first. narrowing: not of overdue ones."""
     assert not narrowing.overdue, narrowing
     assert not narrowing.isolated, narrowing
-    is_narrow = narrowing.isolated is False and narrowing.isolate_after is not None
     return {
         "now": now,
         "limit": limit,
-        "crashes": max(1, narrowing.isolate_after or 0) if is_narrow else _NO_BOUND,
+        "crashes": crashes_below(narrowing),
         "failed": 0 if narrowing.fresh_only else 1,
         "without": sorted(narrowing.without),
         "only": None if narrowing.only is None else sorted(narrowing.only),
-        "keys": KEYS_MAX,
+        "keys": looking.KEYS_MAX,
     }

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from aqueue.store.postgres.deep import DEEP_IDS, IS_DEEP, NEAR, deep_values
+from aqueue.store.looking import NEAR, Words
+from aqueue.store.postgres.deep import DEEP_IDS, IS_DEEP, deep_values
 from aqueue.store.postgres.sql import IS_FREE, SELECT
 from aqueue.store.postgres.statements import Statements
 from aqueue.store.rows import Narrowing
@@ -33,12 +34,8 @@ _LISTED: Final = (
     f"{SELECT} JOIN unnest(%s::bigint[]) WITH ORDINALITY AS n(id,place) ON j.id=n.id WHERE {_PENDING} AND {_DUE}",
     f" ORDER BY n.place {_TAKEN}",
 )
-_ISOLATED: Final = {None: "", True: " AND j.crashes>=%s AND j.crashes>0", False: " AND j.crashes<%s"}
-_FRESH_ONLY: Final = " AND j.failures=0"
-_OVERDUE: Final = " AND j.deadline<=%s"
 # An expression has no index, so that the order of urgency is the one that is followed.
-_ONLY: Final = " AND j.task||''=ANY(%s)"
-_WITHOUT: Final = " AND j.task<>ALL(%s)"
+_WORDS: Final = Words("%s", only="j.task||''=ANY(%s)", without="j.task<>ALL(%s)", listed=sorted)
 # Found beyond those that are asked for, because others may have locked the first; times this if that was not enough.
 _SPARE: Final = 8
 
@@ -72,19 +69,5 @@ def _look(
     narrowing: Narrowing,
 ) -> list[Any]:
     query, order = through
-    values: list[object] = [*source, now]
-    query += _ISOLATED[narrowing.isolated]
-    if narrowing.isolated is not None:
-        values.append(narrowing.isolate_after)
-    if narrowing.fresh_only:
-        query += _FRESH_ONLY
-    if narrowing.overdue:
-        query += _OVERDUE
-        values.append(now)
-    if narrowing.without:
-        query += _WITHOUT
-        values.append(sorted(narrowing.without))
-    if narrowing.only is not None:
-        query += _ONLY
-        values.append(sorted(narrowing.only))
-    return statements.ask(query + order, *values, limit)
+    condition, values = _WORDS.narrowed(narrowing, now)
+    return statements.ask(query + condition + order, *source, now, *values, limit)

@@ -11,15 +11,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final, TypeAlias
 
+from aqueue.store import looking
 from aqueue.store.columns import EVERY_KEY, KEY_IS_FREE, LIVE, PENDING_TASKS
+from aqueue.store.looking import crashes_below
 from aqueue.store.rows import Narrowing
 
-__all__ = ["KEYS_MAX", "NEAR", "deep_ids", "is_deep"]
-
-NEAR: Final = 100
-"""How many jobs are looked through in the order of urgency, before they are looked for here."""
-KEYS_MAX: Final = 1000
-"""With more order keys than that, jobs with a key are looked through in the order of urgency, heap by heap."""
+__all__ = ["deep_ids", "is_deep"]
 
 _DEEP: Final = "SELECT 1 FROM aq_job INDEXED BY aq_ready WHERE state='pending' LIMIT 1 OFFSET ?"
 _HEAP: Final = (
@@ -46,17 +43,16 @@ Urgency: TypeAlias = tuple[int, int, int]
 
 def is_deep(connection: sqlite3.Connection) -> bool:
     """Whether more jobs are pending than are looked through in the order of urgency."""
-    return connection.execute(_DEEP, (NEAR,)).fetchone() is not None
+    return connection.execute(_DEEP, (looking.NEAR,)).fetchone() is not None
 
 
 def deep_ids(connection: sqlite3.Connection, now: int, limit: int, narrowing: Narrowing) -> list[int]:
     """The ids of the first ready jobs, in the order of urgency. narrowing: not of overdue or isolated ones."""
     assert not narrowing.overdue, narrowing
     assert not narrowing.isolated, narrowing
-    oldest = [job_id for (job_id,) in connection.execute(_OLDEST, (KEYS_MAX + 1,))]
-    by_key = len(oldest) <= KEYS_MAX
-    is_narrow = narrowing.isolated is False and narrowing.isolate_after is not None
-    crashes = max(1, narrowing.isolate_after or 0) if is_narrow else _ABOVE_ALL
+    oldest = [job_id for (job_id,) in connection.execute(_OLDEST, (looking.KEYS_MAX + 1,))]
+    by_key = len(oldest) <= looking.KEYS_MAX
+    crashes = crashes_below(narrowing)
     found: list[Urgency] = []
     for task in _tasks(connection, narrowing):
         for has_key in (0,) if by_key else (0, 1):
@@ -71,7 +67,7 @@ def deep_ids(connection: sqlite3.Connection, now: int, limit: int, narrowing: Na
 
 
 def _urgent(
-    connection: sqlite3.Connection, heap: tuple[str, int, int], now: int, crashes: float, limit: int
+    connection: sqlite3.Connection, heap: tuple[str, int, int], now: int, crashes: int, limit: int
 ) -> Iterator[Urgency]:
     """The first of one heap, from priority to priority."""
     priority: float | None = _ABOVE_ALL

@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 from aqueue.errors import LeaseLost
 from aqueue.lifecycle import Claim
 from aqueue.store.columns import JOB, KEY_IS_FREE, LIFE, job_row
+from aqueue.store.looking import NEAR, Words
 from aqueue.store.rows import JobRow, Narrowing, Success
-from aqueue.store.sqlite.deep import NEAR, deep_ids, is_deep
+from aqueue.store.sqlite.deep import deep_ids, is_deep
 from aqueue.store.sqlite.log import Line
 
 __all__ = ["Outlook", "claim_rows", "outlook", "ready_rows", "succeed_rows"]
@@ -33,13 +34,6 @@ _DUE: Final = {
     for source in (_NEAREST, "aq_job j INDEXED BY aq_deadline", "aq_job j INDEXED BY aq_crashed")
 }
 _URGENCY: Final = " ORDER BY j.priority DESC, j.run_at, j.id LIMIT ?"
-# What a narrowing adds to _DUE: constant texts, so that each of the few combinations is one prepared statement.
-_ISOLATED: Final = {None: "", True: " AND j.crashes>=? AND j.crashes>0", False: " AND j.crashes<?"}
-_FRESH_ONLY: Final = " AND j.failures=0"
-_OVERDUE: Final = " AND j.deadline<=?"
-# The sign keeps SQLite from looking for each task by its own index, and sorting what it finds.
-_ONLY: Final = " AND +j.task IN (SELECT value FROM json_each(?))"
-_WITHOUT: Final = " AND j.task NOT IN (SELECT value FROM json_each(?))"
 # By number of jobs: one statement for many opens the table and its indexes once. OR FAIL, here and below: what is
 # changed before an error is undone by our own savepoint or transaction, so SQLite need not keep a copy of each page.
 _SUCCEED: Final = {
@@ -123,29 +117,23 @@ def _due(now: int, limit: int, narrowing: Narrowing) -> tuple[str, list[object]]
     """What follows the columns of a query of ready jobs, and its values; of the nearest jobs, where there are many."""
     source = "aq_job j INDEXED BY aq_crashed" if narrowing.isolated else _NEAREST
     source = "aq_job j INDEXED BY aq_deadline" if narrowing.overdue else source
-    sql = _DUE[source]
-    values: list[object] = [now]
-    if narrowing.isolated is not None:
-        sql += _ISOLATED[narrowing.isolated]
-        values.append(narrowing.isolate_after)
-    if narrowing.fresh_only:
-        sql += _FRESH_ONLY
-    if narrowing.overdue:
-        sql += _OVERDUE
-        values.append(now)
-    if narrowing.without:
-        sql += _WITHOUT
-        values.append(_listed(narrowing.without))
-    if narrowing.only is not None:
-        sql += _ONLY
-        values.append(_listed(narrowing.only))
-    values.append(limit)
-    return sql + (" LIMIT ?" if source == _NEAREST else _URGENCY), values
+    sql, values = _WORDS.narrowed(narrowing, now)
+    sql = _DUE[source] + sql
+    return sql + (" LIMIT ?" if source == _NEAREST else _URGENCY), [now, *values, limit]
 
 
 @lru_cache(maxsize=16)
 def _listed(names: frozenset[str]) -> str:
     return json.dumps(sorted(names))
+
+
+# The sign keeps SQLite from looking for each task by its own index, and sorting what it finds.
+_WORDS: Final = Words(
+    "?",
+    only="+j.task IN (SELECT value FROM json_each(?))",
+    without="j.task NOT IN (SELECT value FROM json_each(?))",
+    listed=_listed,
+)
 
 
 def succeed_rows(connection: sqlite3.Connection, successes: Sequence[Success], now: int) -> list[Line]:
